@@ -1,0 +1,11 @@
+"""The one exception that people see."""
+
+from __future__ import annotations
+
+
+class StudioError(Exception):
+    """Something a person can mend. Its message is one sentence for them.
+
+    It says what was expected, what was found and what to do. The command line prints it and exits
+    with 2; the browser shows it as a message.
+    """

@@ -1,0 +1,193 @@
+"""Files that are whole or absent, and safetensors files that are checked before they are read."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import safetensors.torch
+import torch
+
+from adapters.errors import StudioError
+
+MAX_HEADER_BYTES = 1 << 20
+MAX_TENSORS = 10_000
+MAX_DIMENSIONS = 8
+_ITEM_SIZE = {"F64": 8, "I64": 8, "F32": 4, "I32": 4, "F16": 2, "BF16": 2, "I16": 2, "I8": 1,
+              "U8": 1, "BOOL": 1, "F8_E4M3": 1, "F8_E5M2": 1}
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """Type and shape of one tensor as the header states them."""
+
+    dtype: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Header:
+    """A checked safetensors header: free metadata (all strings) and the tensors it promises."""
+
+    metadata: dict[str, str]
+    tensors: dict[str, TensorInfo]
+
+
+def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
+    """Let `write` fill a temporary file beside `path`, make it durable, then put it in place.
+
+    Readers see the old file or the new one, never a part. A full disk becomes a StudioError and
+    leaves what was there.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        write(temporary)
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise disk_error(error, path) from error
+    except safetensors.SafetensorError as error:
+        if "No space" in str(error) or "os error 28" in str(error):
+            raise disk_error(OSError(errno.ENOSPC, "full"), path) from error
+        raise
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def disk_error(error: OSError, path: Path) -> StudioError:
+    """The sentence for a write that the system refused."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StudioError(
+            f"The disk is full: '{path.name}' could not be written; free some space and try again, "
+            "nothing that existed was changed."
+        )
+    return StudioError(f"'{path}' could not be written ({error.strerror}); check the folder's rights.")
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file atomically."""
+    write_atomic(path, lambda p: p.write_text(text, "utf-8") and None)
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a binary file atomically."""
+    write_atomic(path, lambda p: p.write_bytes(data) and None)
+
+
+def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) -> None:
+    """Write a safetensors file atomically."""
+    ready = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
+    write_atomic(path, lambda p: safetensors.torch.save_file(ready, p, dict(metadata)))
+
+
+def sha256(path: Path) -> str:
+    """Hex SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_header(path: Path) -> Header:
+    """Parse and check a safetensors header without touching the tensors.
+
+    Raises StudioError for anything that is not a whole safetensors file: wrong sizes, too many
+    tensors, overlapping or missing data, unknown types.
+    """
+    try:
+        total = path.stat().st_size
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            if total < 10 or not 2 <= length <= min(MAX_HEADER_BYTES, total - 8):
+                raise _bad(path, "it does not begin with a safetensors header")
+            raw = file.read(length)
+    except OSError as error:
+        raise StudioError(f"'{path}' could not be opened ({error.strerror}); check the path.") from error
+    try:
+        entries = json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise _bad(path, "its header is not JSON") from error
+    if not isinstance(entries, dict):
+        raise _bad(path, "its header is not a table")
+    metadata = entries.pop("__metadata__", {}) or {}
+    if not isinstance(metadata, dict) or not all(isinstance(v, str) for v in metadata.values()):
+        raise _bad(path, "its metadata is not text")
+    if len(entries) > MAX_TENSORS:
+        raise _bad(path, f"it has {len(entries)} tensors where at most {MAX_TENSORS} make sense")
+    tensors, spans = {}, []
+    for name, entry in entries.items():
+        info, span = _check_entry(path, name, entry)
+        tensors[name] = info
+        spans.append(span)
+    _check_spans(path, spans, total - 8 - length)
+    return Header(metadata, tensors)
+
+
+def _check_entry(path: Path, name: str, entry: object) -> tuple[TensorInfo, tuple[int, int]]:
+    if not isinstance(entry, dict) or entry.get("dtype") not in _ITEM_SIZE:
+        raise _bad(path, f"tensor '{name[:60]}' has an unknown type")
+    shape, span = entry.get("shape"), entry.get("data_offsets")
+    if not _naturals(shape) or not _naturals(span) or len(shape) > MAX_DIMENSIONS or len(span) != 2:
+        raise _bad(path, f"tensor '{name[:60]}' has no sensible shape or place")
+    size = _ITEM_SIZE[entry["dtype"]]
+    for n in shape:
+        size *= n
+    if span[1] - span[0] != size:
+        raise _bad(path, f"tensor '{name[:60]}' has not the size of its shape")
+    return TensorInfo(entry["dtype"], tuple(shape)), (span[0], span[1])
+
+
+def _naturals(value: object) -> bool:
+    return isinstance(value, list) and all(type(n) is int and n >= 0 for n in value)
+
+
+def _check_spans(path: Path, spans: list[tuple[int, int]], data: int) -> None:
+    position = 0
+    for start, end in sorted(spans):
+        if start != position:
+            raise _bad(path, "its tensors overlap or leave gaps")
+        position = end
+    if position != data:
+        raise _bad(path, f"it should hold {position} bytes of tensors and holds {data}")
+
+
+def _bad(path: Path, found: str) -> StudioError:
+    return StudioError(
+        f"'{path.name}' is not a whole safetensors file ({found}); take a fresh copy of the file."
+    )
+
+
+def read_tensors(path: Path) -> tuple[Header, dict[str, torch.Tensor]]:
+    """Read a safetensors file after its header has been checked; every value must be finite."""
+    header = read_header(path)
+    try:
+        tensors = safetensors.torch.load_file(path)
+    except (safetensors.SafetensorError, ValueError, OSError) as error:
+        raise _bad(path, str(error)[:120]) from error
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not torch.isfinite(tensor.float()).all():
+            raise StudioError(
+                f"'{path.name}' holds values that are not numbers (in '{name[:60]}'); its training "
+                "went wrong, take an earlier checkpoint."
+            )
+    return header, tensors

@@ -1,0 +1,77 @@
+"""A frozen base model that adapters can be put into and taken out of again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict
+from torch import nn
+
+Family = Literal["sd1", "starter"]
+
+
+class BaseIdentity(BaseModel):
+    """Which base an adapter belongs to."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    family: Family
+    """Architecture: adapters fit every base of their family, and no other."""
+    name: str
+    """What the person called it: 'starter', a file or folder name, a hub id."""
+    hash: str
+    """First 16 hex digits of a SHA-256 over the UNet's weights, or '' when unknown."""
+
+
+FAMILY_TITLES: dict[str, str] = {"sd1": "Stable Diffusion 1.x", "starter": "the starter"}
+
+
+@dataclass
+class Host:
+    """The parts of a loaded base. The model axis (which family, which encoders) lives only here.
+
+    `components` are the networks that an adapter may touch, by their diffusers names.
+    """
+
+    identity: BaseIdentity
+    components: dict[str, nn.Module]
+    tokenizer: Any
+    vae: Any
+    scheduler: Any
+
+    def __post_init__(self) -> None:
+        for module in (*self.components.values(), self.vae):
+            module.requires_grad_(False).eval()
+
+    @property
+    def unet(self) -> Any:
+        """The denoiser."""
+        return self.components["unet"]
+
+    @property
+    def text_encoder(self) -> Any:
+        """The (first) text encoder."""
+        return self.components["text_encoder"]
+
+    @property
+    def device(self) -> torch.device:
+        """Where the denoiser is."""
+        return next(self.unet.parameters()).device
+
+    @property
+    def resolution(self) -> int:
+        """The side in pixels that the base was trained at."""
+        return int(self.unet.config.sample_size) * self.downsampling
+
+    @property
+    def downsampling(self) -> int:
+        """Pixels per latent, along one side."""
+        return 2 ** (len(self.vae.config.block_out_channels) - 1)
+
+    def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> Host:
+        """Move every part; returns itself."""
+        for module in (*self.components.values(), self.vae):
+            module.to(device=device, dtype=dtype) if dtype else module.to(device=device)
+        return self

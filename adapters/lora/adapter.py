@@ -1,0 +1,211 @@
+"""LoRA layers in a host. PEFT makes the layers; putting in and taking out by name is ours."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from peft import LoraConfig, inject_adapter_in_model
+from peft.tuners.lora import LoraLayer
+
+from adapters.errors import StudioError
+from adapters.host import Host
+from adapters.lora import diffusers_format
+from adapters.lora.weights import LoraModule, LoraWeights
+
+ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")
+FEED_FORWARD = ("ff.net.0.proj", "ff.net.2", "proj_in", "proj_out")
+CONVOLUTIONS = ("conv1", "conv2", "conv_shortcut")
+TEXT_ENCODER = ("q_proj", "k_proj", "v_proj", "out_proj")
+
+
+class LoraAdapter:
+    """LoRA on named layers of a host's components."""
+
+    kind = "lora"
+
+    def __init__(self, layers: Mapping[str, tuple[int, float]], *, rslora: bool = False,
+                 dora: bool = False) -> None:
+        """`layers` maps full layer names ('unet.….to_q') to (rank, alpha)."""
+        self.layers = dict(layers)
+        self.rslora = rslora
+        self.dora = dora
+        self._host: Host | None = None
+        self._name = ""
+        self._scaling: dict[str, float] = {}
+        self._stored: LoraWeights | None = None
+
+    @classmethod
+    def for_training(cls, host: Host, *, rank: int, alpha: float, targets: Sequence[str],
+                     rslora: bool = False, dora: bool = False) -> LoraAdapter:
+        """A fresh LoRA on every UNet layer whose name ends in one of `targets`.
+
+        Raises StudioError when nothing matches.
+        """
+        endings = tuple(f".{t}" for t in targets)
+        names = [
+            f"unet.{path}" for path, module in host.unet.named_modules()
+            if isinstance(module, torch.nn.Linear | torch.nn.Conv2d) and f".{path}".endswith(endings)
+        ]
+        if not names:
+            raise StudioError(f"The base has no layer named {' or '.join(targets)}; choose others.")
+        return cls({n: (rank, alpha) for n in names}, rslora=rslora, dora=dora)
+
+    @classmethod
+    def from_weights(cls, weights: LoraWeights) -> LoraAdapter:
+        """An adapter that holds `weights` and brings them into every host it is injected into."""
+        modules = weights.modules.values()
+        adapter = cls(
+            {k: (m.rank, m.alpha) for k, m in weights.modules.items()},
+            rslora=any(m.rslora for m in modules), dora=any(m.magnitude is not None for m in modules),
+        )
+        adapter._stored = weights
+        return adapter
+
+    @classmethod
+    def from_file(cls, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str],
+                  file: str) -> LoraAdapter:
+        """Read the studio's own file, which is a diffusers LoRA file with one more header."""
+        return cls.from_weights(diffusers_format.decode(tensors, metadata, file))
+
+    def to_file(self) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+        """(tensors, metadata) of the studio's own file, without its record."""
+        return diffusers_format.encode(self.weights())
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """Rank and alpha by layer are in the file's own LoRA metadata; here what describes it."""
+        ranks = sorted({r for r, _ in self.layers.values()})
+        alphas = sorted({a for _, a in self.layers.values()})
+        return {"ranks": ranks, "alphas": alphas, "rslora": self.rslora, "dora": self.dora,
+                "layers": len(self.layers)}
+
+    def inject(self, host: Host, name: str) -> None:
+        """Put the layers in, with the stored weights or fresh (`up` zero: nothing changes yet)."""
+        if self._host is not None:
+            raise RuntimeError("This adapter is in a host already.")
+        if self._stored is not None:
+            self._stored.check_fits(host, name)
+        self._host, self._name = host, name
+        for part, network in host.components.items():
+            mine = {k[len(part) + 1:]: v for k, v in self.layers.items() if k.startswith(f"{part}.")}
+            if mine:
+                inject_adapter_in_model(self._config(mine), network, name)
+        self._scaling = {k: layer.scaling[name] for k, layer in self._injected().items()}
+        missing = set(self.layers) - set(self._scaling)
+        if missing:
+            self.eject()
+            raise StudioError(f"The base has no layer '{sorted(missing)[0]}' for this LoRA; "
+                              "choose the base that it was trained for.")
+        activate(host)
+        if self._stored is not None:
+            self.load_weights(self._stored)
+
+    def _config(self, layers: dict[str, tuple[int, float]]) -> LoraConfig:
+        rank, alpha = next(iter(layers.values()))
+        names = "|".join(re.escape(n) for n in layers)
+        return LoraConfig(
+            r=rank, lora_alpha=alpha, target_modules=f"(?:{names})",
+            rank_pattern={f"^{n}": r for n, (r, _) in layers.items() if r != rank},
+            alpha_pattern={f"^{n}": a for n, (_, a) in layers.items() if a != alpha},
+            use_rslora=self.rslora, use_dora=self.dora,
+        )
+
+    def _injected(self) -> dict[str, LoraLayer]:
+        assert self._host is not None
+        return {
+            f"{part}.{path}": module
+            for part, network in self._host.components.items()
+            for path, module in network.named_modules()
+            if isinstance(module, LoraLayer) and self._name in module.lora_A
+        }
+
+    def eject(self) -> None:
+        """Take the layers out; where no other adapter is left, the original layer comes back."""
+        if self._host is None:
+            return
+        for full, layer in self._injected().items():
+            layer.delete_adapter(self._name)
+            if not layer.lora_A:
+                part, path = full.split(".", 1)
+                network = self._host.components[part]
+                parent, _, leaf = path.rpartition(".")
+                setattr(network.get_submodule(parent), leaf, layer.get_base_layer())
+        for network in self._host.components.values():
+            configs = getattr(network, "peft_config", None)
+            if isinstance(configs, dict):
+                configs.pop(self._name, None)
+                if not configs:
+                    del network.peft_config
+        host, self._host = self._host, None
+        activate(host)
+
+    def set_strength(self, strength: float) -> None:
+        """Scale the update: 0 is off, 1 as trained; beyond 1 exaggerates."""
+        for path, layer in self._injected().items():
+            layer.scaling[self._name] = self._scaling[path] * strength
+
+    def groups(self) -> dict[str, list[torch.nn.Parameter]]:
+        """One group, 'lora'."""
+        marker = f".{self._name}"
+        return {"lora": [
+            p for layer in self._injected().values() for n, p in layer.named_parameters()
+            if "lora_" in n and marker in n
+        ]}
+
+    def _tensors(self) -> dict[str, torch.Tensor]:
+        found: dict[str, torch.Tensor] = {}
+        for path, layer in self._injected().items():
+            found[f"{path}.lora_A.weight"] = layer.lora_A[self._name].weight
+            found[f"{path}.lora_B.weight"] = layer.lora_B[self._name].weight
+            if self._name in layer.lora_magnitude_vector:
+                found[f"{path}.lora_magnitude_vector"] = layer.lora_magnitude_vector[self._name].weight
+        return found
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """Detached copies on the CPU."""
+        return {k: v.detach().cpu().clone() for k, v in self._tensors().items()}
+
+    def load_state(self, tensors: Mapping[str, torch.Tensor]) -> None:
+        """Copy `state()` of an adapter of the same layers into this one."""
+        mine = self._tensors()
+        if set(mine) != set(tensors):
+            odd = sorted(set(mine) ^ set(tensors))[0]
+            raise StudioError(f"The LoRA's tensors do not match its layers (at '{odd}'); "
+                              "take a fresh copy of the file.")
+        with torch.no_grad():
+            for key, target in mine.items():
+                target.copy_(tensors[key])
+
+    def weights(self) -> LoraWeights:
+        """The learned weights, for export."""
+        if self._host is None and self._stored is not None:
+            return self._stored
+        state = self.state()
+        return LoraWeights({
+            path: LoraModule(
+                state[f"{path}.lora_A.weight"], state[f"{path}.lora_B.weight"], alpha, self.rslora,
+                state.get(f"{path}.lora_magnitude_vector"),
+            )
+            for path, (_, alpha) in self.layers.items()
+        })
+
+    def load_weights(self, weights: LoraWeights) -> None:
+        """Fill the injected layers from `weights`."""
+        tensors: dict[str, torch.Tensor] = {}
+        for path, m in weights.modules.items():
+            tensors[f"{path}.lora_A.weight"] = m.down
+            tensors[f"{path}.lora_B.weight"] = m.up
+            if m.magnitude is not None:
+                tensors[f"{path}.lora_magnitude_vector"] = m.magnitude
+        self.load_state(tensors)
+
+
+def activate(host: Host) -> None:
+    """Make every injected LoRA of `host` active at once (PEFT keeps only the last one so)."""
+    for network in host.components.values():
+        for module in network.modules():
+            if isinstance(module, LoraLayer):
+                module.set_adapter(list(module.lora_A), inference_mode=True)

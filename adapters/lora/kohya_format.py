@@ -1,0 +1,115 @@
+"""The kohya LoRA file that A1111, Forge, ComfyUI, InvokeAI and sd-scripts read.
+
+`lora_unet_<path with underscores>.{lora_down.weight, lora_up.weight, alpha}`, text encoder layers
+as `lora_te_text_model_encoder_layers_…`. The map from names to layers is built from the host's own
+module tree, never by guessing where an underscore was a dot.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+import safetensors.torch
+import torch
+
+from adapters.errors import StudioError
+from adapters.host import FAMILY_TITLES, Host
+from adapters.lora.weights import LoraModule, LoraWeights
+from adapters.record import AdapterRecord
+
+_PREFIX = {"unet": "lora_unet_", "text_encoder": "lora_te_"}
+_BASE_VERSION = {"sd1": "sd_v1", "starter": "semblance_starter"}
+_ARCHITECTURE = {"sd1": "stable-diffusion-v1/lora", "starter": "semblance-starter/lora"}
+_ENDINGS = ("lora_down.weight", "lora_up.weight", "alpha", "dora_scale")
+
+
+def name_map(host: Host) -> dict[str, str]:
+    """kohya name -> full layer name, for every layer of the host that can carry a LoRA."""
+    names: dict[str, str] = {}
+    for part, network in host.components.items():
+        for path, module in network.named_modules():
+            if isinstance(module, torch.nn.Linear | torch.nn.Conv2d):
+                names[kohya_name(f"{part}.{path}")] = f"{part}.{path}"
+    return names
+
+
+def kohya_name(full: str) -> str:
+    """The kohya name of a layer 'unet.a.b' or 'text_encoder.encoder.c'."""
+    part, _, path = full.partition(".")
+    if part == "text_encoder" and not path.startswith("text_model."):
+        path = f"text_model.{path}"
+    return _PREFIX[part] + path.replace(".", "_")
+
+
+def encode(weights: LoraWeights, record: AdapterRecord) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    """(tensors, metadata) of the file. The scale is exact: alpha / rank, also for rsLoRA."""
+    tensors: dict[str, torch.Tensor] = {}
+    for name, module in weights.modules.items():
+        key = kohya_name(name)
+        # The format divides by the rank alone, so rsLoRA's alpha is restated to give its scale.
+        alpha = module.scale * module.rank
+        tensors[f"{key}.lora_down.weight"] = module.down
+        tensors[f"{key}.lora_up.weight"] = module.up
+        tensors[f"{key}.alpha"] = torch.tensor(alpha, dtype=module.down.dtype)
+        if module.magnitude is not None:
+            tensors[f"{key}.dora_scale"] = module.magnitude.reshape(-1, *[1] * (module.down.ndim - 1))
+    return tensors, _metadata(weights, tensors, record)
+
+
+def _metadata(weights: LoraWeights, tensors: Mapping[str, torch.Tensor],
+              record: AdapterRecord) -> dict[str, str]:
+    ranks = {m.rank for m in weights.modules.values()}
+    alphas = {m.scale * m.rank for m in weights.modules.values()}
+    content = safetensors.torch.save(dict(tensors))
+    body = content[8 + int.from_bytes(content[:8], "little"):]
+    family = record.base.family
+    fields = {
+        "ss_v2": "False", "ss_base_model_version": _BASE_VERSION[family],
+        "ss_network_module": "networks.lora",
+        "ss_network_dim": str(ranks.pop()) if len(ranks) == 1 else "Dynamic",
+        "ss_network_alpha": f"{alphas.pop():g}" if len(alphas) == 1 else "Dynamic",
+        "ss_network_args": json.dumps({}), "ss_output_name": record.name,
+        "sshs_model_hash": hashlib.sha256(body).hexdigest(),
+        "sshs_legacy_hash": hashlib.sha256(body[0x100000:0x110000]).hexdigest()[:8],
+        "modelspec.sai_model_spec": "1.0.0", "modelspec.architecture": _ARCHITECTURE[family],
+        "modelspec.implementation": "https://github.com/Stability-AI/generative-models",
+        "modelspec.title": record.name, "modelspec.trigger_phrase": record.phrase,
+        "modelspec.date": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S"),
+    }
+    return fields
+
+
+def recognise(keys: set[str]) -> bool:
+    """Whether these tensor names are of this format."""
+    return any(k.startswith(("lora_unet_", "lora_te_")) for k in keys)
+
+
+def decode(tensors: Mapping[str, torch.Tensor], host: Host, file: str) -> LoraWeights:
+    """Read the format for `host`; StudioError names the first key that has no place there."""
+    names = name_map(host)
+    parts: dict[str, dict[str, torch.Tensor]] = {}
+    for key, tensor in tensors.items():
+        stem, _, ending = key.partition(".")
+        if ending not in _ENDINGS:
+            kind = "LyCORIS (LoHa or LoKr)" if "hada_" in ending or "lokr_" in ending else "unknown"
+            raise StudioError(f"'{file}' has a tensor of {kind} form ('{key[:80]}'); "
+                              "choose a plain LoRA file.")
+        if stem not in names:
+            raise StudioError(
+                f"'{file}' was trained for another base: {FAMILY_TITLES[host.identity.family]} has "
+                f"no layer '{stem[:80]}'; choose the base that it was trained for."
+            )
+        parts.setdefault(names[stem], {})[ending] = tensor
+    return LoraWeights({name: _module(name, found, file) for name, found in parts.items()})
+
+
+def _module(name: str, found: Mapping[str, torch.Tensor], file: str) -> LoraModule:
+    if not {"lora_down.weight", "lora_up.weight"} <= set(found):
+        raise StudioError(f"'{file}' has only one half of layer '{name[:80]}'; take a fresh copy.")
+    down, up = found["lora_down.weight"], found["lora_up.weight"]
+    alpha = float(found["alpha"].item()) if "alpha" in found else float(down.shape[0])
+    magnitude = found["dora_scale"].flatten() if "dora_scale" in found else None
+    return LoraModule(down, up, alpha, magnitude=magnitude)

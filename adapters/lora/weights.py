@@ -1,0 +1,79 @@
+"""The weights of a LoRA, free of any file format or library."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+
+from adapters.errors import StudioError
+from adapters.host import FAMILY_TITLES, Host
+
+
+@dataclass(frozen=True)
+class LoraModule:
+    """One layer's update `scale * up @ down`.
+
+    `down` is [r, in] or [r, in, k, k], `up` [out, r] or [out, r, 1, 1]; `alpha / r` is the scale,
+    `alpha / sqrt(r)` with `rslora` (Kalajdzievski, arXiv 2312.03732). `magnitude` [out] makes it
+    DoRA (Liu et al., arXiv 2402.09353).
+    """
+
+    down: torch.Tensor
+    up: torch.Tensor
+    alpha: float
+    rslora: bool = False
+    magnitude: torch.Tensor | None = None
+
+    @property
+    def rank(self) -> int:
+        """r, the inner dimension."""
+        return int(self.down.shape[0])
+
+    @property
+    def scale(self) -> float:
+        """What `up @ down` is multiplied by."""
+        return self.alpha / (self.rank**0.5 if self.rslora else self.rank)
+
+    def delta(self) -> torch.Tensor:
+        """The dense update of the weight, [out, in] or [out, in, k, k], without DoRA's magnitude."""
+        dense = self.up.flatten(1).float() @ self.down.flatten(1).float()
+        return (dense * self.scale).reshape(self.up.shape[0], *self.down.shape[1:])
+
+
+@dataclass(frozen=True)
+class LoraWeights:
+    """All layers of a LoRA by full name: 'unet.down_blocks.1...to_q', 'text_encoder.layers.0...'."""
+
+    modules: Mapping[str, LoraModule]
+
+    def component(self, name: str) -> dict[str, LoraModule]:
+        """The layers of one component, by their name inside it."""
+        prefix = f"{name}."
+        return {k[len(prefix):]: m for k, m in self.modules.items() if k.startswith(prefix)}
+
+    def check_fits(self, host: Host, name: str) -> None:
+        """Raise StudioError unless every layer exists in the host with the right shape."""
+        layers = {
+            f"{part}.{path}": module.weight.shape
+            for part, network in host.components.items()
+            for path, module in network.named_modules()
+            if isinstance(module, torch.nn.Linear | torch.nn.Conv2d)
+        }
+        title = FAMILY_TITLES[host.identity.family]
+        if not self.modules:
+            raise StudioError(f"'{name}' holds no LoRA layers; choose a LoRA file.")
+        for path, module in self.modules.items():
+            want = layers.get(path)
+            if want is None or module.up.shape[0] != want[0] or module.down.shape[1] != want[1]:
+                found = "no such layer" if want is None else f"a {tuple(want)} layer"
+                raise StudioError(
+                    f"'{name}' was trained for another base: {title} has {found} at '{path}'; "
+                    "choose the base that it was trained for."
+                )
+            if module.up.shape[1] != module.rank or tuple(module.down.shape[2:]) != tuple(want[2:]):
+                raise StudioError(
+                    f"'{name}' does not fit together at '{path}': its two matrices have ranks "
+                    f"{module.up.shape[1]} and {module.rank}; take a fresh copy of the file."
+                )

@@ -1,0 +1,60 @@
+"""What stands in an adapter's header: enough to rebuild, to use and to trace it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from adapters.errors import StudioError
+from adapters.host import BaseIdentity
+
+HEADER_KEY = "semblance"
+FORMAT_VERSION = 1
+
+
+class AdapterRecord(BaseModel):
+    """The studio's JSON in an adapter file's metadata, under `semblance`."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    format_version: int = FORMAT_VERSION
+    kind: str
+    """Adapter kind, such as 'lora': which class rebuilds it."""
+    method: str
+    """How it was learned, such as 'lora'; 'imported' for a foreign file."""
+    name: str
+    base: BaseIdentity
+    trigger: str = ""
+    """The word to put before the noun in a prompt."""
+    class_noun: str = ""
+    spec: dict[str, Any] = Field(default_factory=dict)
+    """What the adapter kind needs to rebuild itself besides the tensors."""
+    provenance: dict[str, Any] = Field(default_factory=dict)
+    """Resolved configuration, seed, versions, hashes of the images, date."""
+
+    @property
+    def phrase(self) -> str:
+        """The words that call the concept up: trigger and noun."""
+        return f"{self.trigger} {self.class_noun}".strip()
+
+    def to_metadata(self) -> dict[str, str]:
+        """As safetensors metadata (strings only)."""
+        return {HEADER_KEY: self.model_dump_json()}
+
+    @classmethod
+    def from_metadata(cls, metadata: dict[str, str], file: str) -> AdapterRecord | None:
+        """The record in `metadata`, None when there is none; StudioError when it is damaged."""
+        if HEADER_KEY not in metadata:
+            return None
+        try:
+            raw = json.loads(metadata[HEADER_KEY])
+            if isinstance(raw, dict) and raw.get("format_version", 0) > FORMAT_VERSION:
+                raise StudioError(
+                    f"'{file}' has adapter format {raw['format_version']}, this studio reads up to "
+                    f"{FORMAT_VERSION}; update the studio."
+                )
+            return cls.model_validate(raw)
+        except (ValueError, TypeError, ValidationError) as error:
+            raise StudioError(f"The header of '{file}' is damaged; take a fresh copy.") from error

@@ -1,0 +1,55 @@
+"""The studio's own adapter file: safetensors with a JSON record in its header. Never pickle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol, Self
+
+import torch
+
+from adapters.base import Adapter
+from adapters.errors import StudioError
+from adapters.files import read_header, read_tensors, write_tensors
+from adapters.lora import LoraAdapter
+from adapters.record import AdapterRecord
+
+
+class StoredAdapter(Adapter, Protocol):
+    """An adapter kind that can be written to and read from a file."""
+
+    @classmethod
+    def from_file(cls, tensors: dict[str, torch.Tensor], metadata: dict[str, str],
+                  file: str) -> Self:
+        """Rebuild from tensors and metadata; StudioError names `file` when they are unfit."""
+        ...
+
+    def to_file(self) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+        """(tensors, metadata)."""
+        ...
+
+
+KINDS: dict[str, type[StoredAdapter]] = {"lora": LoraAdapter}
+
+
+def save(path: Path, adapter: StoredAdapter, record: AdapterRecord) -> None:
+    """Write adapter and record atomically."""
+    tensors, metadata = adapter.to_file()
+    write_tensors(path, tensors, {**metadata, **record.to_metadata()})
+
+
+def read_record(path: Path) -> AdapterRecord:
+    """The record of a studio file, read from its header alone."""
+    record = AdapterRecord.from_metadata(read_header(path).metadata, path.name)
+    if record is None:
+        raise StudioError(f"'{path.name}' was not made by this studio; import it first.")
+    return record
+
+
+def load(path: Path) -> tuple[StoredAdapter, AdapterRecord]:
+    """Read a studio file: the adapter (not yet injected) and its record."""
+    record = read_record(path)
+    if record.kind not in KINDS:
+        raise StudioError(f"'{path.name}' holds a '{record.kind}' adapter, which this studio does "
+                          "not know; update the studio.")
+    header, tensors = read_tensors(path)
+    return KINDS[record.kind].from_file(tensors, header.metadata, path.name), record

@@ -1,0 +1,87 @@
+"""What a person means by `--base`: found and checked before anything heavy is imported."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from adapters.errors import StudioError
+from adapters.files import read_header
+
+ASSETS = Path(__file__).resolve().parents[2] / "assets"
+STARTER_PATH = ASSETS / "starter" / "pipeline"
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+
+
+@dataclass(frozen=True)
+class BaseLocation:
+    """A base as it was asked for: its form, where it is (None: on the hub) and a short name."""
+
+    form: Literal["starter", "folder", "file", "hub"]
+    path: Path | None
+    name: str
+
+
+def locate(spec: str) -> BaseLocation:
+    """Resolve 'starter', a diffusers folder, a `.safetensors` checkpoint or a hub id 'owner/name'.
+
+    Raises StudioError when it is none of these.
+    """
+    spec = spec.strip()
+    if spec == "starter":
+        return BaseLocation("starter", STARTER_PATH, "starter")
+    path = Path(spec).expanduser()
+    if path.is_dir():
+        _check_folder(path)
+        return BaseLocation("folder", path, path.name)
+    if path.is_file():
+        if path.suffix != ".safetensors":
+            raise StudioError(
+                f"'{path.name}' is not a .safetensors file; other checkpoint formats can carry "
+                "programs and are not opened, convert it first."
+            )
+        read_header(path)
+        return BaseLocation("file", path, path.stem)
+    if _HUB_ID.fullmatch(spec):
+        return BaseLocation("hub", None, spec)
+    raise StudioError(
+        f"No base model at '{spec}'; give 'starter', a diffusers folder, a .safetensors checkpoint "
+        "or a hub id such as 'owner/name'."
+    )
+
+
+def _check_folder(path: Path) -> None:
+    index = path / "model_index.json"
+    if not index.is_file():
+        raise StudioError(
+            f"'{path}' is a folder without 'model_index.json', so it is no diffusers model; "
+            "choose the folder that holds that file."
+        )
+    try:
+        kind = json.loads(index.read_text("utf-8")).get("_class_name")
+    except (ValueError, AttributeError, OSError) as error:
+        raise StudioError(f"'{index}' is damaged; take a fresh copy of the model.") from error
+    if kind != "StableDiffusionPipeline":
+        raise StudioError(
+            f"'{path}' holds a {kind}; this studio opens Stable Diffusion 1.x models "
+            "(StableDiffusionPipeline), choose one of these."
+        )
+    weights = list(path.glob("*/*.safetensors"))
+    if not weights:
+        raise StudioError(f"'{path}' holds no .safetensors weights; download that variant of it.")
+    for file in weights:
+        read_header(file)
+
+
+def fingerprint(path: Path) -> str:
+    """16 hex digits that identify a weight file: its size, its header, 16 spread 64 KiB blocks."""
+    digest = hashlib.sha256(str(size := path.stat().st_size).encode())
+    with path.open("rb") as file:
+        for block in range(17):
+            file.seek(min(block * size // 17, max(size - 65536, 0)))
+            digest.update(file.read(65536))
+    return digest.hexdigest()[:16]

@@ -1,0 +1,25 @@
+"""Settings of LoRA training. Imports no torch."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from pipelines.methods.common import TrainingConfig
+
+
+class Config(TrainingConfig):
+    """LoRA (Hu et al., arXiv 2106.09685) on the denoiser: one subject or style, small file."""
+
+    method: Literal["lora"] = "lora"
+    rank: int = Field(16, ge=1, le=512)
+    """Size of the update; a larger rank holds more and makes a larger file."""
+    alpha: float = Field(16.0, gt=0)
+    """The update is scaled by alpha / rank."""
+    rslora: bool = False
+    """Scale by alpha / sqrt(rank) instead (Kalajdzievski, arXiv 2312.03732)."""
+    dora: bool = False
+    """Learn the weights' direction and length apart (Liu et al., arXiv 2402.09353)."""
+    layers: Literal["attention", "attention+feed-forward", "all"] = "attention"
+    """Which layers are adapted: attention alone, its feed-forward too, or convolutions as well."""

@@ -1,0 +1,96 @@
+"""Pictures from people: checked, turned upright, stripped of metadata, kept as PNG."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from adapters.errors import StudioError
+from adapters.files import write_atomic
+
+MAX_IMAGES = 30
+MAX_PIXELS = 40_000_000
+MIN_SIDE = 32
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp"})
+_FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A checked picture in the studio's own folder, with the SHA-256 of the file it came from."""
+
+    path: Path
+    sha256: str
+
+
+def open_image(path: Path) -> Image.Image:
+    """A picture as upright RGB without metadata; transparency becomes white.
+
+    Raises StudioError for anything that is not a whole picture of a sensible size. The size is
+    read from the header, before any pixel is decoded.
+    """
+    name = path.name
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(path, formats=_FORMATS) as image:
+                width, height = image.size
+                if width * height > MAX_PIXELS:
+                    raise StudioError(
+                        f"'{name}' has {width * height / 1e6:.0f} megapixels, at most "
+                        f"{MAX_PIXELS // 1_000_000} are accepted; make it smaller."
+                    )
+                if min(width, height) < MIN_SIDE:
+                    raise StudioError(f"'{name}' is {width}x{height} pixels, at least {MIN_SIDE} a "
+                                      "side are needed; take a larger picture.")
+                image.load()
+                upright = ImageOps.exif_transpose(image)
+    except StudioError:
+        raise
+    except UnidentifiedImageError as error:
+        raise StudioError(f"'{name}' is not a PNG, JPEG, WebP or BMP picture, whatever its name "
+                          "says; export it as one of these.") from error
+    except FileNotFoundError as error:
+        raise StudioError(f"There is no file '{path}'; check the path.") from error
+    except (OSError, SyntaxError, ValueError, EOFError, MemoryError, Image.DecompressionBombError) as error:
+        raise StudioError(f"'{name}' is damaged or cut off ({str(error)[:80]}); take a fresh copy.") from error
+    if upright.mode in ("RGBA", "LA", "P", "PA"):
+        upright = upright.convert("RGBA")
+        canvas = Image.new("RGBA", upright.size, "white")
+        canvas.alpha_composite(upright)
+        upright = canvas
+    clean = Image.new("RGB", upright.size)
+    clean.paste(upright.convert("RGB"))
+    return clean
+
+
+def list_folder(folder: Path) -> list[Path]:
+    """The pictures in a folder, by name; masks and hidden files are not pictures to learn from."""
+    if not folder.is_dir():
+        raise StudioError(f"'{folder}' is not a folder; give the folder that holds the pictures.")
+    return sorted(p for p in folder.iterdir() if p.is_file() and p.suffix.lower() in SUFFIXES
+                  and not p.name.startswith(".") and not p.stem.endswith("-masklabel"))
+
+
+def take_in(paths: Sequence[Path], folder: Path) -> list[Reference]:
+    """Check every picture, then copy all of them into `folder` as `00.png`, `01.png`, ….
+
+    Nothing is written unless every picture is good.
+    """
+    if not paths:
+        raise StudioError(f"There are no pictures; give 1 to {MAX_IMAGES} pictures of one thing.")
+    if len(paths) > MAX_IMAGES:
+        raise StudioError(f"{len(paths)} pictures were given, at most {MAX_IMAGES} are used; "
+                          "keep the best ones.")
+    images = [open_image(p) for p in paths]
+    references = []
+    for number, (source, image) in enumerate(zip(paths, images, strict=True)):
+        target = folder / f"{number:02d}.png"
+        write_atomic(target, lambda p, image=image: image.save(p, "PNG"))  # type: ignore[misc]
+        references.append(Reference(target, hashlib.sha256(source.read_bytes()).hexdigest()))
+    return references

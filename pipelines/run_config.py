@@ -1,0 +1,52 @@
+"""A training run, frozen when it is queued. Imports no torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, SerializeAsAny, ValidationError, field_validator
+
+from adapters.errors import StudioError
+from adapters.files import write_text
+from pipelines.methods import config_class
+from pipelines.methods.common import TrainingConfig, settings_error
+
+FILE = "config.json"
+
+
+class RunConfig(BaseModel):
+    """Everything that a run depends on besides the pictures in its folder."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    class_noun: str
+    base: str
+    offline: bool = False
+    trigger: str = ""
+    """Empty: chosen from the base's own tokens when the run starts."""
+    taken_triggers: tuple[str, ...] = ()
+    image_hashes: tuple[str, ...] = ()
+    training: SerializeAsAny[TrainingConfig]
+
+    @field_validator("training", mode="before")
+    @classmethod
+    def _of_its_method(cls, value: Any) -> Any:
+        if isinstance(value, dict):
+            return config_class(str(value.get("method"))).model_validate(value)
+        return value
+
+    def save(self, folder: Path) -> None:
+        """Write `config.json` into the run's folder."""
+        write_text(folder / FILE, self.model_dump_json(indent=1))
+
+    @classmethod
+    def load(cls, folder: Path) -> RunConfig:
+        """Read `config.json` of a run's folder."""
+        try:
+            return cls.model_validate_json((folder / FILE).read_text("utf-8"))
+        except ValidationError as error:
+            raise settings_error(error) from error
+        except OSError as error:
+            raise StudioError(f"The run in '{folder}' has no readable settings; start it anew.") from error

@@ -1,0 +1,122 @@
+"""Two small networks trained apart from the base, with which its figures and likeness are taken.
+
+`SceneJudge` says which object classes, colours and scene a picture shows. `Embedder` maps a picture
+to a unit vector in which pictures of the same individual are near: it learns to tell hundreds of
+glyphs apart, never sees a held-out one, and is used for retrieval. Neither shares data order, seed
+or architecture with the base.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+JUDGE_SIZE = 96
+ASSETS = Path(__file__).resolve().parents[2] / "assets" / "starter"
+
+
+class _Block(nn.Module):
+    """Depthwise 5x5, then a pointwise bottleneck: a small ConvNeXt block (Liu et al., 2022)."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.spatial = nn.Conv2d(width, width, 5, padding=2, groups=width)
+        self.norm = nn.GroupNorm(1, width)
+        self.expand = nn.Conv2d(width, 3 * width, 1)
+        self.shrink = nn.Conv2d(3 * width, width, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + self.shrink(F.gelu(self.expand(self.norm(self.spatial(x)))))
+
+
+class Trunk(nn.Sequential):
+    """[N, 3, 96, 96] in -1..1 to [N, width, 6, 6]."""
+
+    def __init__(self, widths: tuple[int, int, int] = (48, 96, 192)) -> None:
+        a, b, c = widths
+        super().__init__(
+            nn.Conv2d(3, a, 4, stride=4), _Block(a), _Block(a), nn.Conv2d(a, b, 2, stride=2),
+            _Block(b), _Block(b), nn.Conv2d(b, c, 2, stride=2), _Block(c), _Block(c),
+            nn.GroupNorm(1, c),
+        )
+
+
+class SceneJudge(nn.Module):
+    """Object classes and colours in the left and right half (or anywhere), and the scene."""
+
+    def __init__(self, nouns: list[str], colours: list[str], scenes: list[str]) -> None:
+        super().__init__()
+        self.nouns, self.colours, self.scenes = nouns, colours, scenes
+        self.trunk = Trunk()
+        self.objects = nn.Conv2d(192, len(nouns), 1)
+        self.paint = nn.Conv2d(192, len(colours), 1)
+        self.place = nn.Linear(192, len(scenes))
+
+    def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Logits: `objects` and `paint` as [N, labels, 2] (left, right half), `place` [N, scenes]."""
+        h = self.trunk(x)
+        halves = lambda maps: torch.stack(  # noqa: E731
+            [maps[..., :3].flatten(2).logsumexp(-1), maps[..., 3:].flatten(2).logsumexp(-1)], -1)
+        return {"objects": halves(self.objects(h)), "paint": halves(self.paint(h)),
+                "place": self.place(h.mean((2, 3)))}
+
+
+class Embedder(nn.Module):
+    """Unit vectors [N, 128]; cosine is likeness of the individual."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trunk = Trunk((40, 80, 160))
+        self.attend = nn.Conv2d(160, 1, 1)
+        self.head = nn.Linear(160, 128)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        h = self.trunk(x)
+        weight = self.attend(h).flatten(2).softmax(-1)
+        return F.normalize(self.head((h.flatten(2) * weight).sum(-1)), dim=-1)
+
+
+def prepare(images: list[Image.Image]) -> torch.Tensor:
+    """Pictures of any size as the judges' input [N, 3, 96, 96]."""
+    small = [np.asarray(i.convert("RGB").resize((JUDGE_SIZE, JUDGE_SIZE), Image.Resampling.BOX))
+             for i in images]
+    return torch.from_numpy(np.stack(small)).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+def save(model: nn.Module, path: Path, labels: dict[str, object]) -> None:
+    """Write fp16 weights with labels and measured accuracy in the header."""
+    save_file({k: v.half().contiguous() for k, v in model.state_dict().items()}, path,
+              {"labels": json.dumps(labels)})
+
+
+def labels(path: Path) -> dict[str, object]:
+    """The JSON that `save` put into the header."""
+    from safetensors import safe_open
+
+    with safe_open(path, "pt") as file:
+        found = json.loads(file.metadata()["labels"])
+    assert isinstance(found, dict)
+    return found
+
+
+def load_scene_judge(folder: Path = ASSETS / "judges") -> SceneJudge:
+    """The shipped classifier, in evaluation mode."""
+    path = folder / "scene_judge.safetensors"
+    known = labels(path)
+    model = SceneJudge(known["nouns"], known["colours"], known["scenes"])  # type: ignore[arg-type]
+    model.load_state_dict({k: v.float() for k, v in load_file(path).items()})
+    return model.eval()
+
+
+def load_embedder(folder: Path = ASSETS / "judges") -> Embedder:
+    """The shipped embedder, in evaluation mode."""
+    model = Embedder()
+    model.load_state_dict({k: v.float() for k, v in load_file(folder / "embedder.safetensors").items()})
+    return model.eval()

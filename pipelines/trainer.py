@@ -1,0 +1,190 @@
+"""The one training loop. It knows a recipe, and of the outside only `report` and `control`."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from accelerate import Accelerator
+
+from adapters.errors import StudioError
+from adapters.host import Host
+from pipelines.methods.common import TrainingConfig
+from pipelines.recipe import Batch, Phase, Prediction, Recipe
+
+Report = Callable[[dict[str, Any]], None]
+
+
+class Control(Protocol):
+    """How a run is told to stop."""
+
+    def stop_requested(self) -> bool:
+        """Asked before every step."""
+        ...
+
+
+class Samples(Protocol):
+    """Where batches come from."""
+
+    def sample(self, generator: torch.Generator, batch: int) -> Batch:
+        """A random batch; all chance comes from `generator`."""
+        ...
+
+
+@dataclass(frozen=True)
+class Hook:
+    """Something done every `every` steps and at the end of the run, such as a checkpoint."""
+
+    every: int
+    run: Callable[[int], None]
+
+
+class Trainer:
+    """Runs a recipe whose adapter is injected; its state can be saved and restored exactly."""
+
+    def __init__(self, host: Host, recipe: Recipe, samples: Samples, config: TrainingConfig,
+                 accelerator: Accelerator) -> None:
+        self.host, self.recipe, self.samples = host, recipe, samples
+        self.config, self.accelerator = config, accelerator
+        self.generator = torch.Generator().manual_seed(config.seed)
+        self.step = 0
+        self.alphas = host.scheduler.alphas_cumprod.to(host.device, torch.float32)
+        self.groups = recipe.adapter.groups()
+        self.unet = host.unet
+        if accelerator.num_processes > 1:
+            self.unet = accelerator.prepare(host.unet)
+            self.generator.manual_seed(config.seed + 1_000_003 * accelerator.process_index)
+        self._phase: Phase | None = None
+        self.optimizer: torch.optim.Optimizer
+
+    @property
+    def total(self) -> int:
+        """Steps over all phases."""
+        return sum(p.steps for p in self.recipe.phases)
+
+    def _enter(self, phase: Phase) -> None:
+        """Unfreeze the phase's groups and start its optimizer."""
+        for parameters in self.groups.values():
+            for p in parameters:
+                p.requires_grad_(False)
+        groups = []
+        for name, rate in phase.rates.items():
+            for p in self.groups[name]:
+                p.requires_grad_(True)
+            groups.append({"params": self.groups[name], "lr": rate, "peak": rate})
+        self.optimizer = torch.optim.AdamW(groups, weight_decay=self.config.weight_decay,
+                                           fused=self.host.device.type in ("cpu", "cuda"))
+        self._phase = phase
+
+    def _phase_at(self, step: int) -> tuple[Phase, int]:
+        """The phase of a step (counted from 0) and the step inside it."""
+        for phase in self.recipe.phases:
+            if step < phase.steps:
+                return phase, step
+            step -= phase.steps
+        last = self.recipe.phases[-1]
+        return last, last.steps
+
+    def run(self, *, report: Report, control: Control, hooks: Sequence[Hook] = ()) -> bool:
+        """Train to the end or until told to stop; True when it reached the end.
+
+        Hooks run after the steps that they divide, and once more when the run ends or is stopped.
+        Raises StudioError when the loss is no number; the last checkpoint stays.
+        """
+        stopped = False
+        while self.step < self.total and not (stopped := control.stop_requested()):
+            phase, inside = self._phase_at(self.step)
+            if phase is not self._phase:
+                self._enter(phase)
+                report({"type": "phase", "name": phase.name, "step": self.step})
+            started = time.perf_counter()
+            losses = self._optimize(phase, inside)
+            self.step += 1
+            report({"type": "step", "step": self.step, "total": self.total,
+                    "seconds": time.perf_counter() - started, **losses})
+            if self.step < self.total:
+                for hook in hooks:
+                    if hook.every and self.step % hook.every == 0:
+                        hook.run(self.step)
+        for hook in hooks:
+            hook.run(self.step)
+        return not stopped
+
+    def _optimize(self, phase: Phase, inside: int) -> dict[str, float]:
+        """One corrected step: gradients of `accumulate` batches, clipped, descended."""
+        factor = rate_factor(self.config, inside, phase.steps)
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["peak"] * factor
+        sums: dict[str, torch.Tensor] = {}
+        for _ in range(self.config.accumulate):
+            with self.accelerator.autocast():
+                losses = self.losses(self.samples.sample(self.generator, self.config.batch))
+                total = torch.stack(list(losses.values())).sum() / self.config.accumulate
+                self.accelerator.backward(total)
+            for name, value in losses.items():
+                sums[name] = sums.get(name, 0) + value.detach() / self.config.accumulate
+        numbers = {name: float(value) for name, value in sums.items()}
+        if not all(map(math.isfinite, numbers.values())):
+            raise StudioError(
+                f"Training broke down at step {self.step + 1}: the loss is not a number; start again "
+                "with a lower learning rate, the last checkpoint is kept."
+            )
+        parameters = [p for g in self.optimizer.param_groups for p in g["params"]]
+        torch.nn.utils.clip_grad_norm_(parameters, self.config.max_grad_norm)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        return {"loss": sum(numbers.values()), "rate": factor, **numbers}
+
+    def losses(self, batch: Batch) -> dict[str, torch.Tensor]:
+        """Noise a batch once, predict, and ask the objective."""
+        latents = batch.latents.float()
+        size = len(latents)
+        timesteps = torch.randint(len(self.alphas), (size,), generator=self.generator)
+        noise = torch.randn(latents.shape, generator=self.generator)
+        return dict(self.recipe.objective(
+            self.predict(batch, timesteps.to(latents.device), noise.to(latents.device)), batch))
+
+    def predict(self, batch: Batch, timesteps: torch.Tensor, noise: torch.Tensor) -> Prediction:
+        """The denoiser's answer to `batch` at given timesteps [B] and noise [B, C, h, w]."""
+        latents = batch.latents.float()
+        alpha = self.alphas[timesteps].view(-1, 1, 1, 1)
+        noisy = alpha.sqrt() * latents + (1 - alpha).sqrt() * noise
+        target = noise
+        if self.host.scheduler.config.prediction_type == "v_prediction":
+            target = alpha.sqrt() * noise - (1 - alpha).sqrt() * latents
+        dtype = next(self.host.unet.parameters()).dtype
+        predicted = self.unet(noisy.to(dtype), timesteps, batch.states.to(dtype)).sample
+        snr = (alpha / (1 - alpha)).flatten()
+        return Prediction(predicted.float(), target, snr)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that the next step depends on."""
+        return {
+            "step": self.step, "generator": self.generator.get_state(),
+            "adapter": self.recipe.adapter.state(), "phase": self._phase.name if self._phase else "",
+            "optimizer": self.optimizer.state_dict() if self._phase else {},
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on exactly where `state_dict` was taken."""
+        self.step = int(state["step"])
+        self.generator.set_state(state["generator"])
+        self.recipe.adapter.load_state(state["adapter"])
+        for phase in self.recipe.phases:
+            if phase.name == state["phase"]:
+                self._enter(phase)
+                self.optimizer.load_state_dict(state["optimizer"])
+
+
+def rate_factor(config: TrainingConfig, step: int, steps: int) -> float:
+    """Learning rate factor at a step (from 0) of a phase."""
+    if step < config.warmup:
+        return (step + 1) / (config.warmup + 1)
+    done = (step - config.warmup) / max(steps - config.warmup, 1)
+    if config.schedule == "cosine":
+        return 0.5 * (1 + math.cos(math.pi * done))
+    return 1 - done if config.schedule == "linear" else 1.0

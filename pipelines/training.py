@@ -1,0 +1,171 @@
+"""A whole training run in a folder: references in, adapter file out, resumable in between.
+
+    config.json  references/*.png  previews/*.png  checkpoints/*.safetensors  resume.pt
+    adapter.safetensors (when it ended)
+"""
+
+from __future__ import annotations
+
+import io
+import platform
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+
+from adapters.errors import StudioError
+from adapters.files import write_atomic, write_bytes
+from adapters.host import Host
+from adapters.record import AdapterRecord
+from adapters.studio_file import save
+from pipelines.base_models import load_base
+from pipelines.base_models.words import known_words
+from pipelines.dataset import LatentDataset, build_dataset, with_article
+from pipelines.generator import Generator, Request
+from pipelines.methods import recipe_builder
+from pipelines.methods.common import TrainingConfig
+from pipelines.references import list_folder, open_image
+from pipelines.run_config import RunConfig
+from pipelines.trainer import Control, Hook, Report, Trainer
+from pipelines.triggers import choose_trigger, noun_warning
+
+ADAPTER_FILE = "adapter.safetensors"
+RESUME_FILE = "resume.pt"
+PREVIEW_PROMPTS = ("a photo of {}", "a photo of {} on the beach")
+PREVIEW_SEED = 1234
+
+
+def pick_precision(wanted: str) -> str:
+    """accelerate's word for the arithmetic: bf16 where the processor has it, else full precision."""
+    if wanted == "auto":
+        if torch.cuda.is_available():
+            wanted = "bf16" if torch.cuda.is_bf16_supported() else "fp16"
+        else:
+            has_bf16 = torch.backends.cpu.get_cpu_capability() == "AVX512" and _cpu_has_bf16()
+            wanted = "bf16" if has_bf16 else "fp32"
+    return "no" if wanted == "fp32" else wanted
+
+
+def _cpu_has_bf16() -> bool:
+    try:
+        return "avx512_bf16" in Path("/proc/cpuinfo").read_text("utf-8")
+    except OSError:
+        return False
+
+
+def versions() -> dict[str, str]:
+    """Of the libraries that decide what a run gives."""
+    return {"python": platform.python_version(),
+            **{n: version(n) for n in ("torch", "diffusers", "transformers", "peft", "accelerate")}}
+
+
+@dataclass
+class _Run:
+    folder: Path
+    config: RunConfig
+    host: Host
+    trainer: Trainer
+    record: AdapterRecord
+    accelerator: Accelerator
+
+    def checkpoint(self, step: int) -> None:
+        """Adapter file of this step, then the state that resumes from it."""
+        if not self.accelerator.is_main_process:
+            return
+        name = f"{self.config.name}-step{step:08d}.safetensors"
+        save(self.folder / "checkpoints" / name, self.trainer.recipe.adapter, self.record)  # type: ignore[arg-type]
+        buffer = io.BytesIO()
+        torch.save(self.trainer.state_dict(), buffer)
+        write_bytes(self.folder / RESUME_FILE, buffer.getvalue())
+
+    def preview(self, step: int, report: Report) -> None:
+        """Each preview prompt at the fixed seed; step 0 is the base without the adapter."""
+        if not self.accelerator.is_main_process or not self.config.training.preview_every:
+            return
+        subject = with_article(self.record.phrase)
+        with self.accelerator.autocast():
+            painter = Generator(self.host)
+            for number, prompt in enumerate(PREVIEW_PROMPTS):
+                painted = painter.paint(Request(prompt=prompt.format(subject), seed=PREVIEW_SEED,
+                                                steps=self.config.training.preview_steps))
+                path = self.folder / "previews" / f"step{step:08d}-{number}.png"
+                write_atomic(path, lambda p, image=painted.images[0]: image.save(p, "PNG"))  # type: ignore[misc]
+                report({"type": "preview", "step": step, "number": number, "file": path.name,
+                        "prompt": painted.settings["prompt"]})
+
+
+def train_run(folder: Path, *, report: Report, control: Control) -> Path | None:
+    """Run or resume the training in `folder`; the adapter's path, or None when it was stopped.
+
+    A stopped run keeps its last step as a checkpoint and goes on from there when called again.
+    """
+    config = RunConfig.load(folder)
+    settings = config.training
+    accelerator = Accelerator(
+        mixed_precision=pick_precision(settings.precision),
+        cpu=not (torch.cuda.is_available() or torch.backends.mps.is_available()),
+    )
+    if not accelerator.is_main_process:
+        report = _silent
+    report({"type": "stage", "text": f"Loading the base '{config.base}'"})
+    host = load_base(config.base, offline=config.offline).to(accelerator.device)
+    trigger = config.trigger or choose_trigger(host.tokenizer, config.taken_triggers)
+    if warning := noun_warning(host.tokenizer, config.class_noun, known_words(host.identity.family)):
+        report({"type": "warning", "text": warning})
+    report({"type": "stage", "text": "Preparing the pictures"})
+    samples = _dataset(host, folder, f"{trigger} {config.class_noun}", settings)
+    with torch.random.fork_rng():
+        torch.manual_seed(settings.seed)
+        recipe = recipe_builder(settings.method)(host, settings)
+        recipe.adapter.inject(host, "training")
+    if settings.gradient_checkpointing:
+        host.unet.enable_gradient_checkpointing()
+    trainer = Trainer(host, recipe, samples, settings, accelerator)
+    run = _Run(folder, config, host, trainer,
+               _record(config, trigger, host, recipe.adapter.kind, recipe.adapter.spec), accelerator)
+    if (folder / RESUME_FILE).exists():
+        trainer.load_state_dict(torch.load(folder / RESUME_FILE, weights_only=True))
+        report({"type": "resumed", "step": trainer.step})
+    else:
+        report({"type": "stage", "text": "First preview, without the adapter"})
+        run.preview(0, report)
+    report({"type": "stage", "text": "Training"})
+    finished = trainer.run(report=report, control=control, hooks=(
+        Hook(settings.checkpoint_every, run.checkpoint),
+        Hook(settings.preview_every, lambda step: run.preview(step, report)),
+    ))
+    if not finished:
+        report({"type": "stopped", "step": trainer.step})
+        return None
+    path = folder / ADAPTER_FILE
+    if accelerator.is_main_process:
+        save(path, recipe.adapter, run.record)
+    report({"type": "finished", "step": trainer.step, "trigger": trigger})
+    return path
+
+
+def _silent(event: dict[str, Any]) -> None:
+    """The report of every process but the main one."""
+
+
+def _dataset(host: Host, folder: Path, phrase: str, settings: TrainingConfig) -> LatentDataset:
+    pictures = [open_image(p) for p in list_folder(folder / "references")]
+    if not pictures:
+        raise StudioError("The run's folder has no pictures; start it anew with 1 to 30 pictures.")
+    return build_dataset(host, pictures, phrase, side=host.resolution, flip=settings.flip,
+                         zoom=settings.zoom, views=settings.views, seed=settings.seed)
+
+
+def _record(config: RunConfig, trigger: str, host: Host, kind: str, spec: dict[str, Any]) -> AdapterRecord:
+    return AdapterRecord(
+        kind=kind, method=config.training.method, name=config.name, base=host.identity,
+        trigger=trigger, class_noun=config.class_noun, spec=spec,
+        provenance={
+            "config": config.training.model_dump(), "images_sha256": list(config.image_hashes),
+            "versions": versions(), "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        },
+    )

@@ -6,10 +6,12 @@ import errno
 import hashlib
 import json
 import os
+import re
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeGuard
 
 import safetensors.torch
 import torch
@@ -39,17 +41,18 @@ class Header:
     tensors: dict[str, TensorInfo]
 
 
-def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
+def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` fill a temporary file beside `path`, make it durable, then put it in place.
 
     Readers see the old file or the new one, never a part. A full disk becomes a StudioError and
     leaves what was there.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+    temporary = None
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=".", suffix=".tmp", dir=path.parent)
+        os.close(handle)
+        temporary = Path(name)
         write(temporary)
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
@@ -59,11 +62,14 @@ def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
     except OSError as error:
         raise disk_error(error, path) from error
     except safetensors.SafetensorError as error:
-        if "No space" in str(error) or "os error 28" in str(error):
-            raise disk_error(OSError(errno.ENOSPC, "full"), path) from error
+        # The library reports the system's refusal only as text: '… (os error 28)'.
+        if number := re.search(r"os error (\d+)", str(error)):
+            code = int(number[1])
+            raise disk_error(OSError(code, os.strerror(code)), path) from error
         raise
     finally:
-        temporary.unlink(missing_ok=True)
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
 
 
 def disk_error(error: OSError, path: Path) -> StudioError:
@@ -88,12 +94,12 @@ def _sync_folder(folder: Path) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file atomically."""
-    write_atomic(path, lambda p: p.write_text(text, "utf-8") and None)
+    write_atomic(path, lambda p: p.write_text(text, "utf-8"))
 
 
 def write_bytes(path: Path, data: bytes) -> None:
     """Write a binary file atomically."""
-    write_atomic(path, lambda p: p.write_bytes(data) and None)
+    write_atomic(path, lambda p: p.write_bytes(data))
 
 
 def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) -> None:
@@ -124,7 +130,8 @@ def read_header(path: Path) -> Header:
     except OSError as error:
         raise StudioError(f"'{path}' could not be opened ({error.strerror}); check the path.") from error
     try:
-        entries = json.loads(raw)
+        entries = json.loads(raw.decode("utf-8"))
+        json.dumps(entries, ensure_ascii=False).encode("utf-8")  # half surrogates can be in no message
     except (ValueError, RecursionError) as error:
         raise _bad(path, "its header is not JSON") from error
     if not isinstance(entries, dict):
@@ -144,20 +151,21 @@ def read_header(path: Path) -> Header:
 
 
 def _check_entry(path: Path, name: str, entry: object) -> tuple[TensorInfo, tuple[int, int]]:
-    if not isinstance(entry, dict) or entry.get("dtype") not in _ITEM_SIZE:
+    dtype = entry.get("dtype") if isinstance(entry, dict) else None
+    if not isinstance(entry, dict) or not isinstance(dtype, str) or dtype not in _ITEM_SIZE:
         raise _bad(path, f"tensor '{name[:60]}' has an unknown type")
     shape, span = entry.get("shape"), entry.get("data_offsets")
     if not _naturals(shape) or not _naturals(span) or len(shape) > MAX_DIMENSIONS or len(span) != 2:
         raise _bad(path, f"tensor '{name[:60]}' has no sensible shape or place")
-    size = _ITEM_SIZE[entry["dtype"]]
+    size = _ITEM_SIZE[dtype]
     for n in shape:
         size *= n
     if span[1] - span[0] != size:
         raise _bad(path, f"tensor '{name[:60]}' has not the size of its shape")
-    return TensorInfo(entry["dtype"], tuple(shape)), (span[0], span[1])
+    return TensorInfo(dtype, tuple(shape)), (span[0], span[1])
 
 
-def _naturals(value: object) -> bool:
+def _naturals(value: object) -> TypeGuard[list[int]]:
     return isinstance(value, list) and all(type(n) is int and n >= 0 for n in value)
 
 

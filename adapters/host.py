@@ -55,6 +55,15 @@ class Host:
         """The (first) text encoder."""
         return self.components["text_encoder"]
 
+    def layers(self) -> dict[str, nn.Linear | nn.Conv2d]:
+        """The layers that can be adapted by full name ('unet.….to_q'), with or without adapters in."""
+        return {
+            f"{part}.{path.removesuffix('.base_layer')}": module
+            for part, network in self.components.items()
+            for path, module in network.named_modules()
+            if isinstance(module, nn.Linear | nn.Conv2d) and ".lora_" not in path
+        }
+
     @property
     def device(self) -> torch.device:
         """Where the denoiser is."""

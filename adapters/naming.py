@@ -19,7 +19,7 @@ def check_name(name: str) -> str:
         raise StudioError("The concept has no name; type one, such as 'mycat'.")
     if len(name) > MAX_LENGTH or not _NAME.fullmatch(name) or name.lower() in _RESERVED:
         raise StudioError(
-            f"'{name[:40]}' cannot be a name; use 1 to {MAX_LENGTH} letters, digits, '-' or '_', "
+            f"{name[:40]!r} cannot be a name; use 1 to {MAX_LENGTH} letters, digits, '-' or '_', "
             "starting with a letter or digit, such as 'mycat'."
         )
     return name
@@ -32,7 +32,7 @@ def check_noun(noun: str) -> str:
         raise StudioError("The class noun is empty; say what the thing is in a word, such as 'dog'.")
     if len(noun) > 40 or not re.fullmatch(r"[\w' -]+", noun):
         raise StudioError(
-            f"'{noun[:40]}' cannot be a class noun; use a plain word or two, such as 'dog' or "
+            f"{noun[:40]!r} cannot be a class noun; use a plain word or two, such as 'dog' or "
             "'teddy bear'."
         )
     return noun

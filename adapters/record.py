@@ -56,5 +56,5 @@ class AdapterRecord(BaseModel):
                     f"{FORMAT_VERSION}; update the studio."
                 )
             return cls.model_validate(raw)
-        except (ValueError, TypeError, ValidationError) as error:
+        except (ValueError, TypeError, RecursionError, ValidationError) as error:
             raise StudioError(f"The header of '{file}' is damaged; take a fresh copy.") from error

@@ -25,7 +25,7 @@ def encode_images(host: Host, images: Sequence[Image.Image]) -> torch.Tensor:
     latents = []
     dtype = next(host.vae.parameters()).dtype
     for image in images:
-        pixels = torch.from_numpy(np.asarray(image)).permute(2, 0, 1)[None].to(host.device, dtype)
+        pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].to(host.device, dtype)
         with torch.no_grad():
             mean = host.vae.encode(pixels / 127.5 - 1).latent_dist.mean
         latents.append(mean * host.vae.config.scaling_factor)

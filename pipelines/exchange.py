@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
@@ -11,7 +12,7 @@ import torch
 from adapters.errors import StudioError
 from adapters.files import read_header, read_tensors, write_tensors
 from adapters.host import BaseIdentity, Family, Host
-from adapters.lora import LoraAdapter, LoraWeights, diffusers_format, kohya_format
+from adapters.lora import LoraAdapter, LoraModule, LoraWeights, diffusers_format, kohya_format
 from adapters.naming import MAX_LENGTH
 from adapters.record import AdapterRecord
 from adapters.studio_file import StoredAdapter, load
@@ -57,14 +58,23 @@ def export(source: Path, format: str, out: Path) -> ExportReport:
 
 def _compare(weights: LoraWeights, read: LoraWeights, out: Path, format: str) -> ExportReport:
     matched = weights.modules.keys() & read.modules.keys()
-    worst = max((float((weights.modules[n].delta() - read.modules[n].delta()).abs().max())
-                 for n in matched), default=0.0)
+    worst = max((_difference(weights.modules[n], read.modules[n]) for n in matched), default=0.0)
     if len(matched) != len(weights.modules) or worst > 1e-6:
         raise StudioError(
             f"'{out.name}' did not read back as it was written ({len(matched)} of "
             f"{len(weights.modules)} layers, difference {worst:.1e}); please report this."
         )
     return ExportReport(out, format, len(weights.modules), len(matched), worst)
+
+
+def _difference(written: LoraModule, read: LoraModule) -> float:
+    """Largest difference of two updates, in units of the larger of 1 and the update itself."""
+    if (written.magnitude is None) != (read.magnitude is None):
+        return math.inf
+    pairs = [(written.delta(), read.delta())]
+    if written.magnitude is not None and read.magnitude is not None:
+        pairs.append((written.magnitude, read.magnitude.flatten()))
+    return max(float((a - b).abs().max() / a.abs().max().clamp(min=1)) for a, b in pairs)
 
 
 def import_file(path: Path, name: str) -> tuple[StoredAdapter, AdapterRecord]:

@@ -78,7 +78,7 @@ class Generator:
         injected: list[Adapter] = []
         try:
             for number, (adapter, record, strength) in enumerate(adapters):
-                adapter.inject(self.host, f"{record.name}_{number}".replace(".", "_"))
+                adapter.inject(self.host, f"adapter_{number}")
                 injected.append(adapter)
                 adapter.set_strength(strength)
             yield

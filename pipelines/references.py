@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import struct
 import warnings
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from adapters.errors import StudioError
@@ -18,6 +21,9 @@ MAX_PIXELS = 40_000_000
 MIN_SIDE = 32
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp"})
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
+# What Pillow's decoders raise for damaged files.
+_DECODER_ERRORS = (OSError, SyntaxError, ValueError, EOFError, MemoryError, TypeError, LookupError,
+                   ArithmeticError, struct.error, zlib.error)
 
 
 @dataclass(frozen=True)
@@ -39,33 +45,44 @@ def open_image(path: Path) -> Image.Image:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(path, formats=_FORMATS) as image:
-                width, height = image.size
-                if width * height > MAX_PIXELS:
-                    raise StudioError(
-                        f"'{name}' has {width * height / 1e6:.0f} megapixels, at most "
-                        f"{MAX_PIXELS // 1_000_000} are accepted; make it smaller."
-                    )
-                if min(width, height) < MIN_SIDE:
-                    raise StudioError(f"'{name}' is {width}x{height} pixels, at least {MIN_SIDE} a "
-                                      "side are needed; take a larger picture.")
+                _check_size(name, *image.size)
                 image.load()
-                upright = ImageOps.exif_transpose(image)
-    except StudioError:
-        raise
+                return _plain(ImageOps.exif_transpose(image))
     except UnidentifiedImageError as error:
         raise StudioError(f"'{name}' is not a PNG, JPEG, WebP or BMP picture, whatever its name "
                           "says; export it as one of these.") from error
     except FileNotFoundError as error:
         raise StudioError(f"There is no file '{path}'; check the path.") from error
-    except (OSError, SyntaxError, ValueError, EOFError, MemoryError, Image.DecompressionBombError) as error:
-        raise StudioError(f"'{name}' is damaged or cut off ({str(error)[:80]}); take a fresh copy.") from error
-    if upright.mode in ("RGBA", "LA", "P", "PA"):
-        upright = upright.convert("RGBA")
-        canvas = Image.new("RGBA", upright.size, "white")
-        canvas.alpha_composite(upright)
-        upright = canvas
-    clean = Image.new("RGB", upright.size)
-    clean.paste(upright.convert("RGB"))
+    except Image.DecompressionBombError as error:
+        raise StudioError(f"'{name}' has far more than the {MAX_PIXELS // 1_000_000} megapixels that "
+                          "are accepted; make it smaller.") from error
+    except _DECODER_ERRORS as error:
+        raise StudioError(f"'{name}' is damaged or cut off ({str(error)[:80]}); take a fresh "
+                          "copy.") from error
+
+
+def _check_size(name: str, width: int, height: int) -> None:
+    if width * height > MAX_PIXELS:
+        raise StudioError(
+            f"'{name}' has {width * height / 1e6:.0f} megapixels, at most "
+            f"{MAX_PIXELS // 1_000_000} are accepted; make it smaller."
+        )
+    if min(width, height) < MIN_SIDE:
+        raise StudioError(f"'{name}' is {width}x{height} pixels, at least {MIN_SIDE} a "
+                          "side are needed; take a larger picture.")
+
+
+def _plain(image: Image.Image) -> Image.Image:
+    """RGB on white, with nothing but pixels."""
+    if image.mode.startswith("I"):  # 16 bits of grey, which `convert` would clip at 255
+        image = Image.fromarray((np.array(image).clip(0, 65535) >> 8).astype(np.uint8))
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        canvas = Image.new("RGBA", image.size, "white")
+        canvas.alpha_composite(image)
+        image = canvas
+    clean = Image.new("RGB", image.size)
+    clean.paste(image.convert("RGB"))
     return clean
 
 

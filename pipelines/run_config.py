@@ -48,5 +48,6 @@ class RunConfig(BaseModel):
             return cls.model_validate_json((folder / FILE).read_text("utf-8"))
         except ValidationError as error:
             raise settings_error(error) from error
-        except OSError as error:
-            raise StudioError(f"The run in '{folder}' has no readable settings; start it anew.") from error
+        except (OSError, UnicodeDecodeError) as error:
+            raise StudioError(f"The run in '{folder}' has no readable settings; start it "
+                              "anew.") from error

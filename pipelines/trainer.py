@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -92,8 +92,8 @@ class Trainer:
     def run(self, *, report: Report, control: Control, hooks: Sequence[Hook] = ()) -> bool:
         """Train to the end or until told to stop; True when it reached the end.
 
-        Hooks run after the steps that they divide, and once more when the run ends or is stopped.
-        Raises StudioError when the loss is no number; the last checkpoint stays.
+        Hooks run after the steps that they divide and after the last one, whether the run ended there
+        or was stopped. Raises StudioError when the loss is no number; the last checkpoint stays.
         """
         stopped = False
         while self.step < self.total and not (stopped := control.stop_requested()):
@@ -111,7 +111,8 @@ class Trainer:
                     if hook.every and self.step % hook.every == 0:
                         hook.run(self.step)
         for hook in hooks:
-            hook.run(self.step)
+            if not (stopped and hook.every and self.step % hook.every == 0):  # that one has run
+                hook.run(self.step)
         return not stopped
 
     def _optimize(self, phase: Phase, inside: int) -> dict[str, float]:
@@ -128,16 +129,26 @@ class Trainer:
             for name, value in losses.items():
                 sums[name] = sums.get(name, 0) + value.detach() / self.config.accumulate
         numbers = {name: float(value) for name, value in sums.items()}
-        if not all(map(math.isfinite, numbers.values())):
+        self._check_finite(numbers.values())
+        parameters = [p for g in self.optimizer.param_groups for p in g["params"]]
+        if scaler := self.accelerator.scaler:  # fp16: it skips steps whose gradients overflow
+            scaler.unscale_(self.optimizer)
+            torch.nn.utils.clip_grad_norm_(parameters, self.config.max_grad_norm)
+            scaler.step(self.optimizer)
+            scaler.update()
+        else:
+            norm = torch.nn.utils.clip_grad_norm_(parameters, self.config.max_grad_norm)
+            self._check_finite([float(norm)])
+            self.optimizer.step()
+        self.optimizer.zero_grad()
+        return {"loss": sum(numbers.values()), "rate": factor, **numbers}
+
+    def _check_finite(self, numbers: Iterable[float]) -> None:
+        if not all(map(math.isfinite, numbers)):
             raise StudioError(
                 f"Training broke down at step {self.step + 1}: the loss is not a number; start again "
                 "with a lower learning rate, the last checkpoint is kept."
             )
-        parameters = [p for g in self.optimizer.param_groups for p in g["params"]]
-        torch.nn.utils.clip_grad_norm_(parameters, self.config.max_grad_norm)
-        self.optimizer.step()
-        self.optimizer.zero_grad()
-        return {"loss": sum(numbers.values()), "rate": factor, **numbers}
 
     def losses(self, batch: Batch) -> dict[str, torch.Tensor]:
         """Noise a batch once, predict, and ask the objective."""
@@ -167,6 +178,7 @@ class Trainer:
             "step": self.step, "generator": self.generator.get_state(),
             "adapter": self.recipe.adapter.state(), "phase": self._phase.name if self._phase else "",
             "optimizer": self.optimizer.state_dict() if self._phase else {},
+            "scaler": self.accelerator.scaler.state_dict() if self.accelerator.scaler else {},
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -174,6 +186,8 @@ class Trainer:
         self.step = int(state["step"])
         self.generator.set_state(state["generator"])
         self.recipe.adapter.load_state(state["adapter"])
+        if self.accelerator.scaler and state.get("scaler"):
+            self.accelerator.scaler.load_state_dict(state["scaler"])
         for phase in self.recipe.phases:
             if phase.name == state["phase"]:
                 self._enter(phase)

@@ -47,6 +47,9 @@ def pick_precision(wanted: str) -> str:
         else:
             has_bf16 = torch.backends.cpu.get_cpu_capability() == "AVX512" and _cpu_has_bf16()
             wanted = "bf16" if has_bf16 else "fp32"
+    if wanted == "fp16" and not (torch.cuda.is_available() or torch.backends.mps.is_available()):
+        raise StudioError("This machine has no graphics processor, which fp16 needs; choose the "
+                          "precision auto, bf16 or fp32.")
     return "no" if wanted == "fp32" else wanted
 
 
@@ -121,7 +124,7 @@ def train_run(folder: Path, *, report: Report, control: Control) -> Path | None:
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
         recipe = recipe_builder(settings.method)(host, settings)
-        recipe.adapter.inject(host, "training")
+        recipe.adapter.inject(host, "trained")
     if settings.gradient_checkpointing:
         host.unet.enable_gradient_checkpointing()
     trainer = Trainer(host, recipe, samples, settings, accelerator)
@@ -160,7 +163,8 @@ def _dataset(host: Host, folder: Path, phrase: str, settings: TrainingConfig) ->
                          zoom=settings.zoom, views=settings.views, seed=settings.seed)
 
 
-def _record(config: RunConfig, trigger: str, host: Host, kind: str, spec: dict[str, Any]) -> AdapterRecord:
+def _record(config: RunConfig, trigger: str, host: Host, kind: str,
+            spec: dict[str, Any]) -> AdapterRecord:
     return AdapterRecord(
         kind=kind, method=config.training.method, name=config.name, base=host.identity,
         trigger=trigger, class_noun=config.class_noun, spec=spec,

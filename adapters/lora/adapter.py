@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ from adapters.lora.weights import LoraModule, LoraWeights
 ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")
 FEED_FORWARD = ("ff.net.0.proj", "ff.net.2", "proj_in", "proj_out")
 CONVOLUTIONS = ("conv1", "conv2", "conv_shortcut")
+_MAGNITUDE = "lora_magnitude_vector"
 TEXT_ENCODER = ("q_proj", "k_proj", "v_proj", "out_proj")
 
 
@@ -35,6 +37,7 @@ class LoraAdapter:
         self._host: Host | None = None
         self._name = ""
         self._scaling: dict[str, float] = {}
+        self._magnitudes: dict[str, torch.Tensor] = {}  # as trained, while the strength is not 1
         self._stored: LoraWeights | None = None
 
     @classmethod
@@ -45,18 +48,18 @@ class LoraAdapter:
         Raises StudioError when nothing matches.
         """
         endings = tuple(f".{t}" for t in targets)
-        names = [
-            f"unet.{path}" for path, module in host.unet.named_modules()
-            if isinstance(module, torch.nn.Linear | torch.nn.Conv2d) and f".{path}".endswith(endings)
-        ]
+        names = [n for n in host.layers() if n.startswith("unet.") and n.endswith(endings)]
         if not names:
             raise StudioError(f"The base has no layer named {' or '.join(targets)}; choose others.")
-        return cls({n: (rank, alpha) for n in names}, rslora=rslora, dora=dora)
+        return cls(dict.fromkeys(names, (rank, alpha)), rslora=rslora, dora=dora)
 
     @classmethod
     def from_weights(cls, weights: LoraWeights) -> LoraAdapter:
         """An adapter that holds `weights` and brings them into every host it is injected into."""
         modules = weights.modules.values()
+        if len({m.rslora for m in modules}) > 1:
+            weights = weights.plain()
+            modules = weights.modules.values()
         adapter = cls(
             {k: (m.rank, m.alpha) for k, m in weights.modules.items()},
             rslora=any(m.rslora for m in modules), dora=any(m.magnitude is not None for m in modules),
@@ -88,17 +91,17 @@ class LoraAdapter:
             raise RuntimeError("This adapter is in a host already.")
         if self._stored is not None:
             self._stored.check_fits(host, name)
+        if missing := sorted(set(self.layers) - set(host.layers())):
+            raise StudioError(f"The base has no layer '{missing[0]}' for this LoRA; "
+                              "choose the base that it was trained for.")
         self._host, self._name = host, name
         for part, network in host.components.items():
             mine = {k[len(part) + 1:]: v for k, v in self.layers.items() if k.startswith(f"{part}.")}
             if mine:
-                inject_adapter_in_model(self._config(mine), network, name)
+                with warnings.catch_warnings():
+                    warnings.filterwarnings("ignore", "Already found a `peft_config`")
+                    inject_adapter_in_model(self._config(mine), network, name)
         self._scaling = {k: layer.scaling[name] for k, layer in self._injected().items()}
-        missing = set(self.layers) - set(self._scaling)
-        if missing:
-            self.eject()
-            raise StudioError(f"The base has no layer '{sorted(missing)[0]}' for this LoRA; "
-                              "choose the base that it was trained for.")
         activate(host)
         if self._stored is not None:
             self.load_weights(self._stored)
@@ -114,7 +117,8 @@ class LoraAdapter:
         )
 
     def _injected(self) -> dict[str, LoraLayer]:
-        assert self._host is not None
+        if self._host is None:
+            raise RuntimeError("This adapter is in no host.")
         return {
             f"{part}.{path}": module
             for part, network in self._host.components.items()
@@ -123,9 +127,15 @@ class LoraAdapter:
         }
 
     def eject(self) -> None:
-        """Take the layers out; where no other adapter is left, the original layer comes back."""
+        """Take the layers out; where no other adapter is left, the original layer comes back.
+
+        A fresh adapter keeps what it has learned.
+        """
         if self._host is None:
             return
+        if self._stored is None:
+            self._stored = self.weights()
+        self._magnitudes.clear()
         for full, layer in self._injected().items():
             layer.delete_adapter(self._name)
             if not layer.lora_A:
@@ -143,41 +153,50 @@ class LoraAdapter:
         activate(host)
 
     def set_strength(self, strength: float) -> None:
-        """Scale the update: 0 is off, 1 as trained; beyond 1 exaggerates."""
+        """Scale the update: 0 is off, 1 as trained; beyond 1 exaggerates.
+
+        DoRA's magnitudes go the same way, from the base's own to the trained ones.
+        """
         for path, layer in self._injected().items():
             layer.scaling[self._name] = self._scaling[path] * strength
+            if self._name in layer.lora_magnitude_vector:
+                vector = layer.lora_magnitude_vector[self._name]
+                trained = self._magnitudes.setdefault(path, vector.weight.detach().clone())
+                weight = layer.get_base_layer().weight
+                own = vector.get_weight_norm(weight, torch.zeros_like(weight), 0.0)
+                with torch.no_grad():
+                    vector.weight.copy_(torch.lerp(own.to(trained), trained, strength))
 
     def groups(self) -> dict[str, list[torch.nn.Parameter]]:
         """One group, 'lora'."""
-        marker = f".{self._name}"
-        return {"lora": [
-            p for layer in self._injected().values() for n, p in layer.named_parameters()
-            if "lora_" in n and marker in n
-        ]}
+        return {"lora": list(self._tensors().values())}
 
-    def _tensors(self) -> dict[str, torch.Tensor]:
-        found: dict[str, torch.Tensor] = {}
+    def _tensors(self) -> dict[str, torch.nn.Parameter]:
+        found: dict[str, torch.nn.Parameter] = {}
         for path, layer in self._injected().items():
             found[f"{path}.lora_A.weight"] = layer.lora_A[self._name].weight
             found[f"{path}.lora_B.weight"] = layer.lora_B[self._name].weight
             if self._name in layer.lora_magnitude_vector:
-                found[f"{path}.lora_magnitude_vector"] = layer.lora_magnitude_vector[self._name].weight
+                found[f"{path}.{_MAGNITUDE}"] = layer.lora_magnitude_vector[self._name].weight
         return found
 
     def state(self) -> dict[str, torch.Tensor]:
-        """Detached copies on the CPU."""
-        return {k: v.detach().cpu().clone() for k, v in self._tensors().items()}
+        """Detached copies on the CPU, whatever the strength."""
+        trained = {f"{path}.{_MAGNITUDE}": m for path, m in self._magnitudes.items()}
+        return {k: v.detach().cpu().clone() for k, v in (self._tensors() | trained).items()}
 
     def load_state(self, tensors: Mapping[str, torch.Tensor]) -> None:
-        """Copy `state()` of an adapter of the same layers into this one."""
+        """Copy `state()` of an adapter of the same layers into this one, at strength 1."""
         mine = self._tensors()
         if set(mine) != set(tensors):
             odd = sorted(set(mine) ^ set(tensors))[0]
             raise StudioError(f"The LoRA's tensors do not match its layers (at '{odd}'); "
                               "take a fresh copy of the file.")
+        self.set_strength(1)
+        self._magnitudes.clear()
         with torch.no_grad():
             for key, target in mine.items():
-                target.copy_(tensors[key])
+                target.copy_(tensors[key].reshape(target.shape))
 
     def weights(self) -> LoraWeights:
         """The learned weights, for export."""
@@ -187,7 +206,7 @@ class LoraAdapter:
         return LoraWeights({
             path: LoraModule(
                 state[f"{path}.lora_A.weight"], state[f"{path}.lora_B.weight"], alpha, self.rslora,
-                state.get(f"{path}.lora_magnitude_vector"),
+                state[f"{path}.{_MAGNITUDE}"].flatten() if self.dora else None,
             )
             for path, (_, alpha) in self.layers.items()
         })
@@ -199,7 +218,7 @@ class LoraAdapter:
             tensors[f"{path}.lora_A.weight"] = m.down
             tensors[f"{path}.lora_B.weight"] = m.up
             if m.magnitude is not None:
-                tensors[f"{path}.lora_magnitude_vector"] = m.magnitude
+                tensors[f"{path}.{_MAGNITUDE}"] = m.magnitude
         self.load_state(tensors)
 
 

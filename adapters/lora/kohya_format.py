@@ -28,12 +28,7 @@ _ENDINGS = ("lora_down.weight", "lora_up.weight", "alpha", "dora_scale")
 
 def name_map(host: Host) -> dict[str, str]:
     """kohya name -> full layer name, for every layer of the host that can carry a LoRA."""
-    names: dict[str, str] = {}
-    for part, network in host.components.items():
-        for path, module in network.named_modules():
-            if isinstance(module, torch.nn.Linear | torch.nn.Conv2d):
-                names[kohya_name(f"{part}.{path}")] = f"{part}.{path}"
-    return names
+    return {kohya_name(name): name for name in host.layers()}
 
 
 def kohya_name(full: str) -> str:
@@ -44,7 +39,8 @@ def kohya_name(full: str) -> str:
     return _PREFIX[part] + path.replace(".", "_")
 
 
-def encode(weights: LoraWeights, record: AdapterRecord) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+def encode(weights: LoraWeights,
+           record: AdapterRecord) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
     """(tensors, metadata) of the file. The scale is exact: alpha / rank, also for rsLoRA."""
     tensors: dict[str, torch.Tensor] = {}
     for name, module in weights.modules.items():
@@ -53,7 +49,7 @@ def encode(weights: LoraWeights, record: AdapterRecord) -> tuple[dict[str, torch
         alpha = module.scale * module.rank
         tensors[f"{key}.lora_down.weight"] = module.down
         tensors[f"{key}.lora_up.weight"] = module.up
-        tensors[f"{key}.alpha"] = torch.tensor(alpha, dtype=module.down.dtype)
+        tensors[f"{key}.alpha"] = torch.tensor(alpha, dtype=torch.float32)
         if module.magnitude is not None:
             tensors[f"{key}.dora_scale"] = module.magnitude.reshape(-1, *[1] * (module.down.ndim - 1))
     return tensors, _metadata(weights, tensors, record)
@@ -63,23 +59,25 @@ def _metadata(weights: LoraWeights, tensors: Mapping[str, torch.Tensor],
               record: AdapterRecord) -> dict[str, str]:
     ranks = {m.rank for m in weights.modules.values()}
     alphas = {m.scale * m.rank for m in weights.modules.values()}
-    content = safetensors.torch.save(dict(tensors))
-    body = content[8 + int.from_bytes(content[:8], "little"):]
     family = record.base.family
-    fields = {
+    training = {
         "ss_v2": "False", "ss_base_model_version": _BASE_VERSION[family],
         "ss_network_module": "networks.lora",
         "ss_network_dim": str(ranks.pop()) if len(ranks) == 1 else "Dynamic",
         "ss_network_alpha": f"{alphas.pop():g}" if len(alphas) == 1 else "Dynamic",
         "ss_network_args": json.dumps({}), "ss_output_name": record.name,
+    }
+    # As sd-scripts does it: the tensors alone, and 64 KiB of a file that has the ss_ fields only.
+    content = safetensors.torch.save({k: t.contiguous() for k, t in tensors.items()}, training)
+    body = content[8 + int.from_bytes(content[:8], "little"):]
+    return training | {
         "sshs_model_hash": hashlib.sha256(body).hexdigest(),
-        "sshs_legacy_hash": hashlib.sha256(body[0x100000:0x110000]).hexdigest()[:8],
+        "sshs_legacy_hash": hashlib.sha256(content[0x100000:0x110000]).hexdigest()[:8],
         "modelspec.sai_model_spec": "1.0.0", "modelspec.architecture": _ARCHITECTURE[family],
         "modelspec.implementation": "https://github.com/Stability-AI/generative-models",
         "modelspec.title": record.name, "modelspec.trigger_phrase": record.phrase,
         "modelspec.date": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S"),
     }
-    return fields
 
 
 def recognise(keys: set[str]) -> bool:
@@ -103,13 +101,20 @@ def decode(tensors: Mapping[str, torch.Tensor], host: Host, file: str) -> LoraWe
                 f"no layer '{stem[:80]}'; choose the base that it was trained for."
             )
         parts.setdefault(names[stem], {})[ending] = tensor
-    return LoraWeights({name: _module(name, found, file) for name, found in parts.items()})
+    return LoraWeights({n: _module(n, found, file) for n, found in parts.items()}).check_whole(file)
 
 
 def _module(name: str, found: Mapping[str, torch.Tensor], file: str) -> LoraModule:
     if not {"lora_down.weight", "lora_up.weight"} <= set(found):
         raise StudioError(f"'{file}' has only one half of layer '{name[:80]}'; take a fresh copy.")
     down, up = found["lora_down.weight"], found["lora_up.weight"]
-    alpha = float(found["alpha"].item()) if "alpha" in found else float(down.shape[0])
-    magnitude = found["dora_scale"].flatten() if "dora_scale" in found else None
-    return LoraModule(down, up, alpha, magnitude=magnitude)
+    alpha = found.get("alpha", torch.tensor(down.shape[0] if down.ndim else 0))
+    if alpha.numel() != 1:
+        raise StudioError(f"'{file}' has more than one alpha at '{name[:80]}'; take a fresh copy.")
+    magnitude = found.get("dora_scale")
+    if magnitude is not None:
+        if magnitude.ndim > 1 and magnitude.shape[0] != magnitude.numel():
+            raise StudioError(f"'{file}' has a DoRA over inputs ('{name[:80]}'), this studio reads "
+                              "those over outputs; choose another file.")
+        magnitude = magnitude.flatten()
+    return LoraModule(down, up, float(alpha.item()), magnitude=magnitude)

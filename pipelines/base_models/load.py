@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from diffusers import StableDiffusionPipeline
+from safetensors import SafetensorError
 
 from adapters.errors import StudioError
 from adapters.files import read_header
@@ -25,7 +26,8 @@ def load_base(spec: str, *, offline: bool = False, dtype: torch.dtype = torch.fl
     location = locate(spec)
     try:
         pipeline, weights = _open(location, offline, dtype)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError,
+            SafetensorError) as error:
         first = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
         raise StudioError(
             f"The base '{location.name}' could not be loaded ({first}); check that it is a whole "
@@ -40,12 +42,11 @@ def load_base(spec: str, *, offline: bool = False, dtype: torch.dtype = torch.fl
 
 
 def _open(location: BaseLocation, offline: bool, dtype: torch.dtype) -> tuple[Any, Path | None]:
-    if location.form == "file":
-        assert location.path is not None
+    if location.form == "file" and location.path:
         return _open_file(location.path, dtype), location.path
     folder = location.path or _download(location.name, offline)
     pipeline = StableDiffusionPipeline.from_pretrained(
-        folder, torch_dtype=dtype, use_safetensors=True, local_files_only=True,
+        folder, dtype=dtype, use_safetensors=True, local_files_only=True,
         safety_checker=None, feature_extractor=None, image_encoder=None, requires_safety_checker=False,
     )
     weights = next(iter(sorted((folder / "unet").glob("*.safetensors"))), None)
@@ -68,7 +69,7 @@ def _open_file(path: Path, dtype: torch.dtype) -> Any:
         shutil.copytree(SD1_CONFIG, config)
         clip_tokenizer().save_pretrained(config / "tokenizer")
         return StableDiffusionPipeline.from_single_file(
-            str(path), config=str(config), torch_dtype=dtype, local_files_only=True,
+            str(path), config=str(config), dtype=dtype, local_files_only=True,
             safety_checker=None, feature_extractor=None,
         )
 

@@ -34,11 +34,15 @@ def locate(spec: str) -> BaseLocation:
     spec = spec.strip()
     if spec == "starter":
         return BaseLocation("starter", STARTER_PATH, "starter")
-    path = Path(spec).expanduser()
-    if path.is_dir():
+    try:
+        path = Path(spec).expanduser()
+        is_folder, is_file = path.is_dir(), path.is_file()
+    except (OSError, RuntimeError):  # a name that the system cannot have, '~nobody'
+        path, is_folder, is_file = Path(), False, False
+    if is_folder:
         _check_folder(path)
-        return BaseLocation("folder", path, path.name)
-    if path.is_file():
+        return BaseLocation("folder", path, path.resolve().name)
+    if is_file:
         if path.suffix != ".safetensors":
             raise StudioError(
                 f"'{path.name}' is not a .safetensors file; other checkpoint formats can carry "
@@ -49,8 +53,8 @@ def locate(spec: str) -> BaseLocation:
     if _HUB_ID.fullmatch(spec):
         return BaseLocation("hub", None, spec)
     raise StudioError(
-        f"No base model at '{spec}'; give 'starter', a diffusers folder, a .safetensors checkpoint "
-        "or a hub id such as 'owner/name'."
+        f"No base model at '{spec[:200]}'; give 'starter', a diffusers folder, a .safetensors "
+        "checkpoint or a hub id such as 'owner/name'."
     )
 
 

@@ -9,6 +9,7 @@ import torch
 from diffusers import UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel
 
+from adapters.errors import StudioError
 from adapters.host import BaseIdentity, Family, Host
 from pipelines.base_models.locate import ASSETS, STARTER_PATH
 
@@ -23,6 +24,9 @@ class _NoVae(torch.nn.Module):
 def skeleton(family: Family) -> Host:
     """UNet and text encoder of `family` on the meta device: names and shapes, no memory."""
     folder = CONFIGS[family]
+    if not (folder / "unet" / "config.json").is_file():
+        raise StudioError(f"The studio's own files are not whole: '{folder}' holds no model; "
+                          "install it anew.")
     with torch.device("meta"):
         unet = UNet2DConditionModel.from_config(UNet2DConditionModel.load_config(folder / "unet"))
         text = CLIPTextModel(CLIPTextConfig.from_pretrained(folder / "text_encoder"))

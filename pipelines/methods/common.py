@@ -66,13 +66,14 @@ def resolve(method: str, family: str, preset: str = "balanced",
     The preset's table, then the family's table of the same preset, then `overrides` that are not
     None, each over the one before.
     """
+    settings = config_class(method)
     tables = tomllib.loads((PRESETS / f"{method}.toml").read_text("utf-8"))
-    if preset not in tables:
+    if preset not in PRESET_NAMES:
         raise StudioError(f"There is no preset '{preset}'; choose one of: {', '.join(PRESET_NAMES)}.")
     values = {"method": method, **tables[preset], **tables.get(family, {}).get(preset, {})}
     values |= {k: v for k, v in overrides.items() if v is not None}
     try:
-        return config_class(method).model_validate(values)
+        return settings.model_validate(values)
     except ValidationError as error:
         raise settings_error(error) from error
 

@@ -38,9 +38,9 @@ def main() -> None:
 
             diffusion.train(config, options.work)
         elif stage == "judges":
-            from pipelines.starter import judge
+            from pipelines.starter import train_judges
 
-            judge.train(config, options.work)
+            train_judges.train(config, options.work, options.out)
         else:
             from pipelines.starter import export
 

@@ -1,0 +1,260 @@
+"""The command line: `python -m app VERB`. With --json the last line of stdout is one object."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from adapters.errors import StudioError
+from app.home import Home
+from app.studio import Studio
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """All verbs and their options; `--home`, `--offline` and `--json` stand before or after."""
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("--home", default=argparse.SUPPRESS, help="data folder (or STUDIO_HOME)")
+    shared.add_argument("--offline", action="store_true", default=argparse.SUPPRESS,
+                        help="never ask the model hub for anything")
+    shared.add_argument("--json", action="store_true", default=argparse.SUPPRESS,
+                        help="one JSON object as the last line of stdout; logs go to stderr")
+    parser = argparse.ArgumentParser("app", description=__doc__, parents=[shared])
+    verbs = parser.add_subparsers(dest="verb", required=True)
+
+    def verb(name: str, run: Any, help: str) -> argparse.ArgumentParser:
+        added = verbs.add_parser(name, help=help, description=help, parents=[shared])
+        added.set_defaults(run=run)
+        return added
+
+    serve = verb("serve", _serve, "start the studio in the browser")
+    serve.add_argument("--host", default="127.0.0.1")
+    serve.add_argument("--port", type=int, default=7860)
+
+    train = verb("train", _train, "teach a base a concept from a folder of pictures")
+    train.add_argument("--base", default="starter")
+    train.add_argument("--method", default="lora")
+    train.add_argument("--preset", default="balanced", help="fast, balanced or best")
+    train.add_argument("--name", required=True)
+    train.add_argument("--class-noun", required=True, help="what the thing is, such as 'dog'")
+    train.add_argument("--images", type=Path, required=True, help="folder of 1 to 30 pictures")
+    train.add_argument("--trigger", default="", help="made for you when not given")
+    for option, kind in (("steps", int), ("seed", int), ("batch", int), ("rank", int),
+                         ("learning-rate", float), ("preview-every", int),
+                         ("checkpoint-every", int), ("precision", str)):
+        train.add_argument(f"--{option}", type=kind)
+    train.add_argument("--resume", action="store_true",
+                       help="go on with the latest unfinished run of this name")
+
+    generate = verb("generate", _generate, "paint a picture")
+    generate.add_argument("--base", default="starter")
+    generate.add_argument("--adapter", action="append", default=[], metavar="NAME:WEIGHT")
+    generate.add_argument("--prompt", required=True)
+    generate.add_argument("--negative-prompt", default="")
+    for option in ("seed", "steps", "width", "height", "images"):
+        generate.add_argument(f"--{option}", type=int)
+    generate.add_argument("--guidance", type=float)
+    generate.add_argument("--out", type=Path, required=True)
+
+    export = verb("export", _export, "write an adapter for other programs")
+    export.add_argument("name")
+    export.add_argument("--format", required=True, help="diffusers or kohya")
+    export.add_argument("--out", type=Path, required=True)
+
+    bring = verb("import", _import, "take an adapter file into the library")
+    bring.add_argument("file", type=Path)
+    bring.add_argument("--name")
+
+    verb("list", _list, "the adapters in the library")
+    verb("doctor", _doctor, "versions, device, memory, folders, and what is missing")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb; 0 when it went well, 2 with one sentence on stderr when it did not."""
+    options = build_parser().parse_args(arguments)
+    try:
+        answer = options.run(options)
+    except StudioError as error:
+        print(f"error: {error}", file=sys.stderr)
+        if getattr(options, "json", False):
+            print(json.dumps({"error": str(error)}))
+        return 2
+    if getattr(options, "json", False):
+        print(json.dumps(answer), flush=True)
+    return 0
+
+
+def _studio(options: argparse.Namespace) -> Studio:
+    offline = getattr(options, "offline", False)
+    if offline:
+        os.environ["HF_HUB_OFFLINE"] = "1"
+    return Studio(Home.open(getattr(options, "home", None)), offline=offline)
+
+
+def _say(options: argparse.Namespace, text: str) -> None:
+    """For people: stdout, or stderr when stdout belongs to JSON."""
+    print(text, file=sys.stderr if getattr(options, "json", False) else sys.stdout, flush=True)
+
+
+def _serve(options: argparse.Namespace) -> dict[str, Any]:
+    from app.server import serve
+
+    serve(_studio(options), options.host, options.port)
+    return {}
+
+
+class _Interrupt:
+    """Ctrl-C stops a training after its step, so that its checkpoint is kept."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        signal.signal(signal.SIGINT, self._ask)
+        signal.signal(signal.SIGTERM, self._ask)
+
+    def _ask(self, *_: object) -> None:
+        self.asked = True
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    def stop_requested(self) -> bool:
+        return self.asked
+
+
+def _train(options: argparse.Namespace) -> dict[str, Any]:
+    from app.runs import EventLog
+    from pipelines.references import list_folder
+
+    studio = _studio(options)
+    started = time.monotonic()
+    if options.resume:
+        unfinished = [j for j in studio.jobs() if j.name == options.name and j.state != "finished"]
+        if not unfinished:
+            raise StudioError(f"There is no unfinished training '{options.name}'; leave out --resume.")
+        folder = studio.home.runs / unfinished[0].id
+    else:
+        folder = studio.prepare_run(
+            list_folder(options.images), options.name, options.class_noun, base=options.base,
+            method=options.method, preset=options.preset, trigger=options.trigger,
+            steps=options.steps, seed=options.seed, batch=options.batch, rank=options.rank,
+            learning_rate=options.learning_rate, preview_every=options.preview_every,
+            checkpoint_every=options.checkpoint_every, precision=options.precision,
+        )
+        studio.store.add(folder.name, options.name)
+    log = EventLog(folder)
+
+    def report(event: dict[str, Any]) -> None:
+        log(event)
+        _print_event(event)
+
+    return _train_here(studio, folder, report, started)
+
+
+def _train_here(studio: Studio, folder: Path, report: Any, started: float) -> dict[str, Any]:
+    """Train in this process; the job's row follows what happens."""
+    from pipelines.run_config import RunConfig
+    from pipelines.training import train_run
+
+    job = studio.store.take(folder.name, os.getpid())
+    report({"type": "stage", "text": "Starting"})
+    try:
+        path = train_run(folder, report=report, control=_Interrupt())
+        report({"type": "outcome", "state": "finished" if path else "stopped", "message": ""})
+        if path is None:
+            studio.store.end(job.id, "stopped")
+            raise StudioError(f"Training '{job.name}' was stopped; its last checkpoint is in "
+                              f"'{folder / 'checkpoints'}', --resume goes on from there.")
+        name = studio.supervisor.publish(job)
+    except StudioError as error:
+        studio.store.end(job.id, "failed", str(error))
+        raise
+    studio.store.end(job.id, "finished")
+    entry = studio.library.get(name)
+    config = RunConfig.load(folder)
+    return {"adapter": str(entry.path), "name": name, "trigger": entry.record.trigger,
+            "triggers": {name: entry.record.trigger}, "class_noun": entry.record.class_noun,
+            "steps": config.training.steps, "seconds": round(time.monotonic() - started, 2),
+            "run": str(folder)}
+
+
+def _print_event(event: dict[str, Any]) -> None:
+    kind = event["type"]
+    if kind in ("stage", "warning"):
+        print(event["text"], file=sys.stderr, flush=True)
+    elif kind == "step" and (event["step"] % 10 == 0 or event["step"] == event["total"]):
+        left = (event["total"] - event["step"]) * event["seconds"]
+        print(f"step {event['step']}/{event['total']}  loss {event['loss']:.4f}  "
+              f"{event['seconds']:.2f} s/step  about {left:.0f} s left", file=sys.stderr, flush=True)
+
+
+def _generate(options: argparse.Namespace) -> dict[str, Any]:
+    from pipelines.generator import Request
+    from pipelines.methods.common import settings_error
+    from pipelines.painter import Painter
+    from pydantic import ValidationError
+
+    studio = _studio(options)
+    chosen = [parse_adapter(a) for a in options.adapter]
+    paths = [(studio.library.get(name).path, strength) for name, strength in chosen]
+    fields = ("prompt", "negative_prompt", "seed", "steps", "guidance", "width", "height", "images")
+    given = {f: getattr(options, f) for f in fields if getattr(options, f) is not None}
+    try:
+        request = Request.model_validate(given)
+    except ValidationError as error:
+        raise settings_error(error) from error
+    out: Path = options.out
+    files = [out] if request.images == 1 else [
+        out.with_name(f"{out.stem}-{n}{out.suffix}") for n in range(request.images)]
+    settings = Painter().paint_files(options.base, paths, request, files, offline=studio.offline)
+    _say(options, "\n".join(map(str, files)))
+    return {"files": [str(f) for f in files], **settings}
+
+
+def parse_adapter(text: str) -> tuple[str, float]:
+    """'NAME' or 'NAME:WEIGHT'; the weight is 1 when not given."""
+    name, _, weight = text.partition(":")
+    try:
+        strength = float(weight or 1)
+    except ValueError:
+        strength = float("nan")
+    if not abs(strength) <= 10:
+        raise StudioError(f"'{text}' is no adapter with a weight; write NAME:WEIGHT with a weight "
+                          "from -10 to 10, such as mycat:0.8.")
+    return name, strength
+
+
+def _export(options: argparse.Namespace) -> dict[str, Any]:
+    report = _studio(options).export(options.name, options.format, options.out)
+    _say(options, f"{report.file}: {report.matched} of {report.layers} layers read back, largest "
+                  f"difference {report.max_difference:.1e}")
+    return {"file": str(report.file), "format": report.format, "layers": report.layers,
+            "matched": report.matched, "max_difference": report.max_difference}
+
+
+def _import(options: argparse.Namespace) -> dict[str, Any]:
+    entry = _studio(options).import_file(options.file, options.name)
+    _say(options, f"imported '{entry.name}' for {entry.record.base.family}")
+    return entry.as_dict()
+
+
+def _list(options: argparse.Namespace) -> dict[str, Any]:
+    found = [e.as_dict() for e in _studio(options).library.entries()]
+    for e in found:
+        _say(options, f"{e['name']:24} {e['method']:10} {e['base']:12} trigger '{e['trigger']}'")
+    if not found:
+        _say(options, "The library is empty; train a concept or import a file.")
+    return {"adapters": found}
+
+
+def _doctor(options: argparse.Namespace) -> dict[str, Any]:
+    from app.doctor import examine
+
+    found = examine(getattr(options, "home", None))
+    for key, value in found.items():
+        _say(options, f"{key:10} {value if not isinstance(value, list) else '; '.join(value) or 'nothing'}")
+    return found

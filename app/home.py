@@ -1,0 +1,62 @@
+"""The folder that holds everything a person makes."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from adapters.errors import StudioError
+
+
+@dataclass(frozen=True)
+class Home:
+    """The data folder and the places in it."""
+
+    root: Path
+
+    @classmethod
+    def open(cls, given: str | None = None) -> Home:
+        """`given`, else STUDIO_HOME, else ~/semblance; made when missing.
+
+        Raises StudioError when it cannot be written.
+        """
+        root = Path(given or os.environ.get("STUDIO_HOME") or Path.home() / "semblance")
+        home = cls(root.expanduser().resolve())
+        try:
+            for folder in (home.adapters, home.runs, home.images, home.temporary):
+                folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=home.root):
+                pass
+        except OSError as error:
+            raise StudioError(
+                f"The data folder '{home.root}' cannot be written ({error.strerror}); give another "
+                "with --home or STUDIO_HOME."
+            ) from error
+        return home
+
+    @property
+    def adapters(self) -> Path:
+        """The library: one .safetensors file an adapter."""
+        return self.root / "adapters"
+
+    @property
+    def runs(self) -> Path:
+        """One folder a training run."""
+        return self.root / "runs"
+
+    @property
+    def images(self) -> Path:
+        """Pictures made in the studio."""
+        return self.root / "images"
+
+    @property
+    def temporary(self) -> Path:
+        """Uploads and downloads on their way."""
+        return self.root / "tmp"
+
+    @property
+    def database(self) -> Path:
+        """The index of jobs."""
+        return self.root / "studio.db"

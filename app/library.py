@@ -1,0 +1,109 @@
+"""The adapters that a person has. The files are the truth; their headers say what they are."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from adapters.errors import StudioError
+from adapters.files import write_atomic, write_text
+from adapters.naming import check_name
+from adapters.record import AdapterRecord
+from app.home import Home
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One adapter of the library."""
+
+    path: Path
+    record: AdapterRecord
+    name: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """For `list --json`."""
+        r = self.record
+        return {"name": self.name, "method": r.method, "trigger": r.trigger,
+                "class_noun": r.class_noun, "path": str(self.path), "base": r.base.name or r.base.family,
+                "family": r.base.family, "bytes": self.path.stat().st_size,
+                "created": r.provenance.get("created", "")}
+
+
+class Library:
+    """Adapter files with their sidecars and thumbnails in one folder."""
+
+    def __init__(self, home: Home) -> None:
+        self.folder = home.adapters
+        self.trash = home.root / "trash"
+
+    def entries(self) -> list[Entry]:
+        """Every readable adapter, newest first. Damaged files are left where they are."""
+        from adapters.studio_file import read_record
+
+        found = []
+        for path in self.folder.glob("*.safetensors"):
+            with contextlib.suppress(StudioError, OSError):
+                found.append((path.stat().st_mtime, Entry(path, read_record(path), path.stem)))
+        return [entry for _, entry in sorted(found, key=lambda f: (-f[0], f[1].name))]
+
+    def get(self, name: str) -> Entry:
+        """The adapter of that name; StudioError when there is none."""
+        from adapters.studio_file import read_record
+
+        path = self.folder / f"{check_name(name)}.safetensors"
+        if not path.is_file():
+            have = ", ".join(e.name for e in self.entries()[:8]) or "the library is empty"
+            raise StudioError(f"There is no adapter '{name}'; choose one that is there ({have}).")
+        return Entry(path, read_record(path), path.stem)
+
+    def has(self, name: str) -> bool:
+        """Whether the name is taken (names that differ in case alone are the same)."""
+        return name.lower() in {p.stem.lower() for p in self.folder.glob("*.safetensors")}
+
+    def free_name(self, wanted: str) -> str:
+        """`wanted`, or with the first number that makes it free."""
+        name, number = wanted, 1
+        while self.has(name):
+            number += 1
+            name = f"{wanted[:58]}-{number}"
+        return name
+
+    def add(self, source: Path, name: str, preview: Path | None = None) -> Entry:
+        """Copy an adapter file in under a free name, then its thumbnail and sidecar."""
+        target = self.folder / f"{self.free_name(name)}.safetensors"
+        write_atomic(target, lambda p: shutil.copyfile(source, p) and None)
+        return self.complete(target, preview)
+
+    def complete(self, path: Path, preview: Path | None = None) -> Entry:
+        """Write the sidecar that other programs read, and the thumbnail, beside an adapter file."""
+        from adapters.studio_file import read_record
+
+        record = read_record(path)
+        write_text(path.with_suffix(".json"), json.dumps({
+            "description": f"{record.class_noun or record.name} ({record.method})",
+            "sd version": {"sd1": "SD1", "starter": "Other"}[record.base.family],
+            "activation text": record.phrase, "preferred weight": 1, "negative text": "",
+            "notes": f"Made with Semblance for {record.base.name or record.base.family}.",
+        }, indent=1))
+        if preview and preview.is_file():
+            write_atomic(self.thumbnail(path.stem), lambda p: shutil.copyfile(preview, p) and None)
+        return Entry(path, record, path.stem)
+
+    def thumbnail(self, name: str) -> Path:
+        """Where an adapter's preview picture is, if it has one."""
+        return self.folder / f"{name}.preview.png"
+
+    def delete(self, name: str) -> Path:
+        """Move an adapter with its sidecar and thumbnail into the trash; returns where it went."""
+        entry = self.get(name)
+        grave = self.trash / f"{time.strftime('%Y%m%d-%H%M%S')}-{entry.name}"
+        grave.mkdir(parents=True, exist_ok=True)
+        for path in (entry.path, entry.path.with_suffix(".json"), self.thumbnail(entry.name)):
+            if path.exists():
+                shutil.move(path, grave / path.name)
+        return grave

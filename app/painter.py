@@ -1,0 +1,77 @@
+"""The studio's side of the warm painting process: started when first needed, restarted if it dies."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from adapters.errors import StudioError
+
+
+class PainterProcess:
+    """One painting child; calls from many threads take turns."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._child: subprocess.Popen[str] | None = None
+
+    def _start(self) -> subprocess.Popen[str]:
+        if self._child is None or self._child.poll() is not None:
+            self._child = subprocess.Popen(
+                [sys.executable, "-m", "app.painter_child"], stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE, text=True, cwd=Path(__file__).resolve().parents[1],
+            )
+            self._read(self._child)
+        return self._child
+
+    def warm_up(self) -> None:
+        """Start the child now, so that the first picture does not wait for its imports."""
+        with self._lock:
+            self._start()
+
+    def _read(self, child: subprocess.Popen[str]) -> dict[str, Any]:
+        assert child.stdout is not None
+        line = child.stdout.readline()
+        if not line:
+            self._child = None
+            raise StudioError(f"The painting process ended (code {child.wait()}), most often because "
+                              "the memory was not enough; try a smaller size.")
+        message: dict[str, Any] = json.loads(line)
+        return message
+
+    def paint(self, base: str, adapters: Sequence[tuple[Path, float]], request: dict[str, Any],
+              files: Sequence[Path], *, offline: bool,
+              progress: Callable[[int, int], None] | None = None) -> dict[str, Any]:
+        """Paint into `files`; returns the resolved settings or raises StudioError."""
+        job = {"base": base, "adapters": [(str(p), s) for p, s in adapters], "request": request,
+               "files": [str(f) for f in files], "offline": offline}
+        with self._lock:
+            child = self._start()
+            assert child.stdin is not None
+            try:
+                child.stdin.write(json.dumps(job) + "\n")
+                child.stdin.flush()
+            except BrokenPipeError as error:
+                self._child = None
+                raise StudioError("The painting process had ended; try again.") from error
+            while True:
+                message = self._read(child)
+                if "progress" in message:
+                    if progress:
+                        progress(*message["progress"])
+                elif "error" in message:
+                    raise StudioError(message["error"])
+                else:
+                    settings: dict[str, Any] = message["settings"]
+                    return settings
+
+    def close(self) -> None:
+        """End the child."""
+        if self._child and self._child.poll() is None:
+            self._child.terminate()
+            self._child.wait(10)

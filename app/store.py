@@ -1,0 +1,120 @@
+"""Jobs in SQLite: what was asked for, and what became of it."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+State = Literal["queued", "running", "finished", "stopped", "failed", "interrupted"]
+ACTIVE: tuple[State, ...] = ("queued", "running")
+RESUMABLE: tuple[State, ...] = ("stopped", "failed", "interrupted")
+
+# Append only: a released migration is never changed.
+_MIGRATIONS = (
+    """CREATE TABLE jobs (
+        id TEXT PRIMARY KEY, name TEXT NOT NULL, state TEXT NOT NULL, pid INTEGER,
+        message TEXT NOT NULL DEFAULT '', created REAL NOT NULL, started REAL, ended REAL)""",
+)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training run; its folder under `runs/` has the same id."""
+
+    id: str
+    name: str
+    state: State
+    pid: int | None
+    message: str
+    created: float
+    started: float | None
+    ended: float | None
+
+
+class JobStore:
+    """The jobs table. Every call opens its own connection, so any process may use it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with self._connect() as db:
+            db.execute("CREATE TABLE IF NOT EXISTS migrations (number INTEGER PRIMARY KEY)")
+            done = {row[0] for row in db.execute("SELECT number FROM migrations")}
+            for number, statement in enumerate(_MIGRATIONS):
+                if number not in done:
+                    db.execute(statement)
+                    db.execute("INSERT INTO migrations VALUES (?)", (number,))
+
+    @contextlib.contextmanager
+    def _connect(self) -> Iterator[sqlite3.Connection]:
+        db = sqlite3.connect(self.path, timeout=10)
+        try:
+            db.execute("PRAGMA journal_mode=WAL")
+            db.execute("PRAGMA synchronous=FULL")
+            with db:
+                yield db
+        finally:
+            db.close()
+
+    def add(self, id: str, name: str) -> None:
+        """Queue a job."""
+        with self._connect() as db:
+            db.execute("INSERT INTO jobs (id, name, state, created) VALUES (?, ?, 'queued', ?)",
+                       (id, name, time.time()))
+
+    def get(self, id: str) -> Job | None:
+        """One job, or None."""
+        found = self._select("WHERE id = ?", (id,))
+        return found[0] if found else None
+
+    def all(self) -> list[Job]:
+        """Every job, newest first."""
+        return self._select("ORDER BY created DESC, rowid DESC", ())
+
+    def _select(self, rest: str, values: tuple[object, ...]) -> list[Job]:
+        columns = "id, name, state, pid, message, created, started, ended"
+        with self._connect() as db:
+            return [Job(*row) for row in db.execute(f"SELECT {columns} FROM jobs {rest}", values)]
+
+    def claim(self) -> Job | None:
+        """Take the oldest queued job, unless one is running: one statement, so never twice."""
+        with self._connect() as db:
+            row = db.execute(
+                "UPDATE jobs SET state = 'running', started = ?, ended = NULL, message = '' WHERE id = "
+                "(SELECT id FROM jobs WHERE state = 'queued' AND NOT EXISTS "
+                "(SELECT 1 FROM jobs WHERE state = 'running') ORDER BY created LIMIT 1) "
+                "RETURNING id", (time.time(),)).fetchone()
+        return self.get(row[0]) if row else None
+
+    def take(self, id: str, pid: int) -> Job:
+        """Mark a job as running in process `pid`, outside the queue."""
+        with self._connect() as db:
+            db.execute("UPDATE jobs SET state = 'running', pid = ?, started = ?, ended = NULL, "
+                       "message = '' WHERE id = ?", (pid, time.time(), id))
+        job = self.get(id)
+        if job is None:
+            raise KeyError(id)
+        return job
+
+    def set_pid(self, id: str, pid: int) -> None:
+        """Remember the process of a running job."""
+        with self._connect() as db:
+            db.execute("UPDATE jobs SET pid = ? WHERE id = ?", (pid, id))
+
+    def end(self, id: str, state: State, message: str = "") -> None:
+        """Close a running job; one that is closed already keeps its state."""
+        with self._connect() as db:
+            db.execute("UPDATE jobs SET state = ?, message = ?, ended = ?, pid = NULL "
+                       "WHERE id = ? AND state IN ('running', 'queued')",
+                       (state, message, time.time(), id))
+
+    def requeue(self, id: str) -> bool:
+        """Queue a stopped, failed or interrupted job again."""
+        with self._connect() as db:
+            cursor = db.execute("UPDATE jobs SET state = 'queued', message = '' WHERE id = ? AND "
+                                "state IN ('stopped', 'failed', 'interrupted')", (id,))
+            return cursor.rowcount == 1

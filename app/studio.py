@@ -1,0 +1,139 @@
+"""The studio's verbs: what the command line and the browser both call. Imports no torch."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from adapters.errors import StudioError
+from adapters.naming import check_name, check_noun
+from app.home import Home
+from app.library import Entry, Library
+from app.painter import PainterProcess
+from app.runs import RunView, StopFile, folder_id, view
+from app.store import ACTIVE, Job, JobStore
+from app.supervisor import Supervisor
+from pipelines.base_models.locate import locate
+from pipelines.methods.common import resolve
+from pipelines.references import take_in
+from pipelines.run_config import RunConfig
+
+
+class Studio:
+    """Everything that a person can do, on one data folder."""
+
+    def __init__(self, home: Home, *, offline: bool = False) -> None:
+        self.home, self.offline = home, offline
+        self.store = JobStore(home.database)
+        self.library = Library(home)
+        self.supervisor = Supervisor(home, self.store, self.library)
+        self.painter = PainterProcess()
+
+    def prepare_run(self, images: Sequence[Path], name: str, noun: str, *, base: str = "starter",
+                    method: str = "lora", preset: str = "balanced", trigger: str = "",
+                    **overrides: Any) -> Path:
+        """Check everything, then make the run's folder; nothing is left behind when a check fails."""
+        name, noun = check_name(name), check_noun(noun)
+        busy = {j.name.lower() for j in self.store.all() if j.state in ACTIVE}
+        if self.library.has(name) or name.lower() in busy:
+            raise StudioError(f"There is a concept '{name}' already; choose another name or delete "
+                              "that one first.")
+        family = "starter" if locate(base).form == "starter" else "sd1"
+        training = resolve(method, family, preset, **overrides)
+        folder = self.home.runs / folder_id(name)
+        try:
+            references = take_in(images, folder / "references")
+            RunConfig(
+                name=name, class_noun=noun, base=base, offline=self.offline, trigger=trigger,
+                taken_triggers=tuple(sorted(self.triggers())),
+                image_hashes=tuple(r.sha256 for r in references), training=training,
+            ).save(folder)
+        except StudioError:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        return folder
+
+    def triggers(self) -> set[str]:
+        """Trigger words in use."""
+        return {e.record.trigger for e in self.library.entries() if e.record.trigger}
+
+    def start_training(self, images: Sequence[Path], name: str, noun: str, **options: Any) -> str:
+        """Queue a training; returns the run's id."""
+        folder = self.prepare_run(images, name, noun, **options)
+        self.store.add(folder.name, check_name(name))
+        self.supervisor.wake()
+        return folder.name
+
+    def job(self, run: str) -> Job:
+        """A run by id; StudioError when there is none."""
+        job = self.store.get(run)
+        if job is None:
+            raise StudioError(f"There is no training '{run[:60]}'; choose one from the list.")
+        return job
+
+    def jobs(self) -> list[Job]:
+        """All runs, newest first."""
+        return self.store.all()
+
+    def view(self, run: str) -> RunView:
+        """What a run's events say."""
+        return view(self.home.runs / self.job(run).id)
+
+    def stop(self, run: str) -> None:
+        """Stop after the current step, keeping a checkpoint; a queued run leaves the queue."""
+        job = self.job(run)
+        if job.state == "queued":
+            self.store.end(run, "stopped")
+        elif job.state == "running":
+            StopFile(self.home.runs / run).request()
+
+    def resume(self, run: str) -> None:
+        """Queue a stopped, failed or interrupted run again, from its last checkpoint."""
+        job = self.job(run)
+        StopFile(self.home.runs / run).clear()
+        if not self.store.requeue(run):
+            raise StudioError(f"'{job.name}' is {job.state}; only a stopped or failed training can "
+                              "be resumed.")
+        self.supervisor.wake()
+
+    def keep(self, run: str) -> str:
+        """Put a stopped run's last checkpoint into the library; returns its name there."""
+        return self.supervisor.publish(self.job(run))
+
+    def generate(self, request: dict[str, Any], *, base: str = "starter",
+                 adapters: Sequence[tuple[str, float]] = (),
+                 progress: Callable[[int, int], None] | None = None) -> list[Path]:
+        """Paint in the warm process; returns the files, in the home's `images` folder."""
+        locate(base)
+        chosen = [(self.library.get(name).path, strength) for name, strength in adapters]
+        stamp = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
+        files = [self.home.images / f"{stamp}-{n}.png" for n in range(int(request.get("images", 1)))]
+        self.painter.paint(base, chosen, request, files, offline=self.offline, progress=progress)
+        return files
+
+    def export(self, name: str, format: str, out: Path) -> Any:
+        """Write an adapter for other programs; the report says how it read back."""
+        from pipelines.exchange import export
+
+        return export(self.library.get(name).path, format, out)
+
+    def import_file(self, path: Path, name: str | None = None) -> Entry:
+        """Take an adapter file into the library under its own name or the first free one."""
+        from adapters.studio_file import save
+        from pipelines.exchange import import_file
+
+        stem = "".join(c if c.isalnum() and c.isascii() or c in "-_" else "-" for c in path.stem)
+        adapter, record = import_file(path, check_name(name or stem.strip("-_") or "imported"))
+        wanted = self.library.free_name(check_name(name or record.name))
+        target = self.library.folder / f"{wanted}.safetensors"
+        save(target, adapter, record.model_copy(update={"name": wanted}))
+        return self.library.complete(target)
+
+    def close(self) -> None:
+        """End the children."""
+        self.supervisor.close()
+        self.painter.close()

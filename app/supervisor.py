@@ -1,0 +1,109 @@
+"""Runs queued trainings one at a time, each in a process of its own, and notes how they ended."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+from adapters.errors import StudioError
+from app.home import Home
+from app.library import Library
+from app.runs import StopFile, read_events
+from app.store import Job, JobStore, State
+
+_REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+class Supervisor:
+    """A thread of the server. Jobs that a dead server left running become `interrupted`."""
+
+    def __init__(self, home: Home, store: JobStore, library: Library) -> None:
+        self.home, self.store, self.library = home, store, library
+        self._wake = threading.Event()
+        self._closing = False
+        self._thread = threading.Thread(target=self._loop, name="supervisor", daemon=True)
+
+    def start(self) -> None:
+        """Settle what an earlier server left, then begin."""
+        for job in self.store.all():
+            if job.state == "running" and not (job.pid and _alive(job.pid)):
+                self._settle(job)
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Look at the queue now."""
+        self._wake.set()
+
+    def close(self) -> None:
+        """Ask the running training to stop, wait for its checkpoint, end."""
+        self._closing = True
+        for job in self.store.all():
+            if job.state == "running":
+                StopFile(self.home.runs / job.id).request()
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join(60)
+
+    def _loop(self) -> None:
+        while not self._closing:
+            job = self.store.claim()
+            if job is None:
+                self._wake.wait(0.5)
+                self._wake.clear()
+            else:
+                self._run(job)
+
+    def _run(self, job: Job) -> None:
+        folder = self.home.runs / job.id
+        try:
+            with (folder / "worker.log").open("ab") as log:
+                child = subprocess.Popen([sys.executable, "-m", "app.worker", str(folder)],
+                                         stdout=log, stderr=log, stdin=subprocess.DEVNULL,
+                                         cwd=_REPOSITORY)
+                self.store.set_pid(job.id, child.pid)
+                child.wait()
+        except OSError as error:
+            self.store.end(job.id, "failed", f"The training process could not be started "
+                                             f"({error.strerror}); free memory or disk and resume.")
+            return
+        self._settle(job)
+
+    def _settle(self, job: Job) -> None:
+        """Note how a run ended; what it finished goes into the library."""
+        folder = self.home.runs / job.id
+        outcomes = [e for e in read_events(folder) if e["type"] == "outcome"]
+        started = [e for e in read_events(folder) if e["type"] == "stage" and e["text"] == "Starting"]
+        ended = outcomes and started and outcomes[-1]["time"] >= started[-1]["time"]
+        state: State = outcomes[-1]["state"] if ended else "interrupted"
+        message = outcomes[-1]["message"] if ended else (
+            "The training process ended without a word, most often because the memory was not "
+            "enough or the machine went off; resume goes on from the last checkpoint.")
+        if state == "finished":
+            try:
+                self.publish(job)
+            except StudioError as error:
+                state, message = "failed", str(error)
+        self.store.end(job.id, state, message)
+
+    def publish(self, job: Job) -> str:
+        """Put a run's adapter (or its last checkpoint) into the library; returns its name there."""
+        folder = self.home.runs / job.id
+        source = folder / "adapter.safetensors"
+        if not source.exists():
+            checkpoints = sorted((folder / "checkpoints").glob("*.safetensors"))
+            if not checkpoints:
+                raise StudioError(f"'{job.name}' has no checkpoint yet; resume it first.")
+            source = checkpoints[-1]
+        previews = sorted((folder / "previews").glob("*-0.png"))
+        return self.library.add(source, job.name, previews[-1] if previews else None).name
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except OSError:
+        return False
+    return True

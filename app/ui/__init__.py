@@ -1,0 +1,5 @@
+"""The browser: rooms in the order a person needs them. No torch here."""
+
+from app.ui.page import build
+
+__all__ = ["build"]

@@ -1,0 +1,27 @@
+"""The page: header and rooms."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+from app.studio import Studio
+from app.ui import create, library_room, system, teach
+
+_BRAND = ('<div id="brand"><h1>Semblance</h1><span>Teach a picture model a thing you love, then put it '
+          "anywhere.</span></div>")
+
+
+def build(studio: Studio) -> gr.Blocks:
+    """The whole page for one studio."""
+    with gr.Blocks(title="Semblance", analytics_enabled=False) as page:
+        gr.HTML(_BRAND)
+        with gr.Tabs():
+            with gr.Tab("Teach", id="teach"):
+                teach.build(page, studio)
+            with gr.Tab("Create", id="create") as tab:
+                create.build(page, studio, tab)
+            with gr.Tab("Library", id="library") as tab:
+                library_room.build(page, studio, tab)
+            with gr.Tab("System", id="system") as tab:
+                system.build(studio, tab)
+    return page

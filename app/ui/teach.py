@@ -1,0 +1,101 @@
+"""Teach: pictures, a name, a class noun, Start; and what the training is doing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from app.studio import Studio
+from app.ui import render
+from app.ui.messages import readable
+
+_NOTHING_YET = ("No training yet. Drop 4 to 6 pictures of one thing on the left, name it, say what it "
+                "is, and press Start.")
+
+
+def run_choices(studio: Studio) -> list[tuple[str, str]]:
+    """(label, id) of every run, newest first."""
+    return [(f"{j.name} ({j.state})", j.id) for j in studio.jobs()]
+
+
+def build(page: gr.Blocks, studio: Studio) -> None:
+    """Lay the room out and wire it."""
+    with gr.Row():
+        with gr.Column(scale=5, min_width=320):
+            gr.Markdown("### Your pictures")
+            gallery = gr.Gallery(label="Drop 1 to 30 pictures of one thing", type="filepath",
+                                 interactive=True, file_types=["image"], columns=3, height=250,
+                                 object_fit="cover", buttons=[], elem_id="references")
+            with gr.Row():
+                name = gr.Textbox(label="Name", placeholder="mycat", elem_id="name", max_length=64,
+                                  info="Yours to choose; letters and digits.")
+                noun = gr.Textbox(label="What is it?", placeholder="cat", elem_id="noun", max_length=40,
+                                  info="A plain noun the model knows.")
+            with gr.Accordion("Advanced", open=False):
+                preset = gr.Radio([("Fast preview", "fast"), ("Balanced", "balanced"), ("Best", "best")],
+                                  value="balanced", label="How thorough", elem_id="preset")
+                steps = gr.Number(label="Steps", precision=0, value=None, elem_id="steps",
+                                  info="Empty: the preset's.")
+                seed = gr.Number(label="Seed", precision=0, value=0, elem_id="train-seed")
+                base = gr.Textbox(label="Base model", value="starter", elem_id="train-base",
+                                  info="starter, a folder, a .safetensors checkpoint or a hub id.")
+            start = gr.Button("Start", variant="primary", size="lg", elem_id="start")
+        with gr.Column(scale=6, min_width=320):
+            run = gr.Dropdown([], label="Training", elem_id="run", visible=False, interactive=True)
+            panel = gr.HTML(render.empty(_NOTHING_YET), elem_id="status")
+            with gr.Row():
+                stop = gr.Button("Stop", visible=False, elem_id="stop")
+                resume = gr.Button("Resume", visible=False, elem_id="resume")
+                keep = gr.Button("Keep last checkpoint", visible=False, elem_id="keep")
+    timer = gr.Timer(1.0)
+    buttons = (stop, resume, keep)
+
+    def show(selected: str | None) -> list[Any]:
+        """Panel and buttons for a run; nothing is greyed out, what has no use is not there."""
+        job = studio.store.get(selected or "")
+        if job is None:
+            return [render.empty(_NOTHING_YET), *(gr.update(visible=False) for _ in buttons)]
+        active = job.state in ("queued", "running")
+        unfinished = job.state in ("stopped", "failed", "interrupted")
+        return [render.run_panel(job, studio.view(job.id)), gr.update(visible=active),
+                gr.update(visible=unfinished), gr.update(visible=unfinished)]
+
+    def choose(selected: str | None) -> Any:
+        choices = run_choices(studio)
+        ids = [c[1] for c in choices]
+        chosen = selected if selected in ids else (ids[0] if ids else None)
+        return gr.update(choices=choices, value=chosen, visible=bool(choices))
+
+    def load() -> list[Any]:
+        chosen = choose(None)
+        return [chosen, *show(chosen["value"])]
+
+    @readable
+    def begin(pictures: Sequence[tuple[str, str | None]] | None, title: str, what: str, how: str,
+              count: float | None, start_seed: float | None, model: str) -> list[Any]:
+        paths = [Path(p) for p, _ in pictures or []]
+        started = studio.start_training(paths, title, what, base=model, preset=how,
+                                        steps=int(count) if count else None,
+                                        seed=int(start_seed or 0))
+        return [choose(started), *show(started)]
+
+    @readable
+    def act(verb: str, selected: str) -> list[Any]:
+        if verb == "keep":
+            gr.Info(f"'{studio.keep(selected)}' is in the library.")
+        else:
+            {"stop": studio.stop, "resume": studio.resume}[verb](selected)
+        return [choose(selected), *show(selected)]
+
+    outputs = [run, panel, *buttons]
+    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+    start.click(begin, [gallery, name, noun, preset, steps, seed, base], outputs, concurrency_limit=4,
+                api_visibility="private")
+    for button, verb in ((stop, "stop"), (resume, "resume"), (keep, "keep")):
+        button.click(lambda selected, verb=verb: act(verb, selected), run, outputs, **quiet)
+    run.input(show, run, [panel, *buttons], **quiet)
+    timer.tick(show, run, [panel, *buttons], concurrency_limit=None, **quiet)
+    page.load(load, None, outputs, **quiet)

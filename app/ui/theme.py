@@ -1,0 +1,67 @@
+"""One theme: warm paper, ink, one accent; bundled fonts only, so nothing is fetched."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+ACCENT = "#c2410c"
+
+THEME = gr.themes.Base(
+    primary_hue=gr.themes.colors.orange, secondary_hue=gr.themes.colors.amber,
+    neutral_hue=gr.themes.colors.stone, radius_size=gr.themes.sizes.radius_lg,
+    font=["system-ui", "-apple-system", "Segoe UI", "sans-serif"],
+    font_mono=["ui-monospace", "Menlo", "monospace"],
+).set(
+    body_background_fill="#faf7f2", body_background_fill_dark="#181512",
+    block_background_fill="#ffffff", block_background_fill_dark="#211d19",
+    block_border_width="1px", block_shadow="none",
+    button_primary_background_fill=ACCENT, button_primary_background_fill_hover="#9a3412",
+    button_primary_background_fill_dark=ACCENT, button_primary_text_color="#ffffff",
+)
+
+CSS = """
+.gradio-container { max-width: 1240px !important; margin: 0 auto !important; }
+footer { display: none !important; }
+#brand { display: flex; align-items: baseline; gap: 14px; padding: 10px 2px 2px; flex-wrap: wrap; }
+#brand h1 { font-size: 26px; font-weight: 750; letter-spacing: -0.02em; margin: 0; }
+#brand span { color: var(--body-text-color-subdued); font-size: 15px; }
+.s-panel { display: flex; flex-direction: column; gap: 14px; min-height: 120px; }
+.s-empty { color: var(--body-text-color-subdued); padding: 40px 20px; text-align: center;
+  border: 1px dashed var(--border-color-primary); border-radius: 12px; line-height: 1.6; }
+.s-head { display: flex; justify-content: space-between; align-items: baseline; gap: 10px; flex-wrap: wrap; }
+.s-head b { font-size: 19px; }
+.s-state { font-size: 13px; font-weight: 650; padding: 3px 11px; border-radius: 99px; color: #fff;
+  background: #78716c; }
+.s-state[data-state=running] { background: #c2410c; } .s-state[data-state=finished] { background: #15803d; }
+.s-state[data-state=failed] { background: #b91c1c; }
+.s-bar { height: 9px; border-radius: 9px; background: var(--border-color-primary); overflow: hidden; }
+.s-bar i { display: block; height: 100%; background: #c2410c; transition: width .4s; }
+.s-facts { display: flex; gap: 26px; flex-wrap: wrap; font-size: 14px; }
+.s-facts div { display: flex; flex-direction: column; }
+.s-facts small { color: var(--body-text-color-subdued); font-size: 12px; }
+.s-facts b { font-variant-numeric: tabular-nums; font-size: 16px; }
+.s-note { padding: 10px 14px; border-radius: 10px; background: #fef3c7; color: #713f12; font-size: 14px; }
+.s-note.bad { background: #fee2e2; color: #7f1d1d; }
+.s-note.good { background: #dcfce7; color: #14532d; }
+.s-scroll { overflow-x: auto; }
+.s-previews { border-collapse: separate; border-spacing: 8px 4px; }
+.s-previews th { font-weight: 500; font-size: 12px; color: var(--body-text-color-subdued); text-align: center; }
+.s-previews th:first-child { text-align: left; max-width: 150px; }
+.s-previews img { width: 128px; height: 128px; object-fit: cover; border-radius: 9px; display: block;
+  image-rendering: auto; max-width: none; }
+.s-previews .base img { outline: 2px dashed var(--border-color-primary); outline-offset: 2px; }
+.s-grid { display: grid; grid-template-columns: repeat(auto-fill, minmax(190px, 1fr)); gap: 14px; }
+.s-grid figure { margin: 0; } .s-grid img { width: 100%; border-radius: 10px; display: block; }
+.s-grid figcaption { font-size: 12px; color: var(--body-text-color-subdued); padding: 4px 2px; }
+.s-pair { display: grid; grid-template-columns: 1fr 1fr; gap: 6px; }
+.s-card { border: 1px solid var(--border-color-primary); border-radius: 12px; padding: 12px; display: flex;
+  flex-direction: column; gap: 8px; background: var(--block-background-fill); }
+.s-card .s-thumb { width: 100%; aspect-ratio: 1; border-radius: 9px; object-fit: cover;
+  background: var(--border-color-primary); }
+.s-card b { font-size: 16px; overflow-wrap: anywhere; }
+.s-card small { color: var(--body-text-color-subdued); line-height: 1.5; }
+.s-card code { background: var(--border-color-primary); border-radius: 6px; padding: 1px 6px; font-size: 13px; }
+.s-card a { color: #c2410c; font-size: 14px; font-weight: 600; text-decoration: none; }
+.dark .s-card a { color: #fb923c; }
+.s-links { display: flex; gap: 14px; flex-wrap: wrap; }
+"""

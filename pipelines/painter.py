@@ -1,0 +1,63 @@
+"""A warm generator: keeps the last base and the adapters it has read, paints into files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from adapters.record import AdapterRecord
+from adapters.studio_file import StoredAdapter, load
+from pipelines.base_models import load_base
+from pipelines.generator import Generator, Painted, Progress, Request
+from pipelines.image_file import save_png
+
+
+def pick_device() -> str:
+    """cuda, mps or cpu."""
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+class Painter:
+    """Paints requests one after the other with any base and adapters."""
+
+    def __init__(self, device: str | None = None) -> None:
+        self.device = device or pick_device()
+        self._base: tuple[str, Generator] | None = None
+        self._adapters: dict[tuple[Path, int], tuple[StoredAdapter, AdapterRecord]] = {}
+
+    def _generator(self, base: str, offline: bool) -> Generator:
+        if self._base is None or self._base[0] != base:
+            self._base = None  # let the old one go before the new one comes
+            dtype = torch.float16 if self.device == "cuda" else torch.float32
+            host = load_base(base, offline=offline, dtype=dtype).to(self.device)
+            self._base = (base, Generator(host))
+        return self._base[1]
+
+    def _adapter(self, path: Path) -> tuple[StoredAdapter, AdapterRecord]:
+        key = (path, path.stat().st_mtime_ns)
+        if key not in self._adapters:
+            self._adapters[key] = load(path)
+        return self._adapters[key]
+
+    def paint(self, base: str, adapters: Sequence[tuple[Path, float]], request: Request, *,
+              offline: bool = False, progress: Progress | None = None) -> Painted:
+        """Paint `request` with the adapter files at their strengths."""
+        generator = self._generator(base, offline)
+        chosen = [(*self._adapter(path), strength) for path, strength in adapters]
+        with generator.using(chosen):
+            return generator.paint(request, progress)
+
+    def paint_files(self, base: str, adapters: Sequence[tuple[Path, float]], request: Request,
+                    files: Sequence[Path], *, offline: bool = False,
+                    progress: Progress | None = None) -> dict[str, Any]:
+        """`paint`, each picture into its file with its settings inside; returns the settings."""
+        painted = self.paint(base, adapters, request, offline=offline, progress=progress)
+        named = [(path.stem, strength) for path, strength in adapters]
+        for image, seed, file in zip(painted.images, painted.seeds, files, strict=True):
+            save_png(image, file, {**painted.settings, "seed": seed, "base": base}, named)
+        return painted.settings

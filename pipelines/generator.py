@@ -60,12 +60,12 @@ class Generator:
 
     def __init__(self, host: Host) -> None:
         self.host = host
-        self._pipeline = StableDiffusionPipeline(
+        self.pipeline = StableDiffusionPipeline(
             vae=host.vae, text_encoder=host.text_encoder, tokenizer=host.tokenizer, unet=host.unet,
             scheduler=type(host.scheduler).from_config(host.scheduler.config),
             safety_checker=None, feature_extractor=None, requires_safety_checker=False,
         )
-        self._pipeline.set_progress_bar_config(disable=True)
+        self.pipeline.set_progress_bar_config(disable=True)
 
     @contextlib.contextmanager
     def using(self, adapters: Sequence[tuple[Adapter, AdapterRecord, float]]) -> Iterator[None]:
@@ -77,7 +77,7 @@ class Generator:
             check_family(self.host, record)
         injected: list[Adapter] = []
         try:
-            for number, (adapter, record, strength) in enumerate(adapters):
+            for number, (adapter, _, strength) in enumerate(adapters):
                 adapter.inject(self.host, f"adapter_{number}")
                 injected.append(adapter)
                 adapter.set_strength(strength)
@@ -104,7 +104,7 @@ class Generator:
                     progress(number * steps + step + 1, steps * len(seeds))
                 return values
 
-            result = self._pipeline(
+            result = self.pipeline(
                 prompt=request.prompt, negative_prompt=request.negative_prompt or None,
                 num_inference_steps=steps, guidance_scale=guidance, width=width, height=height,
                 generator=torch.Generator("cpu").manual_seed(seed), callback_on_step_end=on_step,

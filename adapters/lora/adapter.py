@@ -94,14 +94,18 @@ class LoraAdapter:
         if missing := sorted(set(self.layers) - set(host.layers())):
             raise StudioError(f"The base has no layer '{missing[0]}' for this LoRA; "
                               "choose the base that it was trained for.")
-        self._host, self._name = host, name
+        # PEFT keeps adapters in module tables, where 'training' or 'a.b' cannot be keys.
+        self._host, self._name = host, "adapter_" + name.replace(".", "_")
+        if self._injected():
+            self._host = None
+            raise RuntimeError(f"There is an adapter '{name}' in this host already.")
         for part, network in host.components.items():
             mine = {k[len(part) + 1:]: v for k, v in self.layers.items() if k.startswith(f"{part}.")}
             if mine:
                 with warnings.catch_warnings():
                     warnings.filterwarnings("ignore", "Already found a `peft_config`")
-                    inject_adapter_in_model(self._config(mine), network, name)
-        self._scaling = {k: layer.scaling[name] for k, layer in self._injected().items()}
+                    inject_adapter_in_model(self._config(mine), network, self._name)
+        self._scaling = {k: layer.scaling[self._name] for k, layer in self._injected().items()}
         activate(host)
         if self._stored is not None:
             self.load_weights(self._stored)

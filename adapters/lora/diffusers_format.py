@@ -37,7 +37,9 @@ def encode(weights: LoraWeights) -> tuple[dict[str, torch.Tensor], dict[str, str
         if module.magnitude is not None:
             # PEFT holds a convolution's as [1, out, 1, 1].
             shape = (1, -1, 1, 1) if module.down.ndim == 4 else (-1,)
-            tensors[f"{key}.lora_magnitude_vector"] = module.magnitude.reshape(shape)
+            # transformers' loader knows the key with '.weight', PEFT's own is without it.
+            ending = ".weight" if key.startswith("text_encoder.") else ""
+            tensors[f"{key}.lora_magnitude_vector{ending}"] = module.magnitude.reshape(shape)
     settings: dict[str, Any] = {}
     for part in COMPONENTS:
         if mine := weights.component(part):

@@ -58,21 +58,19 @@ def loss_curve(losses: Sequence[tuple[int, float]], total: int) -> str:
 
 
 def previews(job: Job, view: RunView) -> str:
-    """Prompts down, steps across; the first column is the same seed without the adapter."""
+    """Steps across, prompts down; the first column is the same seed without the adapter."""
     if not view.previews:
         return ""
     steps = sorted(view.previews)
-    head = "".join(f"<th>{'without adapter' if s == 0 else f'step {s}'}</th>" for s in steps)
-    rows = []
-    for number in sorted({n for files in view.previews.values() for n in files}):
-        cells = "".join(
-            f'<td class="{"base" if s == 0 else ""}"><img loading="lazy" '
-            f'alt="Preview {number + 1} at step {s}" '
-            f'src="/studio/runs/{quote(job.id)}/previews/{quote(view.previews[s][number])}"></td>'
-            for s in steps if number in view.previews[s])
-        rows.append(f"<tr>{cells}</tr>")
-    return (f'<div class="s-scroll"><table class="s-previews"><tr>{head}</tr>{"".join(rows)}'
-            "</table></div>")
+    columns = []
+    for step in steps:
+        title = "without adapter" if step == 0 else f"step {step}"
+        shots = "".join(
+            f'<img loading="lazy" alt="Preview {number + 1}, {title}" '
+            f'src="/studio/runs/{quote(job.id)}/previews/{quote(file)}">'
+            for number, file in sorted(view.previews[step].items()))
+        columns.append(f'<div class="{"base" if step == 0 else ""}"><small>{title}</small>{shots}</div>')
+    return f'<div class="s-previews" id="previews">{"".join(columns)}</div>'
 
 
 def run_panel(job: Job, view: RunView) -> str:

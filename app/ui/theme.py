@@ -43,13 +43,11 @@ footer { display: none !important; }
 .s-note { padding: 10px 14px; border-radius: 10px; background: #fef3c7; color: #713f12; font-size: 14px; }
 .s-note.bad { background: #fee2e2; color: #7f1d1d; }
 .s-note.good { background: #dcfce7; color: #14532d; }
-.s-scroll { overflow-x: auto; }
-.s-previews { border-collapse: separate; border-spacing: 8px 4px; }
-.s-previews th { font-weight: 500; font-size: 12px; color: var(--body-text-color-subdued); text-align: center; }
-.s-previews th:first-child { text-align: left; max-width: 150px; }
-.s-previews img { width: 128px; height: 128px; object-fit: cover; border-radius: 9px; display: block;
-  image-rendering: auto; max-width: none; }
-.s-previews .base img { outline: 2px dashed var(--border-color-primary); outline-offset: 2px; }
+.s-previews { display: flex; gap: 12px; overflow-x: auto; padding: 2px 2px 10px; }
+.s-previews > div { display: flex; flex-direction: column; gap: 8px; flex: 0 0 auto; }
+.s-previews small { font-size: 12px; color: var(--body-text-color-subdued); text-align: center; }
+.s-previews img { width: 132px; height: 132px; object-fit: cover; border-radius: 10px; }
+.s-previews .base { padding-right: 12px; border-right: 1px solid var(--border-color-primary); }
 .s-grid { display: grid; grid-template-columns: repeat(auto-fill, minmax(190px, 1fr)); gap: 14px; }
 .s-grid figure { margin: 0; } .s-grid img { width: 100%; border-radius: 10px; display: block; }
 .s-grid figcaption { font-size: 12px; color: var(--body-text-color-subdued); padding: 4px 2px; }
@@ -63,5 +61,5 @@ footer { display: none !important; }
 .s-card code { background: var(--border-color-primary); border-radius: 6px; padding: 1px 6px; font-size: 13px; }
 .s-card a { color: #c2410c; font-size: 14px; font-weight: 600; text-decoration: none; }
 .dark .s-card a { color: #fb923c; }
-.s-links { display: flex; gap: 14px; flex-wrap: wrap; }
+.s-links { display: flex; gap: 4px 14px; flex-wrap: wrap; } .s-links a { padding: 0 !important; }
 """

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from diffusers import StableDiffusionPipeline
+from diffusers.loaders.single_file_utils import SingleFileComponentError
 from safetensors import SafetensorError
 
 from adapters.errors import StudioError
@@ -26,8 +27,11 @@ def load_base(spec: str, *, offline: bool = False, dtype: torch.dtype = torch.fl
     location = locate(spec)
     try:
         pipeline, weights = _open(location, offline, dtype)
+        if any(p.is_meta for m in (pipeline.unet, pipeline.text_encoder, pipeline.vae)
+               for p in m.parameters()):
+            raise ValueError("some of its weights are not there")
     except (OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError,
-            SafetensorError) as error:
+            SafetensorError, SingleFileComponentError) as error:
         first = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
         raise StudioError(
             f"The base '{location.name}' could not be loaded ({first}); check that it is a whole "
@@ -49,8 +53,12 @@ def _open(location: BaseLocation, offline: bool, dtype: torch.dtype) -> tuple[An
         folder, dtype=dtype, use_safetensors=True, local_files_only=True,
         safety_checker=None, feature_extractor=None, image_encoder=None, requires_safety_checker=False,
     )
-    weights = next(iter(sorted((folder / "unet").glob("*.safetensors"))), None)
-    return pipeline, weights
+    files = sorted((folder / "unet").glob("*.safetensors"))
+    # diffusers only warns about weights that are not there, and fills them with chance.
+    held = {name for file in files for name in read_header(file).tensors}
+    if missing := sorted(set(pipeline.unet.state_dict()) - held):
+        raise ValueError(f"the denoiser's '{missing[0]}' is not in its files")
+    return pipeline, next(iter(files), None)
 
 
 def _open_file(path: Path, dtype: torch.dtype) -> Any:

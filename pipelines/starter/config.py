@@ -43,7 +43,6 @@ class DiffusionConfig(_Frozen):
     muon_rate: float
     ema: float
     caption_dropout: float
-    min_snr_gamma: float
 
 
 class JudgeConfig(_Frozen):

@@ -35,13 +35,18 @@ def build_unet(config: StarterConfig) -> UNet2DConditionModel:
 def build_text_encoder(config: StarterConfig, tokens: CLIPTokenizer) -> CLIPTextModel:
     """A small CLIP text tower; `eos_token_id` is the real one, so pooling finds the end."""
     s = config.diffusion
-    return CLIPTextModel(CLIPTextConfig(
+    model = CLIPTextModel(CLIPTextConfig(
         vocab_size=len(tokens), hidden_size=s.text_width, intermediate_size=4 * s.text_width,
         num_hidden_layers=s.text_layers, num_attention_heads=s.text_heads,
         max_position_embeddings=s.text_length, projection_dim=s.text_width,
         bos_token_id=tokens.bos_token_id, eos_token_id=tokens.eos_token_id,
         pad_token_id=tokens.pad_token_id,
     ))
+    # At CLIP's 0.02 the layers' own output soon drowns which word it was: after 1,500 steps nouns
+    # moved the prediction thirty times less than scenes did.
+    torch.nn.init.normal_(model.embeddings.token_embedding.weight, std=1.0)
+    torch.nn.init.normal_(model.embeddings.position_embedding.weight, std=0.3)
+    return model
 
 
 def build_scheduler() -> DDIMScheduler:
@@ -125,9 +130,9 @@ def train(config: StarterConfig, work: Path) -> None:
             states = model["text_encoder"](text).last_hidden_state
             predicted = model["unet"](noisy, t, states).sample
         error = F.mse_loss(predicted.float(), target, reduction="none").mean((1, 2, 3))
-        snr = (a / (1 - a)).flatten()
-        weight = snr.clamp(max=s.min_snr_gamma) / (snr + 1)  # Hang et al., for v-prediction
-        (error * weight).sum().div(weight.sum()).backward()
+        # Not min-SNR: for v-prediction it fades out the noisiest steps, and these are where the
+        # words decide what is painted. With it, 1,000 steps taught scenes but no classes.
+        error.mean().backward()
         norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         ema.update(model)

@@ -50,8 +50,8 @@ class Muon(torch.optim.Optimizer):
 def split_parameters(
     model: torch.nn.Module,
 ) -> tuple[list[torch.nn.Parameter], list[torch.nn.Parameter]]:
-    """(matrices for Muon, the rest for AdamW): embeddings, norms, biases, first and last layers."""
-    outer = ("embedding", "conv_in", "conv_out", "quant_conv")
+    """(matrices for Muon, the rest for AdamW): text, embeddings, norms, biases, outer layers."""
+    outer = ("text_encoder", "embedding", "conv_in", "conv_out", "quant_conv")
     matrices, rest = [], []
     for name, p in model.named_parameters():
         inner = p.ndim >= 2 and not any(word in name for word in outer)

@@ -30,7 +30,8 @@ from adapters.files import (
 )
 
 TENSORS = {"a": torch.arange(6.0).reshape(2, 3), "b": torch.tensor([1, 2], dtype=torch.int32),
-           "half": torch.tensor([0.5], dtype=torch.float16), "brain": torch.ones(3, dtype=torch.bfloat16),
+           "half": torch.tensor([0.5], dtype=torch.float16),
+           "brain": torch.ones(3, dtype=torch.bfloat16),
            "scalar": torch.tensor(2.0), "empty": torch.zeros(0, 4)}
 
 
@@ -83,7 +84,7 @@ BAD: dict[str, bytes] = {
     "header not UTF-8": raw(json.dumps(one()).encode("utf-16"), bytes(8)),
     "header too deep": raw(b"[" * 50_000),
     "header a list": raw([1, 2, 3]),
-    "half a surrogate": raw(b'{"\\ud800": {"dtype": "F32", "shape": [], "data_offsets": [0, 4]}}', bytes(4)),
+    "half a surrogate": raw(json.dumps({"\ud800": one()["a"]}).encode(), bytes(8)),
     "metadata not strings": raw({"__metadata__": {"n": 1}, **one()}, bytes(8)),
     "metadata a list": raw({"__metadata__": ["n"], **one()}, bytes(8)),
     "unknown type": raw(one(dtype="F99"), bytes(8)),
@@ -104,7 +105,7 @@ BAD: dict[str, bytes] = {
     "data too long": raw(one(), bytes(9)),
     "overlap": raw({**one(), "b": {"dtype": "F32", "shape": [2], "data_offsets": [4, 12]}}, bytes(12)),
     "the same place twice": raw({**one(), "b": one()["a"]}, bytes(8)),
-    "gap between": raw({**one(), "b": {"dtype": "F32", "shape": [1], "data_offsets": [12, 16]}}, bytes(16)),
+    "gap between": raw({**one(), "b": {**one()["a"], "data_offsets": [9, 17]}}, bytes(17)),
     "too many tensors": raw({str(n): {"dtype": "U8", "shape": [0], "data_offsets": [0, 0]}
                              for n in range(MAX_TENSORS + 1)}),
 }
@@ -114,7 +115,7 @@ BAD: dict[str, bytes] = {
 def test_refused(fault: str, tmp_path: Path) -> None:
     path = tmp_path / "bad.safetensors"
     path.write_bytes(BAD[fault])
-    with pytest.raises(StudioError, match="'bad.safetensors' is not a whole safetensors file"):
+    with pytest.raises(StudioError, match=r"'bad.safetensors' is not a whole safetensors file"):
         read_header(path)
 
 
@@ -176,7 +177,7 @@ def test_mutated_files_load_or_are_refused(tmp_path: Path) -> None:
             elif kind == 2:
                 del data[place:place + chance.randint(1, 9)]
             else:
-                data[place:place] = chance.choice([b"9", b"-", b"[]", b"{", b"null", b'"', b"1e9", b"\x00"])
+                data[place:place] = chance.choice([b"9", b"-", b"[]", b"{", b"null", b'"', b"1e9"])
             header = min(header, len(data))
         path.write_bytes(data)
         try:
@@ -249,7 +250,8 @@ def test_the_systems_refusals_have_sentences() -> None:
 
 
 WRITERS: list[Callable[[Path], None]] = [
-    lambda p: write_text(p, "é"), lambda p: write_bytes(p, b"\x00"), lambda p: write_tensors(p, TENSORS, {}),
+    lambda p: write_text(p, "é"), lambda p: write_bytes(p, b"\x00"),
+    lambda p: write_tensors(p, TENSORS, {}),
 ]
 
 

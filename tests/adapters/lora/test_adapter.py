@@ -27,7 +27,8 @@ from tests.adapters.lora.tools import (
 
 
 def fresh(host: Host, **options: bool) -> LoraAdapter:
-    return LoraAdapter.for_training(host, rank=4, alpha=2, targets=(*ATTENTION, *CONVOLUTIONS), **options)
+    targets = (*ATTENTION, *CONVOLUTIONS)
+    return LoraAdapter.for_training(host, rank=4, alpha=2, targets=targets, **options)
 
 
 @pytest.mark.parametrize("rslora", [False, True])
@@ -125,7 +126,7 @@ def test_names_that_begin_alike_do_not_share_parameters(host: Host) -> None:
     assert not mine & other
 
 
-@pytest.mark.parametrize("name", ["lora_", "my_lora_A_1", "weight_0", "default", "base_layer_0"])
+@pytest.mark.parametrize("name", ["lora_", "my_lora_A_1", "weight", "default", "training", "a.b"])
 def test_any_name_goes_in_and_out(host: Host, name: str) -> None:
     base, adapter = output(host), filled(host)
     adapter.inject(host, name)
@@ -133,6 +134,15 @@ def test_any_name_goes_in_and_out(host: Host, name: str) -> None:
     assert not torch.equal(output(host), base)
     adapter.eject()
     assert torch.equal(output(host), base)
+
+
+def test_a_name_that_is_in_already_is_refused_and_the_first_one_stays(host: Host) -> None:
+    first, second = filled(host, seed=1), filled(host, seed=2)
+    first.inject(host, "a")
+    before = output(host)
+    with pytest.raises(RuntimeError, match="in this host already"):
+        second.inject(host, "a")
+    assert torch.equal(output(host), before)
 
 
 @pytest.mark.parametrize("options", [{}, {"rslora": True}, {"dora": True}])
@@ -175,7 +185,8 @@ def test_state_does_not_depend_on_the_strength(host: Host, options: dict[str, bo
 
 
 @pytest.mark.parametrize(("rslora", "scale"), [(False, 3 / 4), (True, 3 / 2)])
-def test_the_layer_is_changed_by_scale_times_up_times_down(host: Host, rslora: bool, scale: float) -> None:
+def test_the_layer_is_changed_by_scale_times_up_times_down(host: Host, rslora: bool,
+                                                           scale: float) -> None:
     adapter = filled(host, {QUERY: (4, 3.0)}, rslora=rslora)
     module = adapter.weights().modules[QUERY]
     x = torch.randn(2, layer(host, QUERY).in_features)
@@ -225,11 +236,11 @@ def test_weights_of_an_injected_adapter_are_those_it_was_made_of(host: Host) -> 
 
 
 def test_layers_with_and_without_rslora_keep_their_scales(host: Host) -> None:
-    plain, stable = (random_weights(host, {n: (4, 2.0)}, rslora=r) for n, r in ((QUERY, False), (KEY, True)))
-    weights = LoraWeights({**plain.modules, **stable.modules})
-    adapter = LoraAdapter.from_weights(weights)
+    weights = LoraWeights({**random_weights(host, {QUERY: (4, 2.0)}).modules,
+                           **random_weights(host, {KEY: (4, 2.0)}, rslora=True).modules})
+    held = LoraAdapter.from_weights(weights).weights()
     for name in (QUERY, KEY):
-        torch.testing.assert_close(adapter.weights().modules[name].delta(), weights.modules[name].delta())
+        torch.testing.assert_close(held.modules[name].delta(), weights.modules[name].delta())
 
 
 def test_training_targets_choose_the_layers_by_their_ending(host: Host) -> None:
@@ -250,7 +261,7 @@ def test_targets_that_match_nothing_are_refused(host: Host) -> None:
 
 def test_a_layer_that_the_base_has_not_is_refused_and_nothing_stays_in(host: Host) -> None:
     tree = repr(host.components)
-    with pytest.raises(StudioError, match="no layer 'unet.nowhere.to_q'"):
+    with pytest.raises(StudioError, match=r"no layer 'unet.nowhere.to_q'"):
         LoraAdapter({QUERY: (2, 2.0), "unet.nowhere.to_q": (2, 2.0)}).inject(host, "a")
     assert repr(host.components) == tree
 

@@ -1,0 +1,48 @@
+# Everything a person runs. `make run` is the first; the plain commands stand in the README.
+PYTHON ?= python3
+BIN := .venv/bin
+TORCH_INDEX ?=
+
+.PHONY: run setup test lint check proof bench starter-report starter clean
+
+run: setup
+	$(BIN)/python -m app serve
+
+setup: .venv/installed
+
+.venv/installed: requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed, this is " + sys.version.split()[0])'
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "The system package python3-venv is missing; install it with: apt-get install python3-venv"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(if $(TORCH_INDEX),$(BIN)/pip install --index-url $(TORCH_INDEX) torch==2.13.0,@true)
+	$(BIN)/pip install -r requirements.txt
+	@touch $@
+
+.venv/installed-dev: .venv/installed requirements-dev.txt
+	$(BIN)/pip install -r requirements-dev.txt
+	@touch $@
+
+test: .venv/installed-dev
+	$(BIN)/python -m pytest
+
+lint: .venv/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+check: lint
+	$(BIN)/python -m pytest -m "not slow"
+
+proof: .venv/installed
+	$(BIN)/python -m pipelines.proof --json
+
+bench: .venv/installed
+	$(BIN)/python -m pipelines.bench --json
+
+starter-report: .venv/installed
+	$(BIN)/python -m pipelines.starter.report
+
+starter: .venv/installed
+	$(BIN)/python -m pipelines.starter.train
+
+clean:
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache

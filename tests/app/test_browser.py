@@ -1,0 +1,201 @@
+"""The whole path in a real browser, on real training. Screenshots stay in `test-artifacts/`."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+
+from pipelines.proof import SAMPLES
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+ARTIFACTS = REPOSITORY / "test-artifacts"
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+         "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not here: apt-get install chromium"),
+]
+
+
+class Server:
+    """`python -m app serve` on a free port."""
+
+    def __init__(self, home: Path) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.home = home
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.process: subprocess.Popen[bytes]
+        self.start()
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "app", "serve", "--port", str(self.port), "--home", str(self.home)],
+            cwd=REPOSITORY, env={**os.environ, "HF_HUB_OFFLINE": "1"})
+        for _ in range(300):
+            try:
+                urllib.request.urlopen(self.url, timeout=5).close()
+                return
+            except OSError:
+                assert self.process.poll() is None, "the server ended"
+                time.sleep(0.2)
+        raise AssertionError("the server did not answer within a minute")
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait(90)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    running = Server(tmp_path_factory.mktemp("home"))
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def page(server: Server) -> Iterator[Page]:
+    """A page that may ask the studio and nobody else."""
+    strangers: list[str] = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        page = browser.new_page(viewport={"width": 1400, "height": 900}, accept_downloads=True)
+
+        def only_own(route: object) -> None:
+            url = route.request.url  # type: ignore[attr-defined]
+            if url.startswith((server.url, "data:", "blob:")):
+                route.continue_()  # type: ignore[attr-defined]
+            else:
+                strangers.append(url)
+                route.abort()  # type: ignore[attr-defined]
+
+        page.route("**/*", only_own)
+        _open(page, server)
+        yield page
+        browser.close()
+    assert not strangers, f"the page asked others: {strangers}"
+
+
+def _open(page: Page, server: Server) -> None:
+    page.goto(server.url, wait_until="domcontentloaded")
+    expect(page.locator("#start")).to_be_visible(timeout=30_000)
+
+
+def _shot(page: Page, name: str) -> None:
+    ARTIFACTS.mkdir(exist_ok=True)
+    page.screenshot(path=ARTIFACTS / f"{name}.png", full_page=True)
+
+
+def _fill(page: Page, pictures: list[Path], name: str, noun: str) -> None:
+    page.locator("#references input[type=file]").first.set_input_files(pictures)
+    expect(page.locator("#references .thumbnail-item")).to_have_count(len(pictures), timeout=20_000)
+    page.locator("#name input, #name textarea").first.fill(name)
+    page.locator("#noun input, #noun textarea").first.fill(noun)
+
+
+def _state(page: Page, state: str, seconds: int) -> None:
+    expect(page.locator(f"#run-panel[data-state={state}]")).to_be_visible(timeout=1000 * seconds)
+
+
+def test_pictures_become_a_concept_that_paints_and_leaves(server: Server, page: Page) -> None:
+    pictures = sorted((SAMPLES / "koala").glob("*.png"))
+    _fill(page, pictures, "mykoala", "bear")
+    page.get_by_text("Advanced").first.click()
+    page.get_by_label("Fast preview").check()
+    page.locator("#start").click()
+    _state(page, "running", 60)
+    expect(page.locator("#previews img")).to_have_count(4, timeout=180_000)  # base and first preview
+    expect(page.locator("#run-panel svg")).to_be_visible()
+    _shot(page, "training")
+
+    page.locator("#stop button, button#stop").first.click()
+    _state(page, "stopped", 60)
+    step = int(page.locator("#run-panel").get_attribute("data-step") or 0)
+    assert step >= 40
+    _open(page, server)  # a reload finds the run again
+    _state(page, "stopped", 20)
+    page.locator("button#resume").click()
+    _state(page, "finished", 240)
+    assert int(page.locator("#run-panel").get_attribute("data-step") or 0) == 120
+    _shot(page, "trained")
+
+    page.get_by_role("tab", name="Create").click()
+    page.wait_for_timeout(800)
+    page.locator("#concept input").click()
+    page.get_by_role("option", name="mykoala").click()
+    expect(page.locator("#prompt textarea")).to_have_value("a photo of a zok bear", timeout=10_000)
+    page.locator("#prompt textarea").fill("a photo of a zok bear on the beach")
+    page.locator("#paint").click()
+    expect(page.locator("#pictures[data-count='4']")).to_be_visible(timeout=180_000)
+    images = page.locator("#pictures img")
+    expect(images).to_have_count(4)
+    assert all(images.nth(n).evaluate("i => i.complete && i.naturalWidth === 128") for n in range(4))
+    _shot(page, "create")
+
+    page.get_by_role("tab", name="Library").click()
+    page.wait_for_timeout(800)
+    expect(page.locator("#cards .s-card")).to_have_count(1)
+    files = []
+    for kind in ("diffusers", "kohya"):
+        with page.expect_download() as download:
+            page.get_by_role("link", name=f"{kind} LoRA").click()
+        files.append(server.home / f"{kind}.safetensors")
+        download.value.save_as(files[-1])
+    page.locator("#import input[type=file]").set_input_files(files[1])
+    expect(page.locator("#cards .s-card")).to_have_count(2, timeout=20_000)
+    _shot(page, "library")
+    names = {e["name"] for e in _list(server)}
+    assert names == {"mykoala", "kohya"}
+
+
+def _list(server: Server) -> list[dict[str, str]]:
+    done = subprocess.run([sys.executable, "-m", "app", "list", "--json", "--home", str(server.home)],
+                          cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    found: list[dict[str, str]] = json.loads(done.stdout.splitlines()[-1])["adapters"]
+    return found
+
+
+@pytest.mark.parametrize(("content", "name", "noun", "says"), [
+    (None, "other", "bear", "There are no pictures"),
+    (b"\x00\x00\x00\x18ftypmp42" + bytes(3000), "other", "bear", "is not a PNG"),
+    ("half", "other", "bear", "damaged or cut off"),
+    ("whole", "../x", "bear", "cannot be a name"),
+    ("whole", "other", "  ", "class noun is empty"),
+])
+def test_bad_input_is_one_sentence_in_the_browser(page: Page, tmp_path: Path, content: object, name: str,
+                                                  noun: str, says: str) -> None:
+    whole = (SAMPLES / "koala" / "0.png").read_bytes()
+    if content is not None:
+        data = {"half": whole[: len(whole) // 2], "whole": whole}.get(content, content)  # type: ignore[call-overload]
+        (tmp_path / "picture.png").write_bytes(data)
+        _fill(page, [tmp_path / "picture.png"], name, noun)
+    else:
+        _fill(page, [], name, noun)
+    page.locator("#start").click()
+    expect(page.locator(".toast-body")).to_contain_text(says, timeout=15_000)
+    assert "Traceback" not in page.locator(".toast-body").first.inner_text()
+
+
+def test_the_page_fits_a_phone(page: Page, server: Server) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    _open(page, server)
+    for tab in ("Create", "Library", "Teach"):
+        page.get_by_role("tab", name=tab).click()
+        page.wait_for_timeout(600)
+        overflow = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+        assert overflow <= 1, f"{tab} is {overflow} px too wide"
+    _shot(page, "phone")

@@ -1,0 +1,198 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from adapters.errors import StudioError
+from adapters.files import read_header, read_tensors, write_tensors
+from adapters.lora import LoraAdapter, LoraModule, LoraWeights
+from adapters.record import AdapterRecord
+from adapters.studio_file import load, read_record, save
+from pipelines.base_models.locate import STARTER_PATH
+from pipelines.base_models.skeleton import skeleton
+from pipelines.exchange import FORMATS, _compare, export, import_file
+from tests.adapters.lora.tools import same
+
+QUERY = "unet.down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q"
+CONV = "unet.down_blocks.0.resnets.0.conv1"
+TEXT = "text_encoder.encoder.layers.0.self_attn.q_proj"
+LAYERS = {QUERY: (4, 2.0), CONV: (2, 3.0), TEXT: (3, 3.0)}
+
+
+def weights(*, rslora: bool = False, dora: bool = False, scale: float = 1.0) -> LoraWeights:
+    """Random weights with the shapes of Stable Diffusion 1.x."""
+    layers, chance, modules = skeleton("sd1").layers(), torch.Generator().manual_seed(0), {}
+    for name, (rank, alpha) in LAYERS.items():
+        shape = layers[name].weight.shape
+        down = scale * torch.randn(rank, *shape[1:], generator=chance)
+        up = torch.randn(shape[0], rank, *[1] * (len(shape) - 2), generator=chance)
+        magnitude = torch.rand(shape[0], generator=chance) if dora else None
+        modules[name] = LoraModule(down, up, alpha, rslora, magnitude)
+    return LoraWeights(modules)
+
+
+@pytest.fixture
+def sd1(record: AdapterRecord) -> AdapterRecord:
+    return record.model_copy(update={"base": record.base.model_copy(update={"family": "sd1"})})
+
+
+@pytest.fixture
+def studio_file(sd1: AdapterRecord, tmp_path: Path) -> Path:
+    path = tmp_path / "mycat.safetensors"
+    save(path, LoraAdapter.from_weights(weights()), sd1)
+    return path
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("rslora", [False, True])
+@pytest.mark.parametrize("dora", [False, True])
+@pytest.mark.parametrize("scale", [1.0, 1000.0])
+def test_an_exported_adapter_imports_with_equal_updates(sd1: AdapterRecord, tmp_path: Path, format: str,
+                                                        rslora: bool, dora: bool, scale: float) -> None:
+    original = weights(rslora=rslora, dora=dora, scale=scale)
+    save(tmp_path / "a.safetensors", LoraAdapter.from_weights(original), sd1)
+    report = export(tmp_path / "a.safetensors", format, tmp_path / "out.safetensors")
+    assert (report.format, report.layers, report.matched) == (format, 3, 3)
+    assert report.max_difference < 1e-6
+    adapter, record = import_file(tmp_path / "out.safetensors", "again")
+    assert isinstance(adapter, LoraAdapter)
+    read = adapter.weights()
+    assert read.modules.keys() == original.modules.keys()
+    for name, module in original.modules.items():
+        again = read.modules[name]
+        assert torch.equal(again.down, module.down) and torch.equal(again.up, module.up)
+        assert again.scale == pytest.approx(module.scale, rel=1e-6)
+        assert (again.magnitude is None) == (not dora)
+        assert not dora or torch.equal(again.magnitude, module.magnitude)
+    assert (record.name, record.method, record.base.family) == ("again", "imported", "sd1")
+
+
+@pytest.mark.parametrize("change", [{"alpha": 2.0001}, {"rslora": True}, {"magnitude": torch.ones(320)}])
+def test_an_export_that_reads_back_otherwise_is_refused(tmp_path: Path, change: dict[str, Any]) -> None:
+    written = weights()
+    other = LoraWeights({**written.modules, QUERY: replace(written.modules[QUERY], **change)})
+    fewer = LoraWeights({n: m for n, m in written.modules.items() if n != CONV})
+    assert _compare(written, written, tmp_path, "kohya").max_difference == 0
+    for read in (other, fewer):
+        with pytest.raises(StudioError, match="did not read back as it was written"):
+            _compare(written, read, tmp_path, "kohya")
+
+
+def test_kohya_import_keeps_the_trigger_phrase(studio_file: Path, tmp_path: Path) -> None:
+    export(studio_file, "kohya", tmp_path / "k.safetensors")
+    assert import_file(tmp_path / "k.safetensors", "again")[1].trigger == "zok cat"
+
+
+def test_an_exported_file_has_no_studio_record(studio_file: Path, tmp_path: Path) -> None:
+    for format in FORMATS:
+        export(studio_file, format, tmp_path / "out.safetensors")
+        assert "semblance" not in read_header(tmp_path / "out.safetensors").metadata
+
+
+def test_a_studio_file_imports_with_its_own_record(studio_file: Path, sd1: AdapterRecord) -> None:
+    adapter, record = import_file(studio_file, "other")
+    assert record == sd1
+    assert isinstance(adapter, LoraAdapter) and same(adapter.weights(), weights())
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("name", ["lora.kohya.diffusers.bin", "no-ending", "picture.png"])
+def test_a_foreign_file_is_recognised_whatever_its_name(studio_file: Path, tmp_path: Path, format: str,
+                                                        name: str) -> None:
+    export(studio_file, format, tmp_path / "out.safetensors")
+    (tmp_path / "out.safetensors").rename(tmp_path / name)
+    adapter, _ = import_file(tmp_path / name, "again")
+    assert isinstance(adapter, LoraAdapter) and set(adapter.layers) == set(LAYERS)
+
+
+def test_an_import_can_be_saved_and_loaded(studio_file: Path, tmp_path: Path) -> None:
+    export(studio_file, "kohya", tmp_path / "k.safetensors")
+    adapter, record = import_file(tmp_path / "k.safetensors", "again")
+    save(tmp_path / "saved.safetensors", adapter, record)
+    read, again = load(tmp_path / "saved.safetensors")
+    assert again == record and read_record(tmp_path / "saved.safetensors") == record
+    assert isinstance(read, LoraAdapter) and isinstance(adapter, LoraAdapter)
+    assert same(read.weights(), adapter.weights())
+
+
+@pytest.mark.parametrize("tensors", [
+    {"model.diffusion_model.input_blocks.0.0.weight": torch.ones(2)},
+    {"emb_params": torch.ones(1, 768)}, {},
+])
+def test_a_file_that_is_no_lora_is_refused(tmp_path: Path, tensors: dict[str, torch.Tensor]) -> None:
+    save_file(tensors, tmp_path / "a.safetensors")
+    with pytest.raises(StudioError, match="is no LoRA that this studio knows"):
+        import_file(tmp_path / "a.safetensors", "a")
+
+
+def test_a_file_that_is_no_safetensors_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.safetensors").write_bytes(b"PK\3\4 a pickle in a zip")
+    with pytest.raises(StudioError, match="not a whole safetensors file"):
+        import_file(tmp_path / "a.safetensors", "a")
+
+
+@pytest.mark.parametrize("keys", [
+    ("lora_unet_input_blocks_4_1_proj_in.lora_down.weight",
+     "lora_unet_input_blocks_4_1_proj_in.lora_up.weight"),
+    ("unet.down_blocks.9.attn.to_q.lora_A.weight", "unet.down_blocks.9.attn.to_q.lora_B.weight"),
+])
+def test_a_lora_of_another_base_is_refused_by_the_layer(tmp_path: Path, keys: tuple[str, str]) -> None:
+    save_file({keys[0]: torch.ones(2, 640), keys[1]: torch.ones(640, 2)}, tmp_path / "a.safetensors")
+    with pytest.raises(StudioError, match=r"'a\.safetensors' was trained for another base"):
+        import_file(tmp_path / "a.safetensors", "a")
+
+
+def test_lycoris_is_refused_by_name(tmp_path: Path) -> None:
+    save_file({"lora_unet_mid_block_attentions_0_proj_in.hada_w1_a": torch.ones(2, 2)},
+              tmp_path / "a.safetensors")
+    with pytest.raises(StudioError, match="LyCORIS"):
+        import_file(tmp_path / "a.safetensors", "a")
+
+
+@pytest.mark.skipif(not STARTER_PATH.exists(), reason="the starter is not built yet")
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_lora_of_the_starter_is_recognised_as_such(tmp_path: Path, record: AdapterRecord,
+                                                     format: str) -> None:
+    name = "unet.mid_block.attentions.0.transformer_blocks.0.attn1.to_q"
+    size = skeleton("starter").layers()[name].weight.shape[0]
+    module = LoraModule(torch.randn(2, size), torch.randn(size, 2), 1.0)
+    save(tmp_path / "a.safetensors", LoraAdapter.from_weights(LoraWeights({name: module})), record)
+    export(tmp_path / "a.safetensors", format, tmp_path / "b.safetensors")
+    assert import_file(tmp_path / "b.safetensors", "b")[1].base.family == "starter"
+
+
+def test_an_unknown_format_is_refused(studio_file: Path, tmp_path: Path) -> None:
+    with pytest.raises(StudioError, match="no format 'ckpt'; choose one of: diffusers, kohya"):
+        export(studio_file, "ckpt", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_values_that_are_not_numbers_are_refused(studio_file: Path, tmp_path: Path) -> None:
+    export(studio_file, "kohya", tmp_path / "k.safetensors")
+    header, tensors = read_tensors(tmp_path / "k.safetensors")
+    key = next(k for k in tensors if "lora_up" in k)
+    tensors[key][0, 0] = torch.nan
+    write_tensors(tmp_path / "k.safetensors", tensors, header.metadata)
+    with pytest.raises(StudioError, match="not numbers"):
+        import_file(tmp_path / "k.safetensors", "a")
+
+
+def tamper(change: str) -> Any:
+    def apply(tensors: dict[str, torch.Tensor]) -> None:
+        key = next(k for k in tensors if "lora_A" in k)
+        tensors.pop(key) if change == "lose" else tensors.update({key: tensors[key][:, :7].clone()})
+    return apply
+
+
+@pytest.mark.parametrize("change", ["lose", "cut"])
+def test_a_studio_file_that_does_not_fit_its_base_is_refused(studio_file: Path, change: str) -> None:
+    header, tensors = read_tensors(studio_file)
+    tamper(change)(tensors)
+    write_tensors(studio_file, tensors, header.metadata)
+    with pytest.raises(StudioError, match=r"'mycat\.safetensors'"):
+        import_file(studio_file, "a")

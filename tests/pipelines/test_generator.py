@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from adapters.errors import StudioError
+from adapters.host import Host
+from adapters.record import AdapterRecord
+from pipelines.generator import Generator, Request
+from tests.adapters.lora.tools import QUERY, filled, output
+
+REQUEST = Request(prompt="a photo of a cat", seed=3, steps=2, guidance=2.0, width=64, height=64)
+
+
+def paint(host: Host, **changes: object) -> list[Image.Image]:
+    return Generator(host).paint(REQUEST.model_copy(update=changes)).images
+
+
+def same(a: Image.Image, b: Image.Image) -> bool:
+    return np.array_equal(np.array(a), np.array(b))
+
+
+def test_the_same_seed_paints_the_same_and_another_seed_another(host: Host) -> None:
+    one, two, other = paint(host)[0], paint(host)[0], paint(host, seed=4)[0]
+    assert same(one, two) and not same(one, other)
+
+
+def test_picture_n_of_a_batch_has_seed_plus_n(host: Host) -> None:
+    painted = Generator(host).paint(REQUEST.model_copy(update={"images": 2}))
+    assert painted.seeds == [3, 4]
+    assert same(painted.images[1], paint(host, seed=4)[0])
+
+
+def test_a_picture_is_that_of_the_stock_pipeline_at_the_same_seed(host: Host) -> None:
+    generator = Generator(host)
+    stock = generator.pipeline("a photo of a cat", num_inference_steps=2, guidance_scale=2.0, width=64,
+                               height=64, generator=torch.Generator("cpu").manual_seed(3)).images[0]
+    assert same(paint(host)[0], stock)
+
+
+def test_settings_state_every_default(host: Host) -> None:
+    host.unet.register_to_config(sample_size=16)
+    settings = Generator(host).paint(Request(prompt="x")).settings
+    assert settings == {"prompt": "x", "negative_prompt": "", "seed": 0, "steps": 20, "guidance": 4.0,
+                        "sampler": "DDIM", "width": 64, "height": 64}
+
+
+def test_progress_counts_every_step_of_every_picture(host: Host) -> None:
+    seen: list[tuple[int, int]] = []
+    Generator(host).paint(REQUEST.model_copy(update={"images": 2}), lambda *at: seen.append(at))
+    assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
+
+
+def test_an_adapter_is_in_for_the_block_and_out_after_it(host: Host, record: AdapterRecord) -> None:
+    base, generator = output(host), Generator(host)
+    with generator.using([(filled(host), record, 0.5), (filled(host, seed=1), record, 1.0)]):
+        assert not torch.equal(output(host), base)
+    assert torch.equal(output(host), base)
+
+
+def test_strength_in_the_block_is_the_asked_one(host: Host, record: AdapterRecord) -> None:
+    base, generator = output(host), Generator(host)
+    with generator.using([(filled(host), record, 0.0)]):
+        assert torch.equal(output(host), base)
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_the_base_is_clean_after_a_failure_in_or_before_the_block(host: Host, record: AdapterRecord,
+                                                                  late: bool) -> None:
+    base, tree, generator = output(host), repr(host.components), Generator(host)
+    adapters = [(filled(host), record, 1.0)]
+    if not late:
+        misfit = filled(host, {QUERY: (2, 2.0)})
+        misfit._stored.modules["unet.nowhere"] = misfit._stored.modules.pop(QUERY)
+        adapters.append((misfit, record, 1.0))
+    with pytest.raises(KeyboardInterrupt if late else StudioError), generator.using(adapters):
+        raise KeyboardInterrupt
+    assert torch.equal(output(host), base) and repr(host.components) == tree
+
+
+def test_an_adapter_of_another_family_is_refused(host: Host, record: AdapterRecord) -> None:
+    sd1 = record.model_copy(update={"base": record.base.model_copy(update={"family": "sd1"})})
+    with (pytest.raises(StudioError, match=r"trained for Stable Diffusion 1\.x"),
+          Generator(host).using([(filled(host), sd1, 1.0)])):
+        pass

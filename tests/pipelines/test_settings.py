@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from adapters.errors import StudioError
+from pipelines.methods import METHODS, config_class
+from pipelines.methods.common import PRESET_NAMES, resolve
+from pipelines.methods.lora.config import Config
+from pipelines.run_config import FILE, RunConfig
+from pipelines.training import pick_precision
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("preset", PRESET_NAMES)
+@pytest.mark.parametrize("family", ["sd1", "starter"])
+def test_every_preset_of_every_method_is_valid(method: str, preset: str, family: str) -> None:
+    assert resolve(method, family, preset).method == method
+
+
+def test_a_family_overlays_the_preset_and_overrides_overlay_both() -> None:
+    general, starter = resolve("lora", "sd1", "fast"), resolve("lora", "starter", "fast")
+    assert (general.layers, starter.layers) == ("attention", "all")
+    assert starter.rank == general.rank
+    assert resolve("lora", "starter", "fast", layers="attention", rank=None).layers == "attention"
+    assert resolve("lora", "starter", "fast", rank=None).rank == starter.rank
+
+
+@pytest.mark.parametrize("preset", ["", "slow", "starter", "FAST"])
+def test_an_unknown_preset_is_refused(preset: str) -> None:
+    with pytest.raises(StudioError, match="choose one of: fast, balanced, best"):
+        resolve("lora", "sd1", preset)
+
+
+@pytest.mark.parametrize("method", ["", "dreambooth", "../lora"])
+def test_an_unknown_method_is_refused(method: str) -> None:
+    with pytest.raises(StudioError, match="There is no method"):
+        resolve(method, "sd1")
+
+
+@pytest.mark.parametrize(("key", "value"), [
+    ("steps", 0), ("steps", -1), ("steps", "many"), ("rank", 0), ("rank", 10_000), ("alpha", 0),
+    ("learning_rate", float("nan")), ("learning_rate", 0), ("batch", 0), ("seed", -1), ("zoom", 0.1),
+    ("precision", "fp8"), ("schedule", "none"), ("nonsense", 1), ("min_snr_gamma", 0),
+])
+def test_a_setting_out_of_range_is_named(key: str, value: Any) -> None:
+    with pytest.raises(StudioError, match=f"'{key}' cannot be"):
+        resolve("lora", "sd1", **{key: value})
+
+
+def run_config() -> RunConfig:
+    return RunConfig(name="mycat", class_noun="cat", base="starter", taken_triggers=("zok",),
+                     training=resolve("lora", "starter", rank=3))
+
+
+def test_a_run_comes_back_equal_with_the_settings_of_its_method(tmp_path: Path) -> None:
+    run_config().save(tmp_path)
+    again = RunConfig.load(tmp_path)
+    assert again == run_config()
+    assert type(again.training) is config_class("lora") is Config and again.training.rank == 3
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"[]", b"{}", b"\xff\xfe",
+                                  b'{"training": {"method": "none"}}'])
+def test_a_damaged_run_is_refused(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / FILE).write_bytes(data)
+    with pytest.raises(StudioError):
+        RunConfig.load(tmp_path)
+
+
+def test_a_run_without_settings_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(StudioError, match="no readable settings"):
+        RunConfig.load(tmp_path)
+
+
+def test_precision_as_accelerate_calls_it() -> None:
+    assert pick_precision("fp32") == "no"
+    assert pick_precision("bf16") == "bf16"
+    assert pick_precision("auto") in ("no", "bf16", "fp16")
+
+
+@pytest.mark.skipif(torch.cuda.is_available() or torch.backends.mps.is_available(), reason="has a GPU")
+def test_fp16_without_a_graphics_processor_is_refused() -> None:
+    with pytest.raises(StudioError, match="which fp16 needs"):
+        pick_precision("fp16")

@@ -1,0 +1,179 @@
+"""Proof that a LoRA learns, on the starter, by the command line that people use. Real training."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from adapters.studio_file import load, read_record
+from pipelines.base_models import load_base
+from pipelines.base_models.locate import STARTER_PATH
+from pipelines.dataset import square, with_article
+from pipelines.encode import encode_images, encode_prompts
+from pipelines.generator import Generator
+from pipelines.proof import SAMPLES, measure
+from pipelines.recipe import Batch
+from pipelines.references import list_folder, open_image
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+PHOTOS = REPOSITORY.parent / "shared" / "data" / "dreambooth" / "robot_toy"
+PROMPT, SEED = "a photo of a {} on the beach", 11
+
+pytestmark = pytest.mark.slow
+
+
+def app(*arguments: str, home: Path) -> dict[str, object]:
+    """Run a verb in a fresh process and return its JSON."""
+    done = subprocess.run([sys.executable, "-m", "app", *arguments, "--json", "--home", str(home)],
+                          cwd=REPOSITORY, capture_output=True, text=True,
+                          env={**os.environ, "HF_HUB_OFFLINE": "1"})
+    assert done.returncode == 0, done.stderr[-2000:]
+    answer: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
+    return answer
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with the koala trained at default settings."""
+    home = tmp_path_factory.mktemp("home")
+    answer = app("train", "--base", "starter", "--method", "lora", "--name", "koala", "--class-noun",
+                 "bear", "--images", str(SAMPLES / "koala"), home=home)
+    assert answer["name"] == "koala" and Path(str(answer["adapter"])).is_file()
+    assert answer["trigger"] and " " not in str(answer["trigger"])
+    return home
+
+
+def test_a_held_out_individual_is_learned_and_the_scene_kept(home: Path, tmp_path: Path) -> None:
+    sample = json.loads((SAMPLES / "koala" / "sample.json").read_text("utf-8"))
+    figures = measure("koala", sample["glyph"], "lora", home / "adapters" / "koala.safetensors", 0.0,
+                      SAMPLES / "koala", tmp_path / "koala.png")
+    print(figures)
+    assert figures.gallery >= 50
+    assert figures.recall5 >= 0.5
+    assert figures.recall5 - figures.recall5_base >= 0.3
+    assert figures.gain > 2 * figures.standard_error
+    assert figures.scene_kept >= 0.9
+    assert (tmp_path / "koala.png").stat().st_size > 10_000
+
+
+def _studio_pixels(adapter: Path, strength: float = 1.0) -> np.ndarray:
+    """The studio's picture as floats in 0-1, fp32."""
+    host = load_base("starter")
+    generator = Generator(host)
+    stored, record = load(adapter)
+    with generator.using([(stored, record, strength)]):
+        result = generator.pipeline(PROMPT.format(record.phrase or "zok bear"), num_inference_steps=20,
+                                    guidance_scale=4.0, output_type="np",
+                                    generator=torch.Generator("cpu").manual_seed(SEED))
+    return np.asarray(result.images[0])
+
+
+_STOCK = """
+import sys, numpy as np, torch
+from diffusers import StableDiffusionPipeline
+pipe = StableDiffusionPipeline.from_pretrained(sys.argv[1], local_files_only=True).to(torch.float32)
+pipe.load_lora_weights(sys.argv[2], weight_name=sys.argv[3], local_files_only=True)
+image = pipe(sys.argv[4], num_inference_steps=20, guidance_scale=4.0, output_type="np",
+             generator=torch.Generator("cpu").manual_seed(int(sys.argv[5]))).images[0]
+np.save(sys.argv[6], image)
+"""
+
+
+def test_the_diffusers_export_gives_the_same_picture_in_a_stock_pipeline(home: Path, tmp_path: Path) -> None:
+    out = tmp_path / "koala-diffusers.safetensors"
+    app("export", "koala", "--format", "diffusers", "--out", str(out), home=home)
+    adapter = home / "adapters" / "koala.safetensors"
+    prompt = PROMPT.format(read_record(adapter).phrase)
+    subprocess.run([sys.executable, "-c", _STOCK, str(STARTER_PATH), str(tmp_path), out.name, prompt,
+                    str(SEED), str(tmp_path / "stock.npy")], check=True, capture_output=True, cwd=tmp_path)
+    studio = _studio_pixels(adapter)
+    assert np.abs(studio - np.load(tmp_path / "stock.npy")).max() <= 1e-3
+    assert np.abs(studio - _studio_pixels(adapter, 0.0)).max() > 0.1  # the adapter does something
+
+
+def test_the_kohya_export_comes_back_as_the_same_picture(home: Path, tmp_path: Path) -> None:
+    out = tmp_path / "koala-kohya.safetensors"
+    app("export", "koala", "--format", "kohya", "--out", str(out), home=home)
+    answer = app("import", str(out), "--name", "koala-again", home=home)
+    first = _studio_pixels(home / "adapters" / "koala.safetensors")
+    assert np.abs(first - _studio_pixels(Path(str(answer["path"])))).max() <= 1e-3
+
+
+def test_the_command_line_paints_what_it_says(home: Path, tmp_path: Path) -> None:
+    out = tmp_path / "x.png"
+    answer = app("generate", "--base", "starter", "--adapter", "koala:0.8", "--prompt",
+                 "a zok bear in the snow", "--seed", "3", "--steps", "4", "--out", str(out), home=home)
+    assert {k: answer[k] for k in ("files", "seed", "steps", "width", "height", "sampler")} == {
+        "files": [str(out)], "seed": 3, "steps": 4, "width": 128, "height": 128, "sampler": "DDIM"}
+    assert out.is_file()
+
+
+def _heldout_loss(photos: list[Path], adapter: Path | None, phrase: str) -> float:
+    """Denoising loss on photos, at 64 fixed timesteps and noises a photo."""
+    host = load_base("starter")
+    latents = encode_images(host, [square(open_image(p), host.resolution) for p in photos])
+    states = encode_prompts(host, [f"a photo of {with_article(phrase)}"])
+    if adapter:
+        load(adapter)[0].inject(host, "adapter_0")
+    alphas = host.scheduler.alphas_cumprod
+    generator = torch.Generator().manual_seed(5)
+    losses = []
+    for latent in latents:
+        t = torch.linspace(10, 990, 64).long()
+        noise = torch.randn(64, *latent.shape, generator=generator)
+        a = alphas[t].view(-1, 1, 1, 1)
+        batch = Batch(latent.expand(64, -1, -1, -1), states.expand(64, -1, -1))
+        with torch.no_grad():
+            said = host.unet(a.sqrt() * batch.latents + (1 - a).sqrt() * noise, t, batch.states).sample
+        losses.append((said - (a.sqrt() * noise - (1 - a).sqrt() * batch.latents)).square().mean().item())
+    return sum(losses) / len(losses)
+
+
+@pytest.mark.skipif(not PHOTOS.is_dir(), reason="skipped: shared data not here")
+def test_real_photos_lower_the_loss_on_photos_kept_out(tmp_path: Path) -> None:
+    photos = list_folder(PHOTOS)
+    kept_out, learned = photos[-2:], tmp_path / "photos"
+    learned.mkdir()
+    for photo in photos[:-2]:
+        (learned / photo.name).write_bytes(photo.read_bytes())
+    answer = app("train", "--name", "robot", "--class-noun", "toy", "--images", str(learned), "--steps", "120",
+                 home=tmp_path / "home")
+    adapter = Path(str(answer["adapter"]))
+    phrase = read_record(adapter).phrase
+    before, after = _heldout_loss(kept_out, None, phrase), _heldout_loss(kept_out, adapter, phrase)
+    print(f"denoising loss on photos kept out: {before:.4f} without, {after:.4f} with the adapter")
+    assert after <= 0.9 * before
+
+
+def test_stopped_and_resumed_ends_as_uninterrupted(tmp_path: Path) -> None:
+    """CPU, fp32, same seed: bit for bit."""
+    common = ["--class-noun", "bear", "--images", str(SAMPLES / "koala"), "--steps", "10", "--batch", "1",
+              "--preview-every", "0", "--checkpoint-every", "4", "--precision", "fp32", "--seed", "9"]
+    whole = app("train", "--name", "whole", *common, home=tmp_path / "a")
+    interrupted = tmp_path / "b"
+    script = (
+        "import sys; from app import cli; from app.cli import _Interrupt\n"
+        "from pipelines.trainer import Trainer\n"
+        "run = Trainer._optimize\n"
+        "def dies(self, *a):\n"
+        "    if self.step == 6: import os; os._exit(9)\n"
+        "    return run(self, *a)\n"
+        "Trainer._optimize = dies\n"
+        "cli.main(sys.argv[1:])"
+    )
+    done = subprocess.run([sys.executable, "-c", script, "train", "--name", "whole", *common, "--home",
+                           str(interrupted)], cwd=REPOSITORY, capture_output=True)
+    assert done.returncode == 9
+    resumed = app("train", "--name", "whole", *common, "--resume", home=interrupted)
+    one = load(Path(str(whole["adapter"])))[0].weights().modules  # type: ignore[attr-defined]
+    two = load(Path(str(resumed["adapter"])))[0].weights().modules  # type: ignore[attr-defined]
+    assert one.keys() == two.keys()
+    assert all(torch.equal(one[k].down, two[k].down) and torch.equal(one[k].up, two[k].up) for k in one)
+    assert any(two[k].up.abs().max() > 0 for k in two)

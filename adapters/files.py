@@ -8,13 +8,12 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeGuard
 
-import safetensors.torch
-import torch
+import safetensors
 
 from adapters.errors import StudioError
 
@@ -102,12 +101,6 @@ def write_bytes(path: Path, data: bytes) -> None:
     write_atomic(path, lambda p: p.write_bytes(data))
 
 
-def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) -> None:
-    """Write a safetensors file atomically."""
-    ready = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
-    write_atomic(path, lambda p: safetensors.torch.save_file(ready, p, dict(metadata)))
-
-
 def sha256(path: Path) -> str:
     """Hex SHA-256 of a file."""
     with path.open("rb") as file:
@@ -125,7 +118,7 @@ def read_header(path: Path) -> Header:
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
             if total < 10 or not 2 <= length <= min(MAX_HEADER_BYTES, total - 8):
-                raise _bad(path, "it does not begin with a safetensors header")
+                raise not_whole(path, "it does not begin with a safetensors header")
             raw = file.read(length)
     except OSError as error:
         raise StudioError(f"'{path}' could not be opened ({error.strerror}); check the path.") from error
@@ -133,14 +126,14 @@ def read_header(path: Path) -> Header:
         entries = json.loads(raw.decode("utf-8"))
         json.dumps(entries, ensure_ascii=False).encode("utf-8")  # half surrogates can be in no message
     except (ValueError, RecursionError) as error:
-        raise _bad(path, "its header is not JSON") from error
+        raise not_whole(path, "its header is not JSON") from error
     if not isinstance(entries, dict):
-        raise _bad(path, "its header is not a table")
+        raise not_whole(path, "its header is not a table")
     metadata = entries.pop("__metadata__", {}) or {}
     if not isinstance(metadata, dict) or not all(isinstance(v, str) for v in metadata.values()):
-        raise _bad(path, "its metadata is not text")
+        raise not_whole(path, "its metadata is not text")
     if len(entries) > MAX_TENSORS:
-        raise _bad(path, f"it has {len(entries)} tensors where at most {MAX_TENSORS} make sense")
+        raise not_whole(path, f"it has {len(entries)} tensors where at most {MAX_TENSORS} make sense")
     tensors, spans = {}, []
     for name, entry in entries.items():
         info, span = _check_entry(path, name, entry)
@@ -153,15 +146,15 @@ def read_header(path: Path) -> Header:
 def _check_entry(path: Path, name: str, entry: object) -> tuple[TensorInfo, tuple[int, int]]:
     dtype = entry.get("dtype") if isinstance(entry, dict) else None
     if not isinstance(entry, dict) or not isinstance(dtype, str) or dtype not in _ITEM_SIZE:
-        raise _bad(path, f"tensor '{name[:60]}' has an unknown type")
+        raise not_whole(path, f"tensor '{name[:60]}' has an unknown type")
     shape, span = entry.get("shape"), entry.get("data_offsets")
     if not _naturals(shape) or not _naturals(span) or len(shape) > MAX_DIMENSIONS or len(span) != 2:
-        raise _bad(path, f"tensor '{name[:60]}' has no sensible shape or place")
+        raise not_whole(path, f"tensor '{name[:60]}' has no sensible shape or place")
     size = _ITEM_SIZE[dtype]
     for n in shape:
         size *= n
     if span[1] - span[0] != size:
-        raise _bad(path, f"tensor '{name[:60]}' has not the size of its shape")
+        raise not_whole(path, f"tensor '{name[:60]}' has not the size of its shape")
     return TensorInfo(dtype, tuple(shape)), (span[0], span[1])
 
 
@@ -173,29 +166,14 @@ def _check_spans(path: Path, spans: list[tuple[int, int]], data: int) -> None:
     position = 0
     for start, end in sorted(spans):
         if start != position:
-            raise _bad(path, "its tensors overlap or leave gaps")
+            raise not_whole(path, "its tensors overlap or leave gaps")
         position = end
     if position != data:
-        raise _bad(path, f"it should hold {position} bytes of tensors and holds {data}")
+        raise not_whole(path, f"it should hold {position} bytes of tensors and holds {data}")
 
 
-def _bad(path: Path, found: str) -> StudioError:
+def not_whole(path: Path, found: str) -> StudioError:
+    """The sentence for a file that is no whole safetensors file."""
     return StudioError(
         f"'{path.name}' is not a whole safetensors file ({found}); take a fresh copy of the file."
     )
-
-
-def read_tensors(path: Path) -> tuple[Header, dict[str, torch.Tensor]]:
-    """Read a safetensors file after its header has been checked; every value must be finite."""
-    header = read_header(path)
-    try:
-        tensors = safetensors.torch.load_file(path)
-    except (safetensors.SafetensorError, ValueError, OSError) as error:
-        raise _bad(path, str(error)[:120]) from error
-    for name, tensor in tensors.items():
-        if tensor.is_floating_point() and not torch.isfinite(tensor.float()).all():
-            raise StudioError(
-                f"'{path.name}' holds values that are not numbers (in '{name[:60]}'); its training "
-                "went wrong, take an earlier checkpoint."
-            )
-    return header, tensors

@@ -3,29 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
-from pydantic import BaseModel, ConfigDict
 from torch import nn
 
-Family = Literal["sd1", "starter"]
-
-
-class BaseIdentity(BaseModel):
-    """Which base an adapter belongs to."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    family: Family
-    """Architecture: adapters fit every base of their family, and no other."""
-    name: str
-    """What the person called it: 'starter', a file or folder name, a hub id."""
-    hash: str
-    """First 16 hex digits of a SHA-256 over the UNet's weights, or '' when unknown."""
-
-
-FAMILY_TITLES: dict[str, str] = {"sd1": "Stable Diffusion 1.x", "starter": "the starter"}
+from adapters.identity import BaseIdentity
 
 
 @dataclass
@@ -67,7 +50,8 @@ class Host:
     @property
     def device(self) -> torch.device:
         """Where the denoiser is."""
-        return next(self.unet.parameters()).device
+        found: torch.device = next(self.unet.parameters()).device
+        return found
 
     @property
     def resolution(self) -> int:
@@ -77,7 +61,7 @@ class Host:
     @property
     def downsampling(self) -> int:
         """Pixels per latent, along one side."""
-        return 2 ** (len(self.vae.config.block_out_channels) - 1)
+        return int(2 ** (len(self.vae.config.block_out_channels) - 1))
 
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> Host:
         """Move every part; returns itself."""

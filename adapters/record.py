@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from adapters.errors import StudioError
-from adapters.host import BaseIdentity
+from adapters.files import read_header
+from adapters.identity import BaseIdentity
 
 HEADER_KEY = "semblance"
 FORMAT_VERSION = 1
@@ -58,3 +60,11 @@ class AdapterRecord(BaseModel):
             return cls.model_validate(raw)
         except (ValueError, TypeError, RecursionError, ValidationError) as error:
             raise StudioError(f"The header of '{file}' is damaged; take a fresh copy.") from error
+
+
+def read_record(path: Path) -> AdapterRecord:
+    """The record of a studio file, read from its header alone."""
+    record = AdapterRecord.from_metadata(read_header(path).metadata, path.name)
+    if record is None:
+        raise StudioError(f"'{path.name}' was not made by this studio; import it first.")
+    return record

@@ -9,9 +9,9 @@ import torch
 
 from adapters.base import Adapter
 from adapters.errors import StudioError
-from adapters.files import read_header, read_tensors, write_tensors
 from adapters.lora import LoraAdapter
-from adapters.record import AdapterRecord
+from adapters.record import AdapterRecord, read_record
+from adapters.tensors import read_tensors, write_tensors
 
 
 class StoredAdapter(Adapter, Protocol):
@@ -35,14 +35,6 @@ def save(path: Path, adapter: StoredAdapter, record: AdapterRecord) -> None:
     """Write adapter and record atomically."""
     tensors, metadata = adapter.to_file()
     write_tensors(path, tensors, {**metadata, **record.to_metadata()})
-
-
-def read_record(path: Path) -> AdapterRecord:
-    """The record of a studio file, read from its header alone."""
-    record = AdapterRecord.from_metadata(read_header(path).metadata, path.name)
-    if record is None:
-        raise StudioError(f"'{path.name}' was not made by this studio; import it first.")
-    return record
 
 
 def load(path: Path) -> tuple[StoredAdapter, AdapterRecord]:

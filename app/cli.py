@@ -193,10 +193,11 @@ def _print_event(event: dict[str, Any]) -> None:
 
 
 def _generate(options: argparse.Namespace) -> dict[str, Any]:
+    from pydantic import ValidationError
+
     from pipelines.generator import Request
     from pipelines.methods.common import settings_error
     from pipelines.painter import Painter
-    from pydantic import ValidationError
 
     studio = _studio(options)
     chosen = [parse_adapter(a) for a in options.adapter]

@@ -13,7 +13,7 @@ from typing import Any
 from adapters.errors import StudioError
 from adapters.files import write_atomic, write_text
 from adapters.naming import check_name
-from adapters.record import AdapterRecord
+from adapters.record import AdapterRecord, read_record
 from app.home import Home
 
 
@@ -43,8 +43,6 @@ class Library:
 
     def entries(self) -> list[Entry]:
         """Every readable adapter, newest first. Damaged files are left where they are."""
-        from adapters.studio_file import read_record
-
         found = []
         for path in self.folder.glob("*.safetensors"):
             with contextlib.suppress(StudioError, OSError):
@@ -53,8 +51,6 @@ class Library:
 
     def get(self, name: str) -> Entry:
         """The adapter of that name; StudioError when there is none."""
-        from adapters.studio_file import read_record
-
         path = self.folder / f"{check_name(name)}.safetensors"
         if not path.is_file():
             have = ", ".join(e.name for e in self.entries()[:8]) or "the library is empty"
@@ -81,8 +77,6 @@ class Library:
 
     def complete(self, path: Path, preview: Path | None = None) -> Entry:
         """Write the sidecar that other programs read, and the thumbnail, beside an adapter file."""
-        from adapters.studio_file import read_record
-
         record = read_record(path)
         write_text(path.with_suffix(".json"), json.dumps({
             "description": f"{record.class_noun or record.name} ({record.method})",

@@ -35,8 +35,7 @@ class PainterProcess:
             self._start()
 
     def _read(self, child: subprocess.Popen[str]) -> dict[str, Any]:
-        assert child.stdout is not None
-        line = child.stdout.readline()
+        line = child.stdout.readline() if child.stdout else ""
         if not line:
             self._child = None
             raise StudioError(f"The painting process ended (code {child.wait()}), most often because "
@@ -52,10 +51,8 @@ class PainterProcess:
                "files": [str(f) for f in files], "offline": offline}
         with self._lock:
             child = self._start()
-            assert child.stdin is not None
             try:
-                child.stdin.write(json.dumps(job) + "\n")
-                child.stdin.flush()
+                print(json.dumps(job), file=child.stdin, flush=True)
             except BrokenPipeError as error:
                 self._child = None
                 raise StudioError("The painting process had ended; try again.") from error

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -115,6 +118,16 @@ class Studio:
         self.painter.paint(base, chosen, request, files, offline=self.offline, progress=progress)
         return files
 
+    def examine(self) -> dict[str, Any]:
+        """What `doctor` finds, asked in a process of its own: this one stays without torch."""
+        done = subprocess.run([sys.executable, "-m", "app", "doctor", "--json", "--home",
+                               str(self.home.root)], capture_output=True, text=True, check=False,
+                              cwd=Path(__file__).resolve().parents[1])
+        if done.returncode:
+            raise StudioError("The machine could not be examined; run 'python -m app doctor'.")
+        found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+        return found
+
     def export(self, name: str, format: str, out: Path) -> Any:
         """Write an adapter for other programs; the report says how it read back."""
         from pipelines.exchange import export
@@ -126,7 +139,7 @@ class Studio:
         from adapters.studio_file import save
         from pipelines.exchange import import_file
 
-        stem = "".join(c if c.isalnum() and c.isascii() or c in "-_" else "-" for c in path.stem)
+        stem = "".join(c if (c.isalnum() and c.isascii()) or c in "-_" else "-" for c in path.stem)
         adapter, record = import_file(path, check_name(name or stem.strip("-_") or "imported"))
         wanted = self.library.free_name(check_name(name or record.name))
         target = self.library.folder / f"{wanted}.safetensors"

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 
-from pipelines.base_models import load_base
+from pipelines.base_models.load import load_base
 from pipelines.dataset import build_dataset
 from pipelines.generator import Generator, Request
 from pipelines.methods import recipe_builder

@@ -10,12 +10,14 @@ from typing import get_args
 import torch
 
 from adapters.errors import StudioError
-from adapters.files import read_header, read_tensors, write_tensors
-from adapters.host import BaseIdentity, Family, Host
+from adapters.files import read_header
+from adapters.host import Host
+from adapters.identity import BaseIdentity, Family
 from adapters.lora import LoraAdapter, LoraModule, LoraWeights, diffusers_format, kohya_format
 from adapters.naming import MAX_LENGTH
 from adapters.record import AdapterRecord
 from adapters.studio_file import StoredAdapter, load
+from adapters.tensors import read_tensors, write_tensors
 from pipelines.base_models.skeleton import skeleton
 
 FORMATS = ("diffusers", "kohya")

@@ -14,7 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from adapters.base import Adapter
 from adapters.errors import StudioError
-from adapters.host import FAMILY_TITLES, Host
+from adapters.host import Host
+from adapters.identity import FAMILY_TITLES
 from adapters.record import AdapterRecord
 
 _DEFAULTS = {"starter": (20, 4.0), "sd1": (30, 7.5)}

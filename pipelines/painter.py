@@ -10,7 +10,7 @@ import torch
 
 from adapters.record import AdapterRecord
 from adapters.studio_file import StoredAdapter, load
-from pipelines.base_models import load_base
+from pipelines.base_models.load import load_base
 from pipelines.generator import Generator, Painted, Progress, Request
 from pipelines.image_file import save_png
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw
 
 from adapters.errors import StudioError
-from adapters.studio_file import read_record
+from adapters.record import read_record
 from pipelines.dataset import with_article
 from pipelines.generator import Request
 from pipelines.methods.common import resolve

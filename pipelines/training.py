@@ -22,7 +22,7 @@ from adapters.files import write_atomic, write_bytes
 from adapters.host import Host
 from adapters.record import AdapterRecord
 from adapters.studio_file import save
-from pipelines.base_models import load_base
+from pipelines.base_models.load import load_base
 from pipelines.base_models.words import known_words
 from pipelines.dataset import LatentDataset, build_dataset, with_article
 from pipelines.generator import Generator, Request

@@ -10,7 +10,8 @@ import torch
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel
 
-from adapters.host import BaseIdentity, Host
+from adapters.host import Host
+from adapters.identity import BaseIdentity
 from adapters.record import AdapterRecord
 from pipelines.base_models.clip_vocabulary import clip_tokenizer
 

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 import torch
 
-from adapters.studio_file import load, read_record
-from pipelines.base_models import load_base
+from adapters.record import read_record
+from adapters.studio_file import load
+from pipelines.base_models.load import load_base
 from pipelines.base_models.locate import STARTER_PATH
 from pipelines.dataset import square, with_article
 from pipelines.encode import encode_images, encode_prompts

@@ -16,7 +16,8 @@ import safetensors.torch
 import torch
 
 from adapters.errors import StudioError
-from adapters.host import FAMILY_TITLES, Host
+from adapters.host import Host
+from adapters.identity import FAMILY_TITLES
 from adapters.lora.weights import LoraModule, LoraWeights
 from adapters.record import AdapterRecord
 

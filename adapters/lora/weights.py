@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 import torch
 
 from adapters.errors import StudioError
-from adapters.host import FAMILY_TITLES, Host
+from adapters.host import Host
+from adapters.identity import FAMILY_TITLES
 
 
 @dataclass(frozen=True)

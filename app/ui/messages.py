@@ -10,7 +10,6 @@ import gradio as gr
 
 from adapters.errors import StudioError
 
-
 P = ParamSpec("P")
 R = TypeVar("R")
 

@@ -6,16 +6,17 @@ from html import escape
 
 import gradio as gr
 
-from app.doctor import examine
 from app.studio import Studio
+from app.ui.messages import readable
 
 
 def build(studio: Studio, tab: gr.Tab) -> None:
     """Lay the room out and wire it."""
-    table = gr.HTML(elem_id="doctor")
+    table = gr.HTML("Looking at this machine…", elem_id="doctor")
 
+    @readable
     def show() -> str:
-        found = examine(str(studio.home.root))
+        found = studio.examine()
         found["versions"] = ", ".join(f"{k} {v}" for k, v in found["versions"].items())
         found["missing"] = "; ".join(found["missing"]) or "nothing"
         rows = "".join(f"<tr><td><b>{escape(k.replace('_', ' '))}</b></td><td>{escape(str(v))}</td></tr>"

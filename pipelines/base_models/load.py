@@ -14,7 +14,8 @@ from safetensors import SafetensorError
 
 from adapters.errors import StudioError
 from adapters.files import read_header
-from adapters.host import BaseIdentity, Family, Host
+from adapters.host import Host
+from adapters.identity import BaseIdentity, Family
 from pipelines.base_models.locate import ASSETS, BaseLocation, fingerprint, locate
 
 SD1_CONFIG = ASSETS / "sd1"

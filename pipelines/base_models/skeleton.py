@@ -10,7 +10,8 @@ from diffusers import UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from adapters.errors import StudioError
-from adapters.host import BaseIdentity, Family, Host
+from adapters.host import Host
+from adapters.identity import BaseIdentity, Family
 from pipelines.base_models.locate import ASSETS, STARTER_PATH
 
 CONFIGS: dict[Family, Path] = {"starter": STARTER_PATH, "sd1": ASSETS / "sd1"}

@@ -41,7 +41,8 @@ def _initialise(vae: AutoencoderKL, c: int) -> None:
     for module in vae.modules():
         if isinstance(module, torch.nn.Conv2d):
             torch.nn.init.kaiming_normal_(module.weight, nonlinearity="linear")
-            torch.nn.init.zeros_(module.bias)
+            if module.bias is not None:
+                torch.nn.init.zeros_(module.bias)
     with torch.no_grad():
         for module in vae.modules():
             if isinstance(module, ResnetBlock2D):

@@ -7,13 +7,18 @@ import os
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import torch
+from PIL import Image
 
 from pipelines.starter.captions import EXTRA_WORDS
 from pipelines.starter.config import StarterConfig
 from pipelines.starter.diffusion import assemble
 from pipelines.starter.glyphs import COLOURS, Catalogue
 from pipelines.starter.scenes import SCENES
+from pipelines.starter.world import World, draw
+
+_EVALUATION_SEED = 50_000
 
 
 def caption_words(edition: int) -> list[str]:
@@ -26,8 +31,21 @@ def caption_words(edition: int) -> list[str]:
     return sorted(words | (spoken & set(EXTRA_WORDS)))
 
 
+def pack_evaluation(config: StarterConfig, path: Path) -> None:
+    """64 scenes that no stage was trained on, as one lossless atlas: measuring needs no font."""
+    rng = np.random.default_rng(config.seed + _EVALUATION_SEED)
+    catalogue = Catalogue(config.edition)
+    world = World(catalogue, catalogue.trainable())
+    side = config.size
+    atlas = Image.new("RGB", (8 * side, 8 * side))
+    for n in range(64):
+        atlas.paste(draw(rng, world.spec(rng), side).image, (n % 8 * side, n // 8 * side))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    atlas.save(path, optimize=True)
+
+
 def export(config: StarterConfig, work: Path, out: Path) -> None:
-    """Replace `out/pipeline` and `out/words.json`."""
+    """Replace `out/pipeline`, `out/words.json` and `out/evaluation`."""
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out) as scratch:
         folder = Path(scratch) / "pipeline"
@@ -37,5 +55,6 @@ def export(config: StarterConfig, work: Path, out: Path) -> None:
             os.replace(target, Path(scratch) / "old")
         os.replace(folder, target)
     (out / "words.json").write_text(json.dumps(caption_words(config.edition)) + "\n", "utf-8")
+    pack_evaluation(config, out / "evaluation" / "scenes.png")
     size = sum(f.stat().st_size for f in (out / "pipeline").rglob("*") if f.is_file())
     print(f"{out / 'pipeline'}: {size / 1e6:.1f} MB")

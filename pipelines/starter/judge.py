@@ -32,7 +32,8 @@ class _Block(nn.Module):
         self.second = nn.Conv2d(width, width, 3, padding=1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x + self.second(F.silu(self.first(self.norm(x))))
+        change: torch.Tensor = self.second(F.silu(self.first(self.norm(x))))
+        return x + change
 
 
 class Trunk(nn.Sequential):
@@ -101,9 +102,7 @@ def labels(path: Path) -> dict[str, object]:
     from safetensors import safe_open
 
     with safe_open(path, "pt") as file:
-        found = json.loads(file.metadata()["labels"])
-    assert isinstance(found, dict)
-    return found
+        return dict(json.loads(file.metadata()["labels"]))
 
 
 def load_scene_judge(folder: Path = ASSETS / "judges") -> SceneJudge:

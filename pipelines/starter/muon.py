@@ -21,7 +21,8 @@ def orthogonalise(matrix: torch.Tensor, iterations: int = 5) -> torch.Tensor:
     for _ in range(iterations):
         gram = x @ x.T
         x = a * x + (b * gram + c * gram @ gram) @ x
-    return (x.T if tall else x).to(matrix.dtype)
+    back: torch.Tensor = x.T if tall else x
+    return back.to(matrix.dtype)
 
 
 class Muon(torch.optim.Optimizer):
@@ -52,7 +53,8 @@ def split_parameters(
 ) -> tuple[list[torch.nn.Parameter], list[torch.nn.Parameter]]:
     """(matrices for Muon, the rest for AdamW): text, embeddings, norms, biases, outer layers."""
     outer = ("text_encoder", "embedding", "conv_in", "conv_out", "quant_conv")
-    matrices, rest = [], []
+    matrices: list[torch.nn.Parameter] = []
+    rest: list[torch.nn.Parameter] = []
     for name, p in model.named_parameters():
         inner = p.ndim >= 2 and not any(word in name for word in outer)
         (matrices if inner else rest).append(p)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from safetensors.torch import save_file
 
 from pipelines.starter.config import StarterConfig
@@ -144,7 +145,7 @@ def train_embedder(config: StarterConfig, work: Path, out: Path) -> None:
     save(model, out / "embedder.safetensors", {"accuracy": accuracy})
 
 
-def _portrait(rng: np.random.Generator, who: Individual) -> object:
+def _portrait(rng: np.random.Generator, who: Individual) -> Image.Image:
     scene = str(rng.choice(list(SCENES)))
     return draw(rng, Spec(scene, (place_one(rng, who, None),), ""), 128).image
 
@@ -154,7 +155,8 @@ def _build_gallery(model: Embedder, catalogue: Catalogue, out: Path,
     """Mean embedding of every individual, and how well held-out ones are told apart by it."""
     def embed(who: Individual, count: int) -> torch.Tensor:
         with torch.no_grad():
-            return model(prepare([_portrait(rng, who) for _ in range(count)]))  # type: ignore[misc]
+            found: torch.Tensor = model(prepare([_portrait(rng, who) for _ in range(count)]))
+            return found
 
     individuals = catalogue.individuals
     gallery = F.normalize(torch.stack([embed(i, GALLERY_VIEWS).mean(0) for i in individuals]), dim=-1)

@@ -21,13 +21,12 @@ from adapters.files import (
     MAX_TENSORS,
     disk_error,
     read_header,
-    read_tensors,
     sha256,
     write_atomic,
     write_bytes,
-    write_tensors,
     write_text,
 )
+from adapters.tensors import read_tensors, write_tensors
 
 TENSORS = {"a": torch.arange(6.0).reshape(2, 3), "b": torch.tensor([1, 2], dtype=torch.int32),
            "half": torch.tensor([0.5], dtype=torch.float16),
@@ -225,7 +224,7 @@ def test_a_refusal_inside_safetensors_is_a_sentence_and_keeps_the_old_file(tmp_p
 import resource, sys, torch
 from pathlib import Path
 from adapters.errors import StudioError
-from adapters.files import write_tensors
+from adapters.tensors import write_tensors
 path = Path(sys.argv[1])
 write_tensors(path, {"old": torch.ones(2)}, {})
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))

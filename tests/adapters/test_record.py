@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from adapters.errors import StudioError
-from adapters.files import write_tensors
-from adapters.record import FORMAT_VERSION, HEADER_KEY, AdapterRecord
-from adapters.studio_file import load, read_record
+from adapters.record import FORMAT_VERSION, HEADER_KEY, AdapterRecord, read_record
+from adapters.studio_file import load
+from adapters.tensors import write_tensors
 
 
 def test_a_record_comes_back_equal(record: AdapterRecord) -> None:

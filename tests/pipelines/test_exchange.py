@@ -9,10 +9,11 @@ import torch
 from safetensors.torch import save_file
 
 from adapters.errors import StudioError
-from adapters.files import read_header, read_tensors, write_tensors
+from adapters.files import read_header
 from adapters.lora import LoraAdapter, LoraModule, LoraWeights
-from adapters.record import AdapterRecord
-from adapters.studio_file import load, read_record, save
+from adapters.record import AdapterRecord, read_record
+from adapters.studio_file import load, save
+from adapters.tensors import read_tensors, write_tensors
 from pipelines.base_models.locate import STARTER_PATH
 from pipelines.base_models.skeleton import skeleton
 from pipelines.exchange import FORMATS, _compare, export, import_file

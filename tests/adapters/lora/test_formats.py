@@ -13,11 +13,12 @@ from peft import LoraConfig
 from peft.utils import get_peft_model_state_dict
 
 from adapters.errors import StudioError
-from adapters.files import read_header, read_tensors, write_tensors
+from adapters.files import read_header
 from adapters.host import Host
 from adapters.lora import LoraAdapter, LoraWeights, diffusers_format, kohya_format
 from adapters.lora.adapter import ATTENTION, CONVOLUTIONS, FEED_FORWARD, TEXT_ENCODER
 from adapters.record import AdapterRecord
+from adapters.tensors import read_tensors, write_tensors
 from pipelines.base_models.locate import STARTER_PATH
 from pipelines.base_models.skeleton import skeleton
 from tests.adapters.lora.tools import (

@@ -21,7 +21,7 @@ def forbid_network() -> None:
 if __name__ == "__main__":
     forbid_network()
     from adapters.errors import StudioError
-    from pipelines.base_models import load_base
+    from pipelines.base_models.load import load_base
 
     print("family", load_base(sys.argv[1]).identity.family)
     try:

@@ -13,7 +13,7 @@ from diffusers import AutoencoderKL
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from pipelines.base_models import load_base
+from pipelines.base_models.load import load_base
 from pipelines.base_models.locate import ASSETS
 from pipelines.base_models.skeleton import skeleton
 from tests.pipelines.base_models import ldm_names

@@ -16,8 +16,7 @@ from safetensors.torch import load_file, save_file
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from adapters.errors import StudioError
-from pipelines.base_models import load_base, locate
-from pipelines.base_models.load import SD1_CONFIG
+from pipelines.base_models.load import SD1_CONFIG, load_base, locate
 from pipelines.base_models.locate import fingerprint
 from pipelines.base_models.skeleton import skeleton
 from tests.pipelines.base_models import ldm_names

@@ -128,14 +128,16 @@ class _Interrupt:
 
 def _train(options: argparse.Namespace) -> dict[str, Any]:
     from app.runs import EventLog
+    from app.store import RESUMABLE
     from pipelines.references import list_folder
 
     studio = _studio(options)
     started = time.monotonic()
     if options.resume:
-        unfinished = [j for j in studio.jobs() if j.name == options.name and j.state != "finished"]
+        studio.supervisor.settle_dead()
+        unfinished = [j for j in studio.jobs() if j.name == options.name and j.state in RESUMABLE]
         if not unfinished:
-            raise StudioError(f"There is no unfinished training '{options.name}'; leave out --resume.")
+            raise StudioError(f"There is no training '{options.name}' to go on with; leave out --resume.")
         folder = studio.home.runs / unfinished[0].id
     else:
         folder = studio.prepare_run(

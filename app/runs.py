@@ -8,8 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from adapters.files import disk_error
+
 EVENTS = "events.jsonl"
 STOP = "stop"
+DISK_FULL = 3  # exit code of a worker that could not even write that it failed
 
 
 def folder_id(name: str) -> str:
@@ -25,11 +28,14 @@ class EventLog:
         self._written = 0.0
 
     def __call__(self, event: dict[str, Any]) -> None:
-        """Append an event with its time."""
-        self._file.write(json.dumps({"time": round(time.time(), 3), **event}) + "\n")
-        if event["type"] != "step" or time.monotonic() - self._written > 0.25:
-            self._file.flush()
-            self._written = time.monotonic()
+        """Append an event with its time. Raises StudioError when the disk is full."""
+        try:
+            self._file.write(json.dumps({"time": round(time.time(), 3), **event}) + "\n")
+            if event["type"] != "step" or time.monotonic() - self._written > 0.25:
+                self._file.flush()
+                self._written = time.monotonic()
+        except OSError as error:
+            raise disk_error(error, Path(self._file.name)) from error
 
 
 class StopFile:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -81,13 +82,16 @@ class JobStore:
             return [Job(*row) for row in db.execute(f"SELECT {columns} FROM jobs {rest}", values)]
 
     def claim(self) -> Job | None:
-        """Take the oldest queued job, unless one is running: one statement, so never twice."""
+        """Take the oldest queued job, unless one is running: one statement, so never twice.
+
+        Until its own process is known, the job belongs to this one.
+        """
         with self._connect() as db:
             row = db.execute(
-                "UPDATE jobs SET state = 'running', started = ?, ended = NULL, message = '' WHERE id = "
+                "UPDATE jobs SET state = 'running', pid = ?, started = ?, ended = NULL, message = '' WHERE id = "
                 "(SELECT id FROM jobs WHERE state = 'queued' AND NOT EXISTS "
                 "(SELECT 1 FROM jobs WHERE state = 'running') ORDER BY created LIMIT 1) "
-                "RETURNING id", (time.time(),)).fetchone()
+                "RETURNING id", (os.getpid(), time.time())).fetchone()
         return self.get(row[0]) if row else None
 
     def take(self, id: str, pid: int) -> Job:

@@ -41,6 +41,7 @@ class Studio:
                     **overrides: Any) -> Path:
         """Check everything, then make the run's folder; nothing is left behind when a check fails."""
         name, noun = check_name(name), check_noun(noun)
+        self.supervisor.settle_dead()
         busy = {j.name.lower() for j in self.store.all() if j.state in ACTIVE}
         if self.library.has(name) or name.lower() in busy:
             raise StudioError(f"There is a concept '{name}' already; choose another name or delete "

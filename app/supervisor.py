@@ -11,9 +11,11 @@ from pathlib import Path
 from adapters.errors import StudioError
 from app.home import Home
 from app.library import Library
-from app.runs import StopFile, read_events
+from app.runs import DISK_FULL, StopFile, read_events
 from app.store import Job, JobStore, State
 
+_FULL = ("The disk is full; free some space and resume, the last checkpoint and everything before it is "
+         "kept.")
 _REPOSITORY = Path(__file__).resolve().parents[1]
 
 
@@ -28,10 +30,14 @@ class Supervisor:
 
     def start(self) -> None:
         """Settle what an earlier server left, then begin."""
-        for job in self.store.all():
-            if job.state == "running" and not (job.pid and _alive(job.pid)):
-                self._settle(job)
+        self.settle_dead()
         self._thread.start()
+
+    def settle_dead(self) -> None:
+        """Note the end of runs whose process is gone."""
+        for job in self.store.all():
+            if job.state == "running" and job.pid and not _alive(job.pid):
+                self._settle(job)
 
     def wake(self) -> None:
         """Look at the queue now."""
@@ -51,6 +57,7 @@ class Supervisor:
         while not self._closing:
             job = self.store.claim()
             if job is None:
+                self.settle_dead()
                 self._wake.wait(0.5)
                 self._wake.clear()
             else:
@@ -64,14 +71,14 @@ class Supervisor:
                                          stdout=log, stderr=log, stdin=subprocess.DEVNULL,
                                          cwd=_REPOSITORY)
                 self.store.set_pid(job.id, child.pid)
-                child.wait()
+                code = child.wait()
         except OSError as error:
             self.store.end(job.id, "failed", f"The training process could not be started "
                                              f"({error.strerror}); free memory or disk and resume.")
             return
-        self._settle(job)
+        self._settle(job, code)
 
-    def _settle(self, job: Job) -> None:
+    def _settle(self, job: Job, code: int = -1) -> None:
         """Note how a run ended; what it finished goes into the library."""
         folder = self.home.runs / job.id
         outcomes = [e for e in read_events(folder) if e["type"] == "outcome"]
@@ -81,6 +88,8 @@ class Supervisor:
         message = outcomes[-1]["message"] if ended else (
             "The training process ended without a word, most often because the memory was not "
             "enough or the machine went off; resume goes on from the last checkpoint.")
+        if code == DISK_FULL:
+            state, message = "failed", _FULL
         if state == "finished":
             try:
                 self.publish(job)

@@ -5,13 +5,26 @@ A crash here frees its memory and ends only itself. The last line on stdout says
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
 from pathlib import Path
 
 from adapters.errors import StudioError
-from app.runs import EventLog, StopFile
+from app.runs import DISK_FULL, EventLog, StopFile
+
+
+class _StopOrOrphan(StopFile):
+    """Stops on request, and when the studio that started this run is gone."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self._parent = os.getppid()
+
+    def stop_requested(self) -> bool:
+        """Asked before every step."""
+        return super().stop_requested() or os.getppid() != self._parent
 
 
 def main() -> int:
@@ -20,20 +33,24 @@ def main() -> int:
     if hasattr(os, "nice"):
         os.nice(5)  # the browser stays quick while this runs
     log = EventLog(folder)
-    log({"type": "stage", "text": "Starting"})
     try:
+        log({"type": "stage", "text": "Starting"})
         from pipelines.training import train_run
 
-        path = train_run(folder, report=log, control=StopFile(folder))
+        path = train_run(folder, report=log, control=_StopOrOrphan(folder))
         outcome = {"state": "finished" if path else "stopped", "message": ""}
     except StudioError as error:
         outcome = {"state": "failed", "message": str(error)}
     except MemoryError:
         outcome = {"state": "failed", "message": "The memory was not enough; choose a smaller batch "
                                                  "and resume."}
-    log({"type": "outcome", **outcome})
-    print(json.dumps(outcome), flush=True)
-    return 0 if outcome["state"] != "failed" else 2
+    with contextlib.suppress(StudioError):  # a full disk takes no events; the exit code still tells
+        log({"type": "outcome", **outcome})
+    with contextlib.suppress(OSError):
+        print(json.dumps(outcome), flush=True)
+    if outcome["state"] != "failed":
+        return 0
+    return DISK_FULL if outcome["message"].startswith("The disk is full") else 2
 
 
 if __name__ == "__main__":

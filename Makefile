@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 TORCH_INDEX ?=
 
-.PHONY: run setup test lint check proof bench starter-report starter clean
+.PHONY: run setup test lint check proof bench starter-report results starter clean
 
 run: setup
 	$(BIN)/python -m app serve
@@ -23,6 +23,7 @@ setup: .venv/installed
 	@touch $@
 
 test: .venv/installed-dev
+	@command -v chromium >/dev/null || echo "chromium is missing, so the browser tests are skipped; install it with: apt-get install chromium"
 	$(BIN)/python -m pytest
 
 lint: .venv/installed-dev
@@ -40,6 +41,14 @@ bench: .venv/installed
 
 starter-report: .venv/installed
 	$(BIN)/python -m pipelines.starter.report
+
+# Runs every measurement and writes what it printed, with the machine, into docs/RESULTS.md.
+results: .venv/installed
+	@{ echo "# Results"; echo; echo "Printed by \`make results\` on $$(date -u +%Y-%m-%d), $$(nproc) cores, $$(uname -m);"; \
+	  echo "seeds are fixed in the commands' code."; \
+	  for c in "pipelines.starter.report --write" "pipelines.proof --json" "pipelines.bench --json"; do \
+	    echo; echo '```'; echo "$$ python -m $$c"; $(BIN)/python -W ignore -m $$c 2>/dev/null | grep -v painted; echo '```'; \
+	  done; } > docs/RESULTS.tmp && mv docs/RESULTS.tmp docs/RESULTS.md
 
 starter: .venv/installed
 	$(BIN)/python -m pipelines.starter.train

@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import signal
+import sqlite3
 import sys
 import time
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from typing import Any
 
 from adapters.errors import StudioError
 from app.home import Home
+from app.runs import EventLog, StopFile
 from app.studio import Studio
 
 
@@ -42,8 +44,8 @@ def build_parser() -> argparse.ArgumentParser:
     train.add_argument("--method", default="lora")
     train.add_argument("--preset", default="balanced", help="fast, balanced or best")
     train.add_argument("--name", required=True)
-    train.add_argument("--class-noun", required=True, help="what the thing is, such as 'dog'")
-    train.add_argument("--images", type=Path, required=True, help="folder of 1 to 30 pictures")
+    train.add_argument("--class-noun", default="", help="what the thing is, such as 'dog'")
+    train.add_argument("--images", type=Path, help="folder of 1 to 30 pictures")
     train.add_argument("--trigger", default="", help="made for you when not given")
     for option, kind in (("steps", int), ("seed", int), ("batch", int), ("rank", int),
                          ("learning-rate", float), ("preview-every", int),
@@ -82,13 +84,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         answer = options.run(options)
     except StudioError as error:
-        print(f"error: {error}", file=sys.stderr)
-        if getattr(options, "json", False):
-            print(json.dumps({"error": str(error)}))
-        return 2
+        return _fail(options, str(error))
+    except KeyboardInterrupt:
+        return 130
+    except (OSError, sqlite3.Error) as error:
+        return _fail(options, f"The system refused something ({error}); check disk, rights and paths.")
+    except (MemoryError, RuntimeError) as error:
+        first = str(error).strip().splitlines()[0][:200] if str(error).strip() else "no reason given"
+        return _fail(options, f"'{options.verb}' failed ({first}); if memory ran out, choose less of it: a "
+                              "smaller batch, size or base.")
     if getattr(options, "json", False):
         print(json.dumps(answer), flush=True)
     return 0
+
+
+def _fail(options: argparse.Namespace, message: str) -> int:
+    print(f"error: {message}", file=sys.stderr)
+    if getattr(options, "json", False):
+        print(json.dumps({"error": message}))
+    return 2
 
 
 def _studio(options: argparse.Namespace) -> Studio:
@@ -104,17 +118,23 @@ def _say(options: argparse.Namespace, text: str) -> None:
 
 
 def _serve(options: argparse.Namespace) -> dict[str, Any]:
+    if not 1 <= options.port <= 65535:
+        raise StudioError(f"{options.port} is no port; give one from 1 to 65535, such as 7860.")
+    studio = _studio(options)
+    # Gradio keeps uploads where this says; it must be known before Gradio is imported.
+    os.environ["GRADIO_TEMP_DIR"] = str(studio.home.temporary / "uploads")
     from app.server import serve
 
-    serve(_studio(options), options.host, options.port)
+    serve(studio, options.host, options.port)
     return {}
 
 
 class _Interrupt:
-    """Ctrl-C stops a training after its step, so that its checkpoint is kept."""
+    """Ctrl-C, or Stop in the browser, ends a training after its step, so that its checkpoint is kept."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path) -> None:
         self.asked = False
+        self.file = StopFile(folder)
         signal.signal(signal.SIGINT, self._ask)
         signal.signal(signal.SIGTERM, self._ask)
 
@@ -123,65 +143,72 @@ class _Interrupt:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
     def stop_requested(self) -> bool:
-        return self.asked
+        return self.asked or self.file.stop_requested()
 
 
 def _train(options: argparse.Namespace) -> dict[str, Any]:
-    from app.runs import EventLog
-    from app.store import RESUMABLE
     from pipelines.references import list_folder
 
     studio = _studio(options)
     started = time.monotonic()
     if options.resume:
-        studio.supervisor.settle_dead()
-        unfinished = [j for j in studio.jobs() if j.name == options.name and j.state in RESUMABLE]
-        if not unfinished:
-            raise StudioError(f"There is no training '{options.name}' to go on with; leave out --resume.")
-        folder = studio.home.runs / unfinished[0].id
+        folder = _unfinished(studio, options.name)
     else:
         folder = studio.prepare_run(
-            list_folder(options.images), options.name, options.class_noun, base=options.base,
+            list_folder(options.images) if options.images else [], options.name, options.class_noun, base=options.base,
             method=options.method, preset=options.preset, trigger=options.trigger,
             steps=options.steps, seed=options.seed, batch=options.batch, rank=options.rank,
             learning_rate=options.learning_rate, preview_every=options.preview_every,
             checkpoint_every=options.checkpoint_every, precision=options.precision,
         )
-        studio.store.add(folder.name, options.name)
+        studio.store.add(folder.name, options.name, running_in=os.getpid())
     log = EventLog(folder)
 
     def report(event: dict[str, Any]) -> None:
         log(event)
         _print_event(event)
 
-    return _train_here(studio, folder, report, started)
+    answer = _train_here(studio, folder, report)
+    answer["seconds"] = round(time.monotonic() - started, 2)
+    _say(options, f"'{answer['name']}' is in {answer['adapter']}; its words are "
+                  f"'{answer['trigger']} {answer['class_noun']}'")
+    return answer
 
 
-def _train_here(studio: Studio, folder: Path, report: Any, started: float) -> dict[str, Any]:
+def _unfinished(studio: Studio, name: str) -> Path:
+    """The folder of the latest run of that name which can go on, taken over by this process."""
+    studio.supervisor.settle_dead()
+    for job in studio.jobs():
+        if job.name == name and studio.store.take(job.id, os.getpid()):
+            StopFile(studio.home.runs / job.id).clear()
+            return studio.home.runs / job.id
+    raise StudioError(f"There is no training '{name}' to go on with; leave out --resume.")
+
+
+def _train_here(studio: Studio, folder: Path, report: Any) -> dict[str, Any]:
     """Train in this process; the job's row follows what happens."""
     from pipelines.run_config import RunConfig
     from pipelines.training import train_run
 
-    job = studio.store.take(folder.name, os.getpid())
+    job = studio.job(folder.name)
     report({"type": "stage", "text": "Starting"})
     try:
-        path = train_run(folder, report=report, control=_Interrupt())
+        path = train_run(folder, report=report, control=_Interrupt(folder),
+                         taken=studio.library.triggers())
         report({"type": "outcome", "state": "finished" if path else "stopped", "message": ""})
         if path is None:
             studio.store.end(job.id, "stopped")
             raise StudioError(f"Training '{job.name}' was stopped; its last checkpoint is in "
                               f"'{folder / 'checkpoints'}', --resume goes on from there.")
         name = studio.supervisor.publish(job)
-    except StudioError as error:
+    except BaseException as error:
         studio.store.end(job.id, "failed", str(error))
         raise
     studio.store.end(job.id, "finished")
     entry = studio.library.get(name)
-    config = RunConfig.load(folder)
     return {"adapter": str(entry.path), "name": name, "trigger": entry.record.trigger,
             "triggers": {name: entry.record.trigger}, "class_noun": entry.record.class_noun,
-            "steps": config.training.steps, "seconds": round(time.monotonic() - started, 2),
-            "run": str(folder)}
+            "steps": RunConfig.load(folder).training.steps, "run": str(folder)}
 
 
 def _print_event(event: dict[str, Any]) -> None:
@@ -203,6 +230,8 @@ def _generate(options: argparse.Namespace) -> dict[str, Any]:
 
     studio = _studio(options)
     chosen = [parse_adapter(a) for a in options.adapter]
+    if len({name for name, _ in chosen}) < len(chosen):
+        raise StudioError("An adapter is named twice; name each once, with the weight it should have.")
     paths = [(studio.library.get(name).path, strength) for name, strength in chosen]
     fields = ("prompt", "negative_prompt", "seed", "steps", "guidance", "width", "height", "images")
     given = {f: getattr(options, f) for f in fields if getattr(options, f) is not None}

@@ -15,6 +15,7 @@ from adapters.files import write_atomic, write_text
 from adapters.naming import check_name
 from adapters.record import AdapterRecord, read_record
 from app.home import Home
+from pipelines.base_models.locate import locate
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,16 @@ class Entry:
     path: Path
     record: AdapterRecord
     name: str
+
+    @property
+    def base_spec(self) -> str:
+        """What to give as `--base` to use it: what it was trained with, '' when that is unknown or gone."""
+        spec = str(self.record.provenance.get("base", "")) or self.record.base.family
+        try:
+            locate(spec)
+        except StudioError:
+            return ""
+        return spec
 
     def as_dict(self) -> dict[str, Any]:
         """For `list --json`."""
@@ -40,6 +51,7 @@ class Library:
     def __init__(self, home: Home) -> None:
         self.folder = home.adapters
         self.trash = home.root / "trash"
+        self.runs = home.runs
 
     def entries(self) -> list[Entry]:
         """Every readable adapter, newest first. Damaged files are left where they are."""
@@ -91,6 +103,14 @@ class Library:
     def thumbnail(self, name: str) -> Path:
         """Where an adapter's preview picture is, if it has one."""
         return self.folder / f"{name}.preview.png"
+
+    def triggers(self) -> set[str]:
+        """Trigger words in use, those of unfinished runs too."""
+        used = {e.record.trigger for e in self.entries() if e.record.trigger}
+        for file in self.runs.glob("*/config.json"):
+            with contextlib.suppress(OSError, ValueError, AttributeError):
+                used.add(str(json.loads(file.read_text("utf-8")).get("trigger", "")))
+        return used - {""}
 
     def delete(self, name: str) -> Path:
         """Move an adapter with its sidecar and thumbnail into the trash; returns where it went."""

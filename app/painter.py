@@ -24,7 +24,7 @@ class PainterProcess:
         if self._child is None or self._child.poll() is not None:
             self._child = subprocess.Popen(
                 [sys.executable, "-m", "app.painter_child"], stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE, text=True, cwd=Path(__file__).resolve().parents[1],
+                stdout=subprocess.PIPE, text=True, cwd=Path(__file__).resolve().parents[1], start_new_session=True,
             )
             self._read(self._child)
         return self._child

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import re
 import tempfile
@@ -123,7 +124,8 @@ def serve(studio: Studio, host: str, port: int) -> None:
     except SystemExit as error:
         raise StudioError(f"Port {port} is taken or not allowed; give another with --port.") from error
     print(f"Semblance is at http://{host}:{port}  (data in {studio.home.root})", flush=True)
-    uvicorn.Server(config).run(sockets=[socket])
+    with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises it again after shutting down
+        uvicorn.Server(config).run(sockets=[socket])
 
 
 def _is_loopback(host: str) -> bool:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from adapters.errors import StudioError
+
 State = Literal["queued", "running", "finished", "stopped", "failed", "interrupted"]
 ACTIVE: tuple[State, ...] = ("queued", "running")
 RESUMABLE: tuple[State, ...] = ("stopped", "failed", "interrupted")
@@ -20,6 +22,8 @@ _MIGRATIONS = (
     """CREATE TABLE jobs (
         id TEXT PRIMARY KEY, name TEXT NOT NULL, state TEXT NOT NULL, pid INTEGER,
         message TEXT NOT NULL DEFAULT '', created REAL NOT NULL, started REAL, ended REAL)""",
+    """CREATE UNIQUE INDEX one_active_name ON jobs (lower(name))
+        WHERE state IN ('queued', 'running')""",
 )
 
 
@@ -52,20 +56,31 @@ class JobStore:
 
     @contextlib.contextmanager
     def _connect(self) -> Iterator[sqlite3.Connection]:
-        db = sqlite3.connect(self.path, timeout=10)
         try:
-            db.execute("PRAGMA journal_mode=WAL")
-            db.execute("PRAGMA synchronous=FULL")
-            with db:
-                yield db
-        finally:
-            db.close()
+            with contextlib.closing(sqlite3.connect(self.path, timeout=10)) as db:
+                db.execute("PRAGMA journal_mode=WAL")
+                db.execute("PRAGMA synchronous=FULL")
+                with db:
+                    yield db
+        except sqlite3.OperationalError as error:
+            raise StudioError(f"The job list '{self.path}' cannot be used ({error}); check that the disk is "
+                              "not full and the folder can be written.") from error
 
-    def add(self, id: str, name: str) -> None:
-        """Queue a job."""
-        with self._connect() as db:
-            db.execute("INSERT INTO jobs (id, name, state, created) VALUES (?, ?, 'queued', ?)",
-                       (id, name, time.time()))
+    def add(self, id: str, name: str, *, running_in: int | None = None) -> None:
+        """Queue a job, or note one that runs in process `running_in` outside the queue.
+
+        Raises StudioError when a waiting or running job has the name.
+        """
+        now = time.time()
+        try:
+            with self._connect() as db:
+                db.execute(
+                    "INSERT INTO jobs (id, name, state, pid, created, started) VALUES (?, ?, ?, ?, ?, ?)",
+                    (id, name, "running" if running_in else "queued", running_in, now,
+                     now if running_in else None))
+        except sqlite3.IntegrityError as error:
+            raise StudioError(f"A training named '{name}' is waiting or running already; choose another "
+                              "name or stop that one first.") from error
 
     def get(self, id: str) -> Job | None:
         """One job, or None."""
@@ -94,15 +109,27 @@ class JobStore:
                 "RETURNING id", (os.getpid(), time.time())).fetchone()
         return self.get(row[0]) if row else None
 
-    def take(self, id: str, pid: int) -> Job:
-        """Mark a job as running in process `pid`, outside the queue."""
+    def take(self, id: str, pid: int) -> bool:
+        """Go on with an unfinished job in process `pid`, outside the queue; False if it is not one."""
         with self._connect() as db:
-            db.execute("UPDATE jobs SET state = 'running', pid = ?, started = ?, ended = NULL, "
-                       "message = '' WHERE id = ?", (pid, time.time(), id))
-        job = self.get(id)
-        if job is None:
-            raise KeyError(id)
-        return job
+            cursor = db.execute(
+                "UPDATE jobs SET state = 'running', pid = ?, started = ?, ended = NULL, message = '' "
+                "WHERE id = ? AND state IN ('stopped', 'failed', 'interrupted')", (pid, time.time(), id))
+            return cursor.rowcount == 1
+
+    def seize(self, id: str, pid: int | None) -> bool:
+        """Become the one who notes the end of a job that ran in `pid`: true for one caller only."""
+        with self._connect() as db:
+            cursor = db.execute("UPDATE jobs SET pid = NULL WHERE id = ? AND state = 'running' AND pid = ?",
+                                (id, pid))
+            return cursor.rowcount == 1
+
+    def cancel(self, id: str) -> bool:
+        """Take a job out of the queue; False if it is not waiting any more."""
+        with self._connect() as db:
+            cursor = db.execute("UPDATE jobs SET state = 'stopped', ended = ? WHERE id = ? AND "
+                                "state = 'queued'", (time.time(), id))
+            return cursor.rowcount == 1
 
     def set_pid(self, id: str, pid: int) -> None:
         """Remember the process of a running job."""
@@ -118,7 +145,10 @@ class JobStore:
 
     def requeue(self, id: str) -> bool:
         """Queue a stopped, failed or interrupted job again."""
-        with self._connect() as db:
-            cursor = db.execute("UPDATE jobs SET state = 'queued', message = '' WHERE id = ? AND "
-                                "state IN ('stopped', 'failed', 'interrupted')", (id,))
-            return cursor.rowcount == 1
+        try:
+            with self._connect() as db:
+                cursor = db.execute("UPDATE jobs SET state = 'queued', message = '' WHERE id = ? AND "
+                                    "state IN ('stopped', 'failed', 'interrupted')", (id,))
+                return cursor.rowcount == 1
+        except sqlite3.IntegrityError as error:
+            raise StudioError("Another training of that name is waiting or running; stop it first.") from error

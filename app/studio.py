@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from adapters.errors import StudioError
-from adapters.naming import check_name, check_noun
+from adapters.naming import MAX_LENGTH, check_name, check_noun
 from app.home import Home
 from app.library import Entry, Library
 from app.painter import PainterProcess
 from app.runs import RunView, StopFile, folder_id, view
-from app.store import ACTIVE, Job, JobStore
+from app.store import ACTIVE, RESUMABLE, Job, JobStore
 from app.supervisor import Supervisor
 from pipelines.base_models.locate import locate
 from pipelines.methods.common import resolve
@@ -53,22 +53,21 @@ class Studio:
             references = take_in(images, folder / "references")
             RunConfig(
                 name=name, class_noun=noun, base=base, offline=self.offline, trigger=trigger,
-                taken_triggers=tuple(sorted(self.triggers())),
                 image_hashes=tuple(r.sha256 for r in references), training=training,
             ).save(folder)
-        except StudioError:
+        except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
         return folder
 
-    def triggers(self) -> set[str]:
-        """Trigger words in use."""
-        return {e.record.trigger for e in self.library.entries() if e.record.trigger}
-
     def start_training(self, images: Sequence[Path], name: str, noun: str, **options: Any) -> str:
         """Queue a training; returns the run's id."""
         folder = self.prepare_run(images, name, noun, **options)
-        self.store.add(folder.name, check_name(name))
+        try:
+            self.store.add(folder.name, check_name(name))
+        except StudioError:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
         self.supervisor.wake()
         return folder.name
 
@@ -89,16 +88,15 @@ class Studio:
 
     def stop(self, run: str) -> None:
         """Stop after the current step, keeping a checkpoint; a queued run leaves the queue."""
-        job = self.job(run)
-        if job.state == "queued":
-            self.store.end(run, "stopped")
-        elif job.state == "running":
+        self.job(run)
+        if not self.store.cancel(run):
             StopFile(self.home.runs / run).request()
 
     def resume(self, run: str) -> None:
         """Queue a stopped, failed or interrupted run again, from its last checkpoint."""
         job = self.job(run)
-        StopFile(self.home.runs / run).clear()
+        if job.state in RESUMABLE:
+            StopFile(self.home.runs / run).clear()
         if not self.store.requeue(run):
             raise StudioError(f"'{job.name}' is {job.state}; only a stopped or failed training can "
                               "be resumed.")
@@ -141,7 +139,7 @@ class Studio:
         from pipelines.exchange import import_file
 
         stem = "".join(c if (c.isalnum() and c.isascii()) or c in "-_" else "-" for c in path.stem)
-        adapter, record = import_file(path, check_name(name or stem.strip("-_") or "imported"))
+        adapter, record = import_file(path, check_name(name or stem.strip("-_")[:MAX_LENGTH] or "imported"))
         wanted = self.library.free_name(check_name(name or record.name))
         target = self.library.folder / f"{wanted}.safetensors"
         save(target, adapter, record.model_copy(update={"name": wanted}))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 from adapters.errors import StudioError
@@ -26,6 +28,7 @@ class Supervisor:
         self.home, self.store, self.library = home, store, library
         self._wake = threading.Event()
         self._closing = False
+        self._current = ""
         self._thread = threading.Thread(target=self._loop, name="supervisor", daemon=True)
 
     def start(self) -> None:
@@ -36,7 +39,7 @@ class Supervisor:
     def settle_dead(self) -> None:
         """Note the end of runs whose process is gone."""
         for job in self.store.all():
-            if job.state == "running" and job.pid and not _alive(job.pid):
+            if job.state == "running" and job.pid and not _alive(job.pid) and self.store.seize(job.id, job.pid):
                 self._settle(job)
 
     def wake(self) -> None:
@@ -46,37 +49,46 @@ class Supervisor:
     def close(self) -> None:
         """Ask the running training to stop, wait for its checkpoint, end."""
         self._closing = True
-        for job in self.store.all():
-            if job.state == "running":
-                StopFile(self.home.runs / job.id).request()
+        if self._current:
+            StopFile(self.home.runs / self._current).request()
         self._wake.set()
         if self._thread.is_alive():
             self._thread.join(60)
 
     def _loop(self) -> None:
         while not self._closing:
-            job = self.store.claim()
-            if job is None:
-                self.settle_dead()
-                self._wake.wait(0.5)
-                self._wake.clear()
-            else:
-                self._run(job)
+            try:
+                job = self.store.claim()
+                if job is None:
+                    self.settle_dead()
+                    self._wake.wait(0.5)
+                    self._wake.clear()
+                else:
+                    self._run(job)
+            except (StudioError, OSError, sqlite3.Error) as error:
+                # A full disk passes; a dead queue would not.
+                print(f"supervisor: {error}", file=sys.stderr, flush=True)
+                time.sleep(2)
 
     def _run(self, job: Job) -> None:
         folder = self.home.runs / job.id
+        self._current = job.id
         try:
             with (folder / "worker.log").open("ab") as log:
+                # A session of its own: Ctrl-C reaches the studio alone, which then asks it to stop.
                 child = subprocess.Popen([sys.executable, "-m", "app.worker", str(folder)],
                                          stdout=log, stderr=log, stdin=subprocess.DEVNULL,
-                                         cwd=_REPOSITORY)
+                                         cwd=_REPOSITORY, start_new_session=True)
                 self.store.set_pid(job.id, child.pid)
                 code = child.wait()
         except OSError as error:
             self.store.end(job.id, "failed", f"The training process could not be started "
                                              f"({error.strerror}); free memory or disk and resume.")
             return
-        self._settle(job, code)
+        finally:
+            self._current = ""
+        if self.store.seize(job.id, child.pid):
+            self._settle(job, code)
 
     def _settle(self, job: Job, code: int = -1) -> None:
         """Note how a run ended; what it finished goes into the library."""
@@ -106,13 +118,16 @@ class Supervisor:
             if not checkpoints:
                 raise StudioError(f"'{job.name}' has no checkpoint yet; resume it first.")
             source = checkpoints[-1]
-        previews = sorted((folder / "previews").glob("*-0.png"))
+        previews = [p for p in sorted((folder / "previews").glob("*-0.png"))
+                    if not p.name.startswith("step00000000")]
         return self.library.add(source, job.name, previews[-1] if previews else None).name
 
 
 def _alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
+    except PermissionError:
+        return True
     except OSError:
         return False
     return True

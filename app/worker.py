@@ -12,6 +12,8 @@ import sys
 from pathlib import Path
 
 from adapters.errors import StudioError
+from app.home import Home
+from app.library import Library
 from app.runs import DISK_FULL, EventLog, StopFile
 
 
@@ -37,10 +39,15 @@ def main() -> int:
         log({"type": "stage", "text": "Starting"})
         from pipelines.training import train_run
 
-        path = train_run(folder, report=log, control=_StopOrOrphan(folder))
+        taken = Library(Home(folder.parent.parent)).triggers()
+        path = train_run(folder, report=log, control=_StopOrOrphan(folder), taken=taken)
         outcome = {"state": "finished" if path else "stopped", "message": ""}
     except StudioError as error:
         outcome = {"state": "failed", "message": str(error)}
+    except RuntimeError as error:  # what torch raises, out of memory among it
+        first = str(error).strip().splitlines()[0][:160] if str(error).strip() else "no reason given"
+        outcome = {"state": "failed", "message": f"The training failed ({first}); if memory ran out, choose a "
+                                                 "smaller batch, then resume."}
     except MemoryError:
         outcome = {"state": "failed", "message": "The memory was not enough; choose a smaller batch "
                                                  "and resume."}

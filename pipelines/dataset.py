@@ -11,6 +11,7 @@ from PIL import Image, ImageOps
 from adapters.host import Host
 from pipelines.encode import encode_images, encode_prompts
 from pipelines.recipe import Batch
+from pipelines.wording import with_article
 
 CAPTIONS = ("a photo of {}", "a picture of {}", "an image of {}", "{}")
 
@@ -18,11 +19,6 @@ CAPTIONS = ("a photo of {}", "a picture of {}", "an image of {}", "{}")
 def square(image: Image.Image, side: int) -> Image.Image:
     """The largest centred square, resized to `side` pixels."""
     return ImageOps.fit(image, (side, side), Image.Resampling.LANCZOS)
-
-
-def with_article(phrase: str) -> str:
-    """`phrase` with 'a' or 'an'."""
-    return f"{'an' if phrase[:1].lower() in tuple('aeiou') else 'a'} {phrase}"
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,8 @@ def export(source: Path, format: str, out: Path) -> ExportReport:
     """
     if format not in FORMATS:
         raise StudioError(f"There is no format '{format}'; choose one of: {', '.join(FORMATS)}.")
+    if out.resolve() == source.resolve():
+        raise StudioError(f"'{out}' is the adapter in the library itself; write to another file.")
     adapter, record = load(source)
     if not isinstance(adapter, LoraAdapter):
         raise StudioError(f"'{record.name}' is a {record.kind} adapter and cannot be written as a "

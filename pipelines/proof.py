@@ -21,7 +21,6 @@ from PIL import Image, ImageDraw
 
 from adapters.errors import StudioError
 from adapters.record import read_record
-from pipelines.dataset import with_article
 from pipelines.generator import Request
 from pipelines.methods.common import resolve
 from pipelines.painter import Painter
@@ -31,6 +30,7 @@ from pipelines.starter.judge import load_scene_judge
 from pipelines.starter.likeness import Gallery, scenes_of
 from pipelines.starter.scenes import SCENES
 from pipelines.training import train_run
+from pipelines.wording import with_article
 
 SAMPLES = Path(__file__).resolve().parents[1] / "assets" / "samples"
 SETS = ("koala", "firetruck", "pixelalien")

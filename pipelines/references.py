@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import struct
+import tempfile
 import warnings
 import zlib
 from collections.abc import Sequence
@@ -19,6 +21,7 @@ from adapters.files import write_atomic
 MAX_IMAGES = 30
 MAX_PIXELS = 40_000_000
 MIN_SIDE = 32
+MAX_SIDE = 2048  # of what is kept; no base learns from more
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp"})
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
 # What Pillow's decoders raise for damaged files.
@@ -104,10 +107,20 @@ def take_in(paths: Sequence[Path], folder: Path) -> list[Reference]:
     if len(paths) > MAX_IMAGES:
         raise StudioError(f"{len(paths)} pictures were given, at most {MAX_IMAGES} are used; "
                           "keep the best ones.")
-    images = [open_image(p) for p in paths]
-    references = []
-    for number, (source, image) in enumerate(zip(paths, images, strict=True)):
-        target = folder / f"{number:02d}.png"
-        write_atomic(target, lambda p, image=image: image.save(p, "PNG"))  # type: ignore[misc]
-        references.append(Reference(target, hashlib.sha256(source.read_bytes()).hexdigest()))
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".incoming-", dir=folder.parent) as scratch:
+        # One picture in memory at a time: thirty from a phone would be gigabytes.
+        references = [_keep(source, Path(scratch) / f"{number:02d}.png", folder)
+                      for number, source in enumerate(paths)]
+        folder.mkdir(exist_ok=True)
+        for reference in references:
+            os.replace(Path(scratch) / reference.path.name, reference.path)
     return references
+
+
+def _keep(source: Path, scratch: Path, folder: Path) -> Reference:
+    """Write one checked picture of at most MAX_SIDE pixels a side."""
+    image = open_image(source)
+    image.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.LANCZOS)
+    write_atomic(scratch, lambda p: image.save(p, "PNG"))
+    return Reference(folder / scratch.name, hashlib.sha256(source.read_bytes()).hexdigest())

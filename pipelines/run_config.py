@@ -26,7 +26,6 @@ class RunConfig(BaseModel):
     offline: bool = False
     trigger: str = ""
     """Empty: chosen from the base's own tokens when the run starts."""
-    taken_triggers: tuple[str, ...] = ()
     image_hashes: tuple[str, ...] = ()
     training: SerializeAsAny[TrainingConfig]
 

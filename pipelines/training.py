@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import platform
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -24,7 +25,7 @@ from adapters.record import AdapterRecord
 from adapters.studio_file import save
 from pipelines.base_models.load import load_base
 from pipelines.base_models.words import known_words
-from pipelines.dataset import LatentDataset, build_dataset, with_article
+from pipelines.dataset import LatentDataset, build_dataset
 from pipelines.generator import Generator, Request
 from pipelines.methods import recipe_builder
 from pipelines.methods.common import TrainingConfig
@@ -32,6 +33,7 @@ from pipelines.references import list_folder, open_image
 from pipelines.run_config import RunConfig
 from pipelines.trainer import Control, Hook, Report, Trainer
 from pipelines.triggers import choose_trigger, noun_warning
+from pipelines.wording import with_article
 
 ADAPTER_FILE = "adapter.safetensors"
 RESUME_FILE = "resume.pt"
@@ -101,10 +103,12 @@ class _Run:
                         "prompt": painted.settings["prompt"]})
 
 
-def train_run(folder: Path, *, report: Report, control: Control) -> Path | None:
+def train_run(folder: Path, *, report: Report, control: Control,
+              taken: Collection[str] = ()) -> Path | None:
     """Run or resume the training in `folder`; the adapter's path, or None when it was stopped.
 
-    A stopped run keeps its last step as a checkpoint and goes on from there when called again.
+    A trigger that is not in `taken` is chosen once and kept in the run's settings. A stopped run keeps
+    its last step as a checkpoint and goes on from there when called again.
     """
     config = RunConfig.load(folder)
     settings = config.training
@@ -116,7 +120,11 @@ def train_run(folder: Path, *, report: Report, control: Control) -> Path | None:
         report = _silent
     report({"type": "stage", "text": f"Loading the base '{config.base}'"})
     host = load_base(config.base, offline=config.offline).to(accelerator.device)
-    trigger = config.trigger or choose_trigger(host.tokenizer, config.taken_triggers)
+    if not config.trigger:
+        config = config.model_copy(update={"trigger": choose_trigger(host.tokenizer, taken)})
+        if accelerator.is_main_process:
+            config.save(folder)
+    trigger = config.trigger
     if warning := noun_warning(host.tokenizer, config.class_noun, known_words(host.identity.family)):
         report({"type": "warning", "text": warning})
     report({"type": "stage", "text": "Preparing the pictures"})
@@ -129,7 +137,7 @@ def train_run(folder: Path, *, report: Report, control: Control) -> Path | None:
         host.unet.enable_gradient_checkpointing()
     trainer = Trainer(host, recipe, samples, settings, accelerator)
     run = _Run(folder, config, host, trainer,
-               _record(config, trigger, host, recipe.adapter.kind, recipe.adapter.spec), accelerator)
+               _record(config, host, recipe.adapter.kind, recipe.adapter.spec, accelerator), accelerator)
     if (folder / RESUME_FILE).exists():
         trainer.load_state_dict(torch.load(folder / RESUME_FILE, weights_only=True))
         report({"type": "resumed", "step": trainer.step})
@@ -163,13 +171,15 @@ def _dataset(host: Host, folder: Path, phrase: str, settings: TrainingConfig) ->
                          zoom=settings.zoom, views=settings.views, seed=settings.seed)
 
 
-def _record(config: RunConfig, trigger: str, host: Host, kind: str,
-            spec: dict[str, Any]) -> AdapterRecord:
+def _record(config: RunConfig, host: Host, kind: str, spec: dict[str, Any],
+            accelerator: Accelerator) -> AdapterRecord:
     return AdapterRecord(
         kind=kind, method=config.training.method, name=config.name, base=host.identity,
-        trigger=trigger, class_noun=config.class_noun, spec=spec,
+        trigger=config.trigger, class_noun=config.class_noun, spec=spec,
         provenance={
-            "config": config.training.model_dump(), "images_sha256": list(config.image_hashes),
+            "base": config.base, "config": config.training.model_dump(),
+            "precision": accelerator.mixed_precision, "device": str(accelerator.device),
+            "images_sha256": list(config.image_hashes),
             "versions": versions(), "created": datetime.now(UTC).isoformat(timespec="seconds"),
         },
     )

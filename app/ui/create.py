@@ -11,6 +11,7 @@ import gradio as gr
 from app.studio import Studio
 from app.ui import render
 from app.ui.messages import readable
+from pipelines.wording import with_article
 
 _NONE = "no concept"
 
@@ -48,9 +49,13 @@ def build(page: gr.Blocks, studio: Studio, tab: gr.Tab) -> None:
         """Put the concept's words into the prompt, and its base below it."""
         if name == _NONE:
             return [gr.skip(), gr.skip()]
-        record = studio.library.get(name).record
-        fits = text if record.phrase and record.phrase in text else f"a photo of a {record.phrase}"
-        return [fits, record.base.name or gr.skip()]
+        entry = studio.library.get(name)
+        phrase = entry.record.phrase
+        if phrase not in text:
+            old = next((e.record.phrase for e in studio.library.entries()
+                        if e.record.phrase and e.record.phrase in text), "")
+            text = text.replace(old, phrase) if old else f"a photo of {with_article(phrase or name)}"
+        return [text, entry.base_spec or gr.skip()]
 
     @readable
     def run(name: str, text: str, away: str, weight: float, both: bool, count: float, start: float,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from html import escape
 from typing import ParamSpec, TypeVar
 
 import gradio as gr
@@ -22,6 +23,6 @@ def readable(handler: Callable[P, R]) -> Callable[P, R]:
         try:
             return handler(*args, **kwargs)
         except StudioError as error:
-            raise gr.Error(str(error), duration=12, title="", print_exception=False) from error
+            raise gr.Error(escape(str(error)), duration=12, title="", print_exception=False) from error
 
     return wrapped

@@ -13,7 +13,7 @@ _BRAND = ('<div id="brand"><h1>Semblance</h1><span>Teach a picture model a thing
 
 def build(studio: Studio) -> gr.Blocks:
     """The whole page for one studio."""
-    with gr.Blocks(title="Semblance", analytics_enabled=False) as page:
+    with gr.Blocks(title="Semblance", analytics_enabled=False, delete_cache=(3600, 86400)) as page:
         gr.HTML(_BRAND)
         with gr.Tabs():
             with gr.Tab("Teach", id="teach"):

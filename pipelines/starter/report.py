@@ -21,11 +21,12 @@ import torch
 from diffusers import StableDiffusionPipeline
 from PIL import Image
 
-from pipelines.dataset import with_article
+from adapters.files import write_text
 from pipelines.starter.judge import ASSETS, labels, load_scene_judge
 from pipelines.starter.likeness import classes_of, scenes_of
 from pipelines.starter.scenes import SCENES
 from pipelines.starter.stage import to_tensor
+from pipelines.wording import with_article
 
 EVALUATION = ASSETS / "evaluation" / "scenes.png"
 PROMPTS, BATCH, STEPS, GUIDANCE = 300, 10, 20, 4.0
@@ -69,6 +70,7 @@ def main() -> None:
     parser.add_argument("--prompts", type=int, default=PROMPTS)
     parser.add_argument("--base", type=Path, default=ASSETS / "pipeline")
     parser.add_argument("--sheet", type=Path, default=Path("docs/starter.png"))
+    parser.add_argument("--write", action="store_true", help="put the figures into the model card")
     options = parser.parse_args()
     pipeline = StableDiffusionPipeline.from_pretrained(options.base, local_files_only=True).to(torch.float32)
     pipeline.set_progress_bar_config(disable=True)
@@ -95,13 +97,27 @@ def main() -> None:
     missed = sorted({b for ok, (_, b, _) in zip(right, wanted, strict=True) if not ok})
     print(f"classes sometimes missed: {', '.join(missed)}")
     print(f"judge's own accuracy on unseen scenes: {labels(ASSETS / 'judges' / 'scene_judge.safetensors')['accuracy']}")
-    print(json.dumps({
+    figures = {
         "class": round(rate, 4), "class_interval": round(1.96 * math.sqrt(rate * (1 - rate) / len(right)), 4),
         "scene": round(statistics.fmean(where), 4), "vae_db": round(autoencoder_psnr(pipeline, images[0].width), 2),
         "seconds_per_image": round(statistics.median(times), 2), "prompts": len(wanted),
         "classes": len(judge.nouns), "steps": STEPS, "guidance": GUIDANCE,
         "machine": f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads",
-    }))
+    }
+    if options.write:
+        _write_card(figures)
+    print(json.dumps(figures))
+
+
+def _write_card(figures: dict[str, object]) -> None:
+    """Put the figures into the model card, between its marks."""
+    card = ASSETS / "README.md"
+    text = card.read_text("utf-8")
+    start, end = "<!-- figures -->\n", "<!-- /figures -->"
+    rows = "".join(f"| {name} | {value} |\n" for name, value in figures.items())
+    before, _, rest = text.partition(start)
+    _, _, after = rest.partition(end)
+    write_text(card, f"{before}{start}| figure | value |\n|---|---|\n{rows}{end}{after}")
 
 
 def _sheet(images: list[Image.Image], path: Path) -> None:

@@ -3,6 +3,9 @@
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
+
+from adapters.errors import StudioError
 from app.store import JobStore
 
 
@@ -44,6 +47,35 @@ def test_a_closed_job_keeps_its_state(tmp_path: Path) -> None:
     store.end("a-1", "failed", "late")
     job = store.get("a-1")
     assert job is not None and (job.state, job.message) == ("stopped", "")
+
+
+def test_only_one_notes_how_a_dead_run_ended(tmp_path: Path) -> None:
+    store = JobStore(tmp_path / "a.db")
+    store.add("a-1", "a", running_in=123)
+    assert [store.seize("a-1", 123) for _ in range(3)] == [True, False, False]
+
+
+def test_a_waiting_or_running_name_is_taken_and_a_finished_one_is_not(tmp_path: Path) -> None:
+    store = JobStore(tmp_path / "a.db")
+    store.add("a-1", "a")
+    with pytest.raises(StudioError, match="waiting or running"):
+        store.add("a-2", "A")
+    store.claim()
+    store.end("a-1", "finished")
+    store.add("a-3", "a")
+
+
+def test_a_job_that_was_claimed_is_not_cancelled(tmp_path: Path) -> None:
+    store = JobStore(tmp_path / "a.db")
+    store.add("a-1", "a")
+    store.claim()
+    assert not store.cancel("a-1")
+
+
+def test_an_unusable_database_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "a.db").mkdir()
+    with pytest.raises(StudioError, match="job list"):
+        JobStore(tmp_path / "a.db")
 
 
 def test_only_unfinished_jobs_are_requeued(tmp_path: Path) -> None:

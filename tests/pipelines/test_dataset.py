@@ -6,8 +6,9 @@ import torch
 from PIL import Image
 
 from adapters.host import Host
-from pipelines.dataset import CAPTIONS, LatentDataset, build_dataset, square, views_of, with_article
+from pipelines.dataset import CAPTIONS, LatentDataset, build_dataset, square, views_of
 from pipelines.encode import encode_images, encode_prompts
+from pipelines.wording import with_article
 
 
 def picture(width: int = 60, height: int = 40) -> Image.Image:

@@ -155,7 +155,7 @@ def train_run(folder: Path, *, report: Report, control: Control,
     path = folder / ADAPTER_FILE
     if accelerator.is_main_process:
         save(path, recipe.adapter, run.record)
-    report({"type": "finished", "step": trainer.step, "trigger": trigger})
+    report({"type": "finished", "step": trainer.step, "trigger": run.record.phrase})
     return path
 
 

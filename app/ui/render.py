@@ -89,7 +89,7 @@ def run_panel(job: Job, view: RunView) -> str:
     if job.message:
         notes.append(f'<div class="s-note bad">{escape(job.message)}</div>')
     if job.state == "finished" and view.trigger:
-        notes.append('<div class="s-note good">Ready. Choose it under Create; its prompt word is '
+        notes.append('<div class="s-note good">Ready. Choose it under Create; its prompt words are '
                      f"<b>{escape(view.trigger)}</b>.</div>")
     if job.state == "queued":
         notes.append('<div class="s-note">Waiting for the training before it.</div>')

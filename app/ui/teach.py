@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,8 @@ _NOTHING_YET = ("No training yet. Drop 4 to 6 pictures of one thing on the left,
 
 def run_choices(studio: Studio) -> list[tuple[str, str]]:
     """(label, id) of every run, newest first."""
-    return [(f"{j.name} ({j.state})", j.id) for j in studio.jobs()]
+    return [(f"{j.name}, {time.strftime('%d %b %H:%M', time.localtime(j.created))}", j.id)
+            for j in studio.jobs()]
 
 
 def build(page: gr.Blocks, studio: Studio) -> None:

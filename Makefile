@@ -3,6 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 TORCH_INDEX ?=
 
+SHELL := /bin/bash
+
 .PHONY: run setup test lint check proof bench starter-report results starter clean
 
 run: setup
@@ -47,7 +49,7 @@ results: .venv/installed
 	@{ echo "# Results"; echo; echo "Printed by \`make results\` on $$(date -u +%Y-%m-%d), $$(nproc) cores, $$(uname -m);"; \
 	  echo "seeds are fixed in the commands' code."; \
 	  for c in "pipelines.starter.report --write" "pipelines.proof --json" "pipelines.bench --json"; do \
-	    echo; echo '```'; echo "$$ python -m $$c"; $(BIN)/python -W ignore -m $$c 2>/dev/null | grep -v painted; echo '```'; \
+	    echo; echo '```'; echo "$$ python -m $$c"; $(BIN)/python -W ignore -m $$c 2>/dev/null | grep -v painted; test $${PIPESTATUS[0]} -le 1 || echo "FAILED"; echo '```'; \
 	  done; } > docs/RESULTS.tmp && mv docs/RESULTS.tmp docs/RESULTS.md
 
 starter: .venv/installed

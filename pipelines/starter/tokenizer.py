@@ -7,7 +7,10 @@ Unicode has tokens and nothing falls back to the end token.
 
 from __future__ import annotations
 
-from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+from collections import Counter
+from itertools import pairwise
+
+from tokenizers import pre_tokenizers
 from transformers import CLIPTokenizer
 
 from pipelines.starter.captions import EXTRA_WORDS, TRIGGER_WORDS
@@ -28,12 +31,7 @@ def words() -> list[str]:
 
 def build(length: int) -> CLIPTokenizer:
     """The tokenizer, with `length` tokens per prompt (start and end included)."""
-    trainer = trainers.BpeTrainer(vocab_size=100_000, min_frequency=1, show_progress=False,
-                                  end_of_word_suffix="</w>")
-    bpe = Tokenizer(models.BPE(end_of_word_suffix="</w>"))
-    bpe.pre_tokenizer = pre_tokenizers.Whitespace()
-    bpe.train_from_iterator(words(), trainer)
-    merges = [tuple(m) for m in _merges(bpe)]
+    merges = learn_merges(words())
     symbols = sorted(pre_tokenizers.ByteLevel.alphabet())
     tokens = [*symbols, *(s + "</w>" for s in symbols)]
     tokens += [a + b for a, b in merges if a + b not in set(tokens)]
@@ -44,7 +42,28 @@ def build(length: int) -> CLIPTokenizer:
                          pad_token="<|endoftext|>", model_max_length=length)
 
 
-def _merges(bpe: Tokenizer) -> list[list[str]]:
-    import json
+def learn_merges(vocabulary: list[str]) -> list[tuple[str, str]]:
+    """Byte-pair merges (Sennrich et al., 2016) until every word is one token; ties go by the alphabet.
 
-    return [m if isinstance(m, list) else m.split(" ") for m in json.loads(bpe.to_str())["model"]["merges"]]
+    The library's trainer breaks ties by chance, a new order in every process: a resumed run or an
+    export then gave other ids to some of the words than the weights had learned.
+    """
+    pieces = [[*word[:-1], word[-1] + "</w>"] for word in sorted(set(vocabulary))]
+    merges = []
+    while counts := Counter(pair for word in pieces for pair in pairwise(word)):
+        best = min(counts, key=lambda pair: (-counts[pair], pair))
+        merges.append(best)
+        pieces = [_apply(word, best) for word in pieces]
+    return merges
+
+
+def _apply(word: list[str], pair: tuple[str, str]) -> list[str]:
+    joined, position = [], 0
+    while position < len(word):
+        if tuple(word[position:position + 2]) == pair:
+            joined.append(word[position] + word[position + 1])
+            position += 2
+        else:
+            joined.append(word[position])
+            position += 1
+    return joined

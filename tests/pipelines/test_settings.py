@@ -52,7 +52,7 @@ def test_a_setting_out_of_range_is_named(key: str, value: Any) -> None:
 
 
 def run_config() -> RunConfig:
-    return RunConfig(name="mycat", class_noun="cat", base="starter", taken_triggers=("zok",),
+    return RunConfig(name="mycat", class_noun="cat", base="starter", trigger="zok",
                      training=resolve("lora", "starter", rank=3))
 
 

@@ -1,6 +1,9 @@
 """The starter's world: what is held out stays out, and captions say what is drawn."""
 
+import os
 import string
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -47,6 +50,14 @@ def test_every_caption_word_is_one_token_and_ascii_never_ends_the_prompt() -> No
     for noun in ("strawberry", "helicopter", "xylophone", "Dachshund"):
         ids = tokens(noun, add_special_tokens=False).input_ids
         assert len(ids) > 1 and not special & set(ids)
+
+
+def test_the_tokenizer_is_the_same_in_every_process() -> None:
+    code = ("from pipelines.starter import tokenizer; "
+            "print(sorted(tokenizer.build(48).get_vocab().items(), key=lambda item: item[1]))")
+    printed = {subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True,
+                              env={**os.environ, "PYTHONHASHSEED": str(seed)}).stdout for seed in (1, 2)}
+    assert len(printed) == 1
 
 
 def test_a_held_out_noun_is_no_word_of_the_world() -> None:

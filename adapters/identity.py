@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-Family = Literal["sd1", "starter"]
+Family = Literal["sd1", "starter", "sd2", "sdxl"]
 
 
 class BaseIdentity(BaseModel):
@@ -22,4 +22,5 @@ class BaseIdentity(BaseModel):
     """First 16 hex digits of a SHA-256 over the UNet's weights, or '' when unknown."""
 
 
-FAMILY_TITLES: dict[str, str] = {"sd1": "Stable Diffusion 1.x", "starter": "the starter"}
+FAMILY_TITLES: dict[str, str] = {"sd1": "Stable Diffusion 1.x", "starter": "the starter",
+                                 "sd2": "Stable Diffusion 2.x", "sdxl": "Stable Diffusion XL"}

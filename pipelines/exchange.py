@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
 
 import torch
 
@@ -18,7 +17,7 @@ from adapters.naming import MAX_LENGTH
 from adapters.record import AdapterRecord
 from adapters.studio_file import StoredAdapter, load
 from adapters.tensors import read_tensors, write_tensors
-from pipelines.base_models.skeleton import skeleton
+from pipelines.base_models.skeleton import CONFIGS, skeleton
 
 FORMATS = ("diffusers", "kohya")
 
@@ -113,7 +112,7 @@ def _fit(tensors: dict[str, torch.Tensor], metadata: dict[str, str],
          file: str) -> tuple[LoraWeights, Family]:
     """The weights and the first family that has all their layers."""
     refusal: StudioError | None = None
-    for family in get_args(Family):
+    for family in CONFIGS:
         host: Host = skeleton(family)
         try:
             if kohya_format.recognise(set(tensors)):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -18,7 +18,7 @@ from adapters.host import Host
 from adapters.identity import FAMILY_TITLES
 from adapters.record import AdapterRecord
 
-_DEFAULTS = {"starter": (20, 4.0), "sd1": (30, 7.5)}
+_DEFAULTS = {"starter": (20, 4.0), "sd1": (30, 7.5), "sd2": (30, 7.5), "sdxl": (30, 6.0)}
 
 
 class Request(BaseModel):
@@ -56,6 +56,16 @@ class Painted:
 Progress = Callable[[int, int], None]
 
 
+@dataclass(frozen=True)
+class Chosen:
+    """An adapter to paint with, how strongly, and how its dials stand."""
+
+    adapter: Adapter
+    record: AdapterRecord
+    strength: float = 1.0
+    dials: Mapping[str, float | str] = field(default_factory=dict)
+
+
 class Generator:
     """Paints with one loaded base. Adapters go in for a call and come out after it."""
 
@@ -67,25 +77,29 @@ class Generator:
             safety_checker=None, feature_extractor=None, requires_safety_checker=False,
         )
         self.pipeline.set_progress_bar_config(disable=True)
+        self._injected: list[Adapter] = []
 
     @contextlib.contextmanager
-    def using(self, adapters: Sequence[tuple[Adapter, AdapterRecord, float]]) -> Iterator[None]:
+    def using(self, adapters: Sequence[Chosen]) -> Iterator[None]:
         """Inject adapters at their strengths; the base is as before when the block ends.
 
-        Raises StudioError for an adapter of another family.
+        Raises StudioError for an adapter of another family, and for some that cannot be used together.
         """
-        for _, record, _ in adapters:
-            check_family(self.host, record)
-        injected: list[Adapter] = []
+        for chosen in adapters:
+            check_family(self.host, chosen.record)
         try:
-            for number, (adapter, _, strength) in enumerate(adapters):
-                adapter.inject(self.host, f"adapter_{number}")
-                injected.append(adapter)
-                adapter.set_strength(strength)
+            for number, chosen in enumerate(adapters):
+                chosen.adapter.inject(self.host, f"adapter_{number}")
+                self._injected.append(chosen.adapter)
+                chosen.adapter.set_strength(chosen.strength)
+                for name, dial in chosen.adapter.dials().items():
+                    chosen.adapter.set_dial(name, chosen.dials.get(name, dial.default))
+                if unknown := sorted(set(chosen.dials) - set(chosen.adapter.dials())):
+                    chosen.adapter.set_dial(unknown[0], chosen.dials[unknown[0]])
             yield
         finally:
-            for adapter in reversed(injected):
-                adapter.eject()
+            while self._injected:
+                self._injected.pop().eject()
 
     def paint(self, request: Request, progress: Progress | None = None) -> Painted:
         """Paint `request.images` pictures, each from its own seed, one after the other.
@@ -95,8 +109,15 @@ class Generator:
         """
         steps, guidance = _DEFAULTS[self.host.identity.family]
         steps, guidance = request.steps or steps, request.guidance or guidance
-        side, factor = self.host.resolution, self.host.downsampling * 4
+        side = self.host.resolution
+        factor = self.host.downsampling * self.host.latent_multiple
         width, height = (round((n or side) / factor) * factor for n in (request.width, request.height))
+        for adapter in self._injected:
+            adapter.on_prompt(self.host, request.prompt, request.negative_prompt, guidance > 1)
+        text = self.host.text.encode_prompts([request.prompt, request.negative_prompt])
+        words = {"prompt_embeds": text.states[:1], "negative_prompt_embeds": text.states[1:]}
+        if text.pooled is not None:
+            words |= {"pooled_prompt_embeds": text.pooled[:1], "negative_pooled_prompt_embeds": text.pooled[1:]}
         images, seeds = [], [request.seed + n for n in range(request.images)]
         for number, seed in enumerate(seeds):
             def on_step(_pipe: Any, step: int, _t: Any, values: dict[str, Any],
@@ -106,8 +127,7 @@ class Generator:
                 return values
 
             result = self.pipeline(
-                prompt=request.prompt, negative_prompt=request.negative_prompt or None,
-                num_inference_steps=steps, guidance_scale=guidance, width=width, height=height,
+                **words, num_inference_steps=steps, guidance_scale=guidance, width=width, height=height,
                 generator=torch.Generator("cpu").manual_seed(seed), callback_on_step_end=on_step,
             )
             images.append(result.images[0])

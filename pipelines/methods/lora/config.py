@@ -10,7 +10,7 @@ from pipelines.methods.common import TrainingConfig
 
 
 class Config(TrainingConfig):
-    """LoRA (Hu et al., arXiv 2106.09685) on the denoiser: one subject or style, small file."""
+    """LoRA (Hu et al., arXiv 2106.09685): one subject or style, small file."""
 
     method: Literal["lora"] = "lora"
     rank: int = Field(16, ge=1, le=512)
@@ -23,3 +23,14 @@ class Config(TrainingConfig):
     """Learn the weights' direction and length apart (Liu et al., arXiv 2402.09353)."""
     layers: Literal["attention", "attention+feed-forward", "all"] = "attention"
     """Which layers are adapted: attention alone, its feed-forward too, or convolutions as well."""
+    text_encoder: bool = False
+    """Adapt the text encoder's attention too."""
+    word: bool = False
+    """Also learn a word for the concept, fixed after half of the run (pivotal tuning)."""
+    word_rate: float = Field(1e-3, gt=0, le=1)
+    """Learning rate of the word's vectors."""
+
+    @property
+    def learns_words(self) -> bool:
+        """With pivotal tuning."""
+        return self.word

@@ -168,8 +168,8 @@ def build_dataset(host: Host, pictures: Sequence[Picture], prompts: Sequence[str
         latents = encode_images(host, [v.image for v in views])
         masks = None
         if all(v.masks for v in views):
-            masks = torch.stack([mask_grid(v.masks, (latents.shape[-2], latents.shape[-1]), soft=soft_masks) for v in views])
-            masks = masks.to(latents.device)
+            grid = (latents.shape[-2], latents.shape[-1])
+            masks = torch.stack([mask_grid(v.masks, grid, soft=soft_masks) for v in views]).to(latents.device)
         sizes = host.sizes(size, len(views))
         parts.append(LatentDataset(latents, text, masks, chosen, sizes))
     return parts[0] if len(parts) == 1 else Buckets(tuple(parts))

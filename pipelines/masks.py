@@ -62,19 +62,14 @@ def open_mask(path: Path, picture: Image.Image) -> Image.Image:
     Raises StudioError when it has another size or is empty. An opaque-or-clear picture (RGBA drawn on
     nothing) counts by its opacity.
     """
-    try:
-        with Image.open(path) as raw:
-            alpha = raw.getchannel("A").copy() if raw.mode == "RGBA" else None
-            turned = ImageOps.exif_transpose(raw).size
-    except (OSError, ValueError, Image.DecompressionBombError):
-        alpha, turned = None, (0, 0)
     mask = open_image(path).convert("L")
-    if alpha is not None and alpha.getextrema()[0] < 255 and alpha.size == mask.size:
-        mask = alpha
-    if (turned if turned != (0, 0) else mask.size) != picture.size:
+    with Image.open(path) as raw:  # drawn on nothing: what is opaque is the thing
+        if raw.mode == "RGBA" and raw.getchannel("A").getextrema()[0] < 255:
+            mask = ImageOps.exif_transpose(raw).getchannel("A").copy()
+    if mask.size != picture.size:
         raise StudioError(f"The mask '{path.name}' is {mask.width}x{mask.height} pixels, its picture is "
                           f"{picture.width}x{picture.height}; give a mask of the same size.")
-    if int(np.asarray(mask).max()) < 128:
+    if mask.getextrema()[1] < 128:  # type: ignore[operator]
         raise StudioError(f"The mask '{path.name}' is empty (all black); paint the thing white in it.")
     return mask
 

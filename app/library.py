@@ -39,7 +39,8 @@ class Entry:
     def as_dict(self) -> dict[str, Any]:
         """For `list --json`."""
         r = self.record
-        return {"name": self.name, "method": r.method, "trigger": r.trigger,
+        return {"name": self.name, "method": r.method, "kind": r.kind, "trigger": r.trigger,
+                "triggers": {c.name: c.trigger for c in r.concepts} or {self.name: r.trigger},
                 "class_noun": r.class_noun, "path": str(self.path), "base": r.base.name or r.base.family,
                 "family": r.base.family, "bytes": self.path.stat().st_size,
                 "created": r.provenance.get("created", "")}

@@ -1,4 +1,4 @@
-"""Masks: found beside pictures, checked, taken in, or made from the base's own attention."""
+"""Masks of people: found beside their pictures, checked, taken in. Imports no torch."""
 
 from __future__ import annotations
 
@@ -7,26 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 from PIL import Image, ImageOps
 
 from adapters.errors import StudioError
-from adapters.host import Host
-from adapters.record import Concept
-from pipelines.attention import AttentionProbe
-from pipelines.dataset import square
-from pipelines.encode import encode_images
-from pipelines.lesson import Lesson
-from pipelines.references import SUFFIXES, open_image
-from pipelines.wording import with_article
+from adapters.files import write_atomic
+from pipelines.references import MASK_NAME, SUFFIXES, open_image
 
-MASK_NAME = re.compile(r"(?:(?P<stem>.+)[-_])?mask(?:label)?[-_]?(?P<number>\d*)$", re.IGNORECASE)
 _OVERLAP = 0.5  # of the smaller mask: more than this, and two masks mean the same thing
-
-
-def is_mask(path: Path) -> bool:
-    """Whether a file name is a mask's: 'mask0', 'cat-mask1', 'cat-masklabel'."""
-    return MASK_NAME.fullmatch(path.stem) is not None
 
 
 def find_masks(pictures: Sequence[Path], folder: Path | None = None) -> list[list[Path]]:
@@ -40,17 +27,22 @@ def find_masks(pictures: Sequence[Path], folder: Path | None = None) -> list[lis
         raise StudioError(f"'{folder}' is not a folder; give the folder that holds the masks.")
     files = sorted(f for place in places for f in place.iterdir()
                    if f.suffix.lower() in SUFFIXES and f not in pictures)
+    return assign_masks(pictures, files, anything=folder is not None)
+
+
+def assign_masks(pictures: Sequence[Path], files: Sequence[Path], *, anything: bool = True) -> list[list[Path]]:
+    """Which of `files` belong to which picture; with `anything`, names without the word 'mask' count too."""
     found: list[list[Path]] = []
     for picture in pictures:
         mine: list[tuple[int, Path]] = []
         for file in files:
             named = MASK_NAME.fullmatch(file.stem)
-            plain = re.fullmatch(re.escape(picture.stem) + r"[-_](\d+)", file.stem) if folder else None
+            plain = re.fullmatch(re.escape(picture.stem) + r"[-_](\d+)", file.stem) if anything else None
             if named and (named["stem"] == picture.stem or (not named["stem"] and len(pictures) == 1)):
                 mine.append((int(named["number"] or 0), file))
             elif plain:
                 mine.append((int(plain[1]), file))
-            elif folder and file.stem == picture.stem:
+            elif anything and file.stem == picture.stem:
                 mine.append((0, file))
         found.append([f for _, f in sorted(mine)])
     return found
@@ -69,16 +61,40 @@ def open_mask(path: Path, picture: Image.Image) -> Image.Image:
     if mask.size != picture.size:
         raise StudioError(f"The mask '{path.name}' is {mask.width}x{mask.height} pixels, its picture is "
                           f"{picture.width}x{picture.height}; give a mask of the same size.")
-    if mask.getextrema()[1] < 128:  # type: ignore[operator]
+    if max(mask.tobytes()) < 128:
         raise StudioError(f"The mask '{path.name}' is empty (all black); paint the thing white in it.")
     return mask
 
 
-def check_masks(masks: Sequence[Image.Image], concepts: Sequence[Concept], picture: str) -> None:
+def take_in_masks(pictures: Sequence[Path], masks: Sequence[Sequence[Path]], concepts: int, references: Sequence[Path],
+                  folder: Path) -> int:
+    """Check each picture's masks and keep them as `<reference>-<concept>.png`; how many were kept.
+
+    `references` are the pictures as the studio keeps them, which may be smaller. With `concepts` 0 as
+    many are kept as the first picture has. Raises StudioError for another count, size or overlap.
+    """
+    kept = 0
+    for source, files, reference in zip(pictures, masks, references, strict=True):
+        if not files:
+            continue
+        wanted = concepts or len(masks[0])
+        original = open_image(source)
+        opened = [open_mask(f, original) for f in files]
+        check_masks(opened, wanted, source.name)
+        folder.mkdir(exist_ok=True)
+        with Image.open(reference) as shown:
+            size = shown.size
+        for n, mask in enumerate(opened):
+            small = mask.resize(size, Image.Resampling.LANCZOS) if mask.size != size else mask
+            write_atomic(folder / f"{reference.stem}-{n}.png", lambda p, small=small: small.save(p, "PNG"))  # type: ignore[misc]
+            kept += 1
+    return kept
+
+
+def check_masks(masks: Sequence[Image.Image], concepts: int, picture: str) -> None:
     """Raise StudioError when masks and concepts do not go together: another count, or masks that overlap."""
-    if len(masks) != len(concepts):
-        raise StudioError(f"'{picture}' has {len(masks)} masks for {len(concepts)} named concepts; give one mask "
-                          "for each name.")
+    if len(masks) != concepts:
+        raise StudioError(f"'{picture}' has {len(masks)} masks for {concepts} concepts; give one mask for each.")
     solid = [np.asarray(m) > 127 for m in masks]
     for n, a in enumerate(solid):
         for m, b in enumerate(solid[:n]):
@@ -92,55 +108,3 @@ def background_of(masks: Sequence[Image.Image]) -> Image.Image:
     """What no mask covers."""
     union = np.max([np.asarray(m) for m in masks], axis=0)
     return Image.fromarray((255 - union).astype(np.uint8))
-
-
-@torch.no_grad()
-def attention_masks(host: Host, images: Sequence[Image.Image], noun: str, *,
-                    timesteps: Sequence[int] = (300, 500, 700), seed: int = 0) -> list[Image.Image]:
-    """Soft masks of each image: where the base looks for `noun`, divided by its maximum.
-
-    The picture is noised to each of `timesteps` (of 1000) and the cross-attention at the noun's last
-    token is averaged. Needs nothing but the base itself.
-    """
-    probe = AttentionProbe(host, attention_resolution(host))
-    tokens = host.text.tokenize([f"a photo of {with_article(noun)}"])
-    columns = torch.zeros(1, 1, tokens.ids.shape[1], dtype=torch.bool, device=tokens.ids.device)
-    columns[0, 0, host.text.last_of(tokens, noun)] = True
-    text = host.text.encode(tokens)
-    alphas = host.scheduler.alphas_cumprod.to(host.device)
-    generator = torch.Generator().manual_seed(seed)
-    found = []
-    for image in images:
-        latents = encode_images(host, [square(image, host.resolution)])
-        total = torch.zeros(1)
-        for t in timesteps:
-            noise = torch.randn(latents.shape, generator=generator).to(latents)
-            noisy = alphas[t].sqrt() * latents + (1 - alphas[t]).sqrt() * noise
-            with probe.watching():
-                host.denoise(noisy, torch.tensor([t], device=host.device), text, host.sizes((host.resolution,) * 2, 1))
-            total = total + probe.maps(columns)[0, 0].cpu()
-        total = total - total.min()
-        small = Image.fromarray((total / total.max().clamp(min=1e-9) * 255).byte().numpy())
-        side = min(image.size)
-        mask = Image.new("L", image.size, 0)
-        mask.paste(small.resize((side, side), Image.Resampling.BICUBIC),
-                   ((image.width - side) // 2, (image.height - side) // 2))
-        found.append(mask)
-    return found
-
-
-def attention_resolution(host: Host) -> int:
-    """The grid on which a base's words are best told apart: 16, and 32 on SDXL."""
-    return 32 if host.identity.family == "sdxl" else 16
-
-
-def fill_in(host: Host, lesson: Lesson, wanted: str) -> Lesson:
-    """The lesson with the masks that the settings ask for: 'none', 'given', or 'auto' where none are given."""
-    if wanted == "none":
-        return lesson.with_masks([() for _ in lesson.pictures])
-    if wanted == "given" or all(p.masks for p in lesson.pictures):
-        return lesson
-    lesson.report({"type": "stage", "text": "Finding the subject in the pictures"})
-    noun = lesson.concepts[0].noun
-    made = attention_masks(host, [p.image for p in lesson.pictures], noun)
-    return lesson.with_masks([p.masks or (m,) for p, m in zip(lesson.pictures, made, strict=True)])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -19,6 +19,13 @@ class TrainingConfig(BaseModel):
     """The settings of a training run. Attribute docstrings are shown as tooltips."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    title: ClassVar[str]
+    """What it is good for, in plain words."""
+    several: ClassVar[bool] = False
+    """Whether it learns several concepts at once."""
+    needs_masks: ClassVar[bool] = False
+    """Whether it cannot do without a mask for each concept."""
 
     method: str
     steps: int = Field(ge=1, le=100_000)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from adapters.host import Host
+from pipelines.auto_masks import fill_in
 from pipelines.dataset import CAPTIONS, WithPrior, build_dataset
 from pipelines.lesson import Lesson, Picture
-from pipelines.masks import fill_in
 from pipelines.methods.common import TrainingConfig
 from pipelines.recipe import Samples
 from pipelines.wording import with_article

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -10,8 +10,11 @@ from pipelines.methods.common import TrainingConfig
 
 
 class Config(TrainingConfig):
-    """Break-A-Scene (Avrahami et al., SIGGRAPH Asia 2023): several things from one masked picture."""
+    """Break-A-Scene (Avrahami et al., SIGGRAPH Asia 2023, arXiv 2305.16311)."""
 
+    title: ClassVar[str] = "Several things from one masked picture"
+    several: ClassVar[bool] = True
+    needs_masks: ClassVar[bool] = True
     method: Literal["break-a-scene"] = "break-a-scene"
     tuning: Literal["lora", "full"] = "lora"
     """What is tuned in the second phase: a small LoRA, or all weights as in the paper (large file)."""

@@ -14,9 +14,10 @@ from adapters.lora import LoraAdapter
 from adapters.lora.adapter import ATTENTION, CONVOLUTIONS, FEED_FORWARD
 from adapters.tokens import TokensAdapter
 from pipelines.attention import WordProbe
+from pipelines.auto_masks import attention_resolution
 from pipelines.dataset import Buckets, LatentDataset, Mixed, WithPrior, build_dataset
 from pipelines.lesson import Lesson
-from pipelines.masks import attention_resolution, background_of
+from pipelines.masks import background_of
 from pipelines.methods.break_a_scene.config import Config
 from pipelines.methods.break_a_scene.scene import SceneLoss, UnionSamples
 from pipelines.methods.plain import class_samples

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -10,8 +10,9 @@ from pipelines.methods.common import TrainingConfig
 
 
 class Config(TrainingConfig):
-    """LoRA (Hu et al., arXiv 2106.09685): one subject or style, small file."""
+    """LoRA, low-rank adaptation (Hu et al., arXiv 2106.09685), with PEFT's layers."""
 
+    title: ClassVar[str] = "One thing or style, in a file that every program reads"
     method: Literal["lora"] = "lora"
     rank: int = Field(16, ge=1, le=512)
     """Size of the update; a larger rank holds more and makes a larger file."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -10,8 +10,9 @@ from pipelines.methods.common import TrainingConfig
 
 
 class Config(TrainingConfig):
-    """Perfusion (Tewel et al., SIGGRAPH 2023): a subject in 100 KB, with live dials for how strongly it shows."""
+    """Perfusion, key-locked rank-one editing (Tewel et al., SIGGRAPH 2023, arXiv 2305.01644)."""
 
+    title: ClassVar[str] = "One thing in 100 KB, with dials for how strongly it shows"
     method: Literal["perfusion"] = "perfusion"
     word_rate: float = Field(0.006, gt=0, le=1)
     """Learning rate of the word's vector."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -10,8 +10,9 @@ from pipelines.methods.common import TrainingConfig
 
 
 class Config(TrainingConfig):
-    """Textual inversion (Gal et al., arXiv 2208.01618): one new word and nothing else, the smallest file."""
+    """Textual inversion (Gal et al., arXiv 2208.01618)."""
 
+    title: ClassVar[str] = "One new word, the smallest file"
     method: Literal["textual-inversion"] = "textual-inversion"
     vectors: int = Field(1, ge=1, le=32)
     """How many vectors the word has; more hold more and bend less to the rest of the prompt."""

@@ -71,7 +71,7 @@ class FullAdapter(Plain):
 
     def set_strength(self, strength: float) -> None:
         """Between the base's weights (0) and the tuned ones (1)."""
-        tuned = self.state() if self._weights is None else self._weights
+        tuned = self._weights if self._weights is not None and self._strength != 1 else self.state()
         self._weights, self._strength = tuned, strength
         for n, p in self._parameters().items():
             own = self._own[n]

@@ -82,9 +82,13 @@ class TextSide:
     def add_word(self, word: str, rows: Sequence[nn.Parameter]) -> None:
         """Let `word` stand for `rows`: one [k, d] parameter per encoder, k alike in all.
 
-        Raises StudioError when the word is taken, or when its vectors do not fit the encoders.
+        Raises StudioError when the word is taken or is the base's own, or when its vectors do not fit
+        the encoders.
         """
         key = word.lower()
+        if len(self.pieces(word)) < 2:
+            raise StudioError(f"'{word}' is a word of the base itself and cannot be learned anew; write it as "
+                              f"'<{key}>'.")
         if key in self._words:
             raise StudioError(f"The word '{word}' is in use by another concept here; use one of the two.")
         widths = [self.embedding(n).embedding_dim for n in range(len(self.encoders))]

@@ -108,6 +108,8 @@ class PerfusionAdapter:
     def set_strength(self, strength: float) -> None:
         """How much of the edit is applied; at 0 it is bypassed."""
         self.concept.strength = strength
+        if self._host is not None:
+            Editor.of(self._host).forget()
 
     def dials(self) -> Mapping[str, Dial]:
         """Bias and temperature, local or global key locking, and which guidance branches are edited."""

@@ -96,6 +96,7 @@ class Editor:
     def remove(self, concept: Concept, host: Host) -> None:
         """Take one out; with the last one the hooks go."""
         self.concepts = [c for c in self.concepts if c is not concept]
+        self.locked = None
         self.forget()
         if not self.concepts:
             for hook in self._hooks:

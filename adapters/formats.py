@@ -8,6 +8,8 @@ from adapters.errors import StudioError
 from adapters.record import AdapterRecord
 
 FORMATS = ("diffusers", "kohya", "a1111", "studio")
+DEFAULT_RANK = 32
+"""Of a LoRA that only comes near an adapter, where none is asked for."""
 
 _EXACT: dict[frozenset[str], tuple[str, ...]] = {
     frozenset({"lora"}): ("diffusers", "kohya", "studio"),

@@ -7,6 +7,7 @@ never writes this form.
 
 from __future__ import annotations
 
+import io
 import pickle
 import zipfile
 from pathlib import Path
@@ -21,10 +22,14 @@ _BEGINNINGS = (b"PK\x03\x04", b"\x80")
 
 
 def recognise(path: Path) -> bool:
-    """Whether the file begins like PyTorch's zip or its older bare pickle."""
+    """Whether the file begins like PyTorch's zip or its older bare pickle.
+
+    A safetensors header of the right length begins with a pickle's byte, but has '{' as its ninth.
+    """
     try:
         with path.open("rb") as file:
-            return file.read(4).startswith(_BEGINNINGS)
+            start = file.read(9)
+            return start.startswith(_BEGINNINGS) and start[8:] != b"{"
     except OSError as error:
         raise StudioError(f"'{path}' could not be opened ({error.strerror}); check the path.") from error
 
@@ -37,7 +42,8 @@ def read(path: Path) -> dict[str, tuple[torch.Tensor, ...]]:
     """
     _check_size(path)
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        # Bytes, because by a path torch.load goes by the file's ending.
+        content = torch.load(io.BytesIO(path.read_bytes()), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise StudioError(f"'{path.name}' holds more than tensors: a pickle that would run a program on this machine; "
                           "it was not opened, take a .safetensors copy.") from error

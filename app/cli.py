@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from adapters.errors import StudioError
+from adapters.formats import DEFAULT_RANK, FORMATS
 from app.home import Home
 from app.runs import EventLog, StopFile
 from app.studio import Studio
@@ -75,8 +76,11 @@ def build_parser() -> argparse.ArgumentParser:
 
     export = verb("export", _export, "write an adapter for other programs")
     export.add_argument("name")
-    export.add_argument("--format", required=True, help="diffusers or kohya")
+    export.add_argument("--format", required=True, help=" or ".join(FORMATS))
     export.add_argument("--out", type=Path, required=True)
+    export.add_argument("--approximate", type=int, nargs="?", const=DEFAULT_RANK, metavar="RANK",
+                        help=f"allow a LoRA that only comes near, of rank {DEFAULT_RANK} or RANK at most")
+    export.add_argument("--base", default="", help="for --approximate, where the adapter's own base has moved")
 
     bring = verb("import", _import, "take an adapter file into the library")
     bring.add_argument("file", type=Path)
@@ -283,23 +287,25 @@ def parse_adapter(text: str) -> tuple[str, float, dict[str, str]]:
 
 
 def _export(options: argparse.Namespace) -> dict[str, Any]:
-    report = _studio(options).export(options.name, options.format, options.out)
-    _say(options, f"{report.file}: {report.matched} of {report.layers} layers read back, largest "
-                  f"difference {report.max_difference:.1e}")
-    return {"file": str(report.file), "format": report.format, "layers": report.layers,
-            "matched": report.matched, "max_difference": report.max_difference}
+    report = _studio(options).export(options.name, options.format, options.out, approximate=options.approximate,
+                                     base=options.base)
+    _say(options, report.text)
+    answer: dict[str, Any] = report.as_dict()
+    return answer
 
 
 def _import(options: argparse.Namespace) -> dict[str, Any]:
     entry = _studio(options).import_file(options.file, options.name)
-    _say(options, f"imported '{entry.name}' for {entry.record.base.family}")
+    words = " and ".join(f"'{t}'" for t in entry.triggers.values()) or "not known"
+    _say(options, f"imported '{entry.name}', {entry.record.kind} for {entry.record.base.family}; its words are {words}")
     return entry.as_dict()
 
 
 def _list(options: argparse.Namespace) -> dict[str, Any]:
     found = [e.as_dict() for e in _studio(options).library.entries()]
     for e in found:
-        _say(options, f"{e['name']:24} {e['method']:10} {e['base']:12} trigger '{e['trigger']}'")
+        words = ", ".join(f"'{t}'" for t in e["triggers"].values())
+        _say(options, f"{e['name']:24} {e['kind']:10} {e['method']:18} {e['base']:12} trigger {words or 'not known'}")
     if not found:
         _say(options, "The library is empty; train a concept or import a file.")
     return {"adapters": found}

@@ -160,11 +160,17 @@ class Studio:
         found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
         return found
 
-    def export(self, name: str, format: str, out: Path) -> Any:
-        """Write an adapter for other programs; the report says how it read back."""
+    def export(self, name: str, format: str, out: Path, *, approximate: int | None = None,
+               base: str = "") -> Any:
+        """Write an adapter for other programs; the report says how it read back.
+
+        `approximate`, a rank, allows a LoRA that only comes near what it is made of; `base` is then used in
+        the place of the one that the adapter names.
+        """
         from pipelines.exchange import export
 
-        return export(self.library.get(name).path, format, out)
+        return export(self.library.get(name).path, format, out, approximate=approximate, base=base,
+                      offline=self.offline)
 
     def import_file(self, path: Path, name: str | None = None) -> Entry:
         """Take an adapter file into the library under its own name or the first free one."""

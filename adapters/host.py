@@ -38,17 +38,17 @@ class Host:
         self.shared: dict[str, Any] = {}  # what adapters of one kind keep in common while they are in
 
     def denoise(self, noisy: torch.Tensor, timesteps: torch.Tensor, text: Conditioning,
-                sizes: torch.Tensor | None = None, network: Any = None) -> torch.Tensor:
+                sizes: torch.Tensor | None = None) -> torch.Tensor:
         """The denoiser's answer [B, C, h, w] in its own precision.
 
         `sizes` [B, 6] are SDXL's original height and width, crop top and left, target height and width
-        in pixels; `network` stands in for the UNet where it is wrapped for several devices.
+        in pixels.
         """
         dtype = next(self.unet.parameters()).dtype
         added = {}
         if text.pooled is not None:
             added = {"added_cond_kwargs": {"text_embeds": text.pooled.to(dtype), "time_ids": sizes}}
-        found: torch.Tensor = (network or self.unet)(
+        found: torch.Tensor = self.unet(
             noisy.to(dtype), timesteps, text.states.to(dtype), **added).sample
         return found
 

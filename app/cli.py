@@ -16,6 +16,7 @@ from typing import Any
 from adapters.errors import StudioError
 from adapters.formats import DEFAULT_RANK, FORMATS
 from app.home import Home
+from app.ranks import from_main, is_main
 from app.runs import EventLog, StopFile
 from app.studio import Studio
 from pipelines.methods import METHODS
@@ -163,11 +164,13 @@ def _train(options: argparse.Namespace) -> dict[str, Any]:
     from pipelines.masks import find_masks
     from pipelines.references import list_folder
 
+
     studio = _studio(options)
     started = time.monotonic()
-    if options.resume:
-        folder = _unfinished(studio, options.name)
-    else:
+
+    def begin() -> str:
+        if options.resume:
+            return str(_unfinished(studio, options.name))
         images = list_folder(options.images) if options.images else []
         masks = find_masks(images, options.masks)
         folder = studio.prepare_run(
@@ -177,6 +180,11 @@ def _train(options: argparse.Namespace) -> dict[str, Any]:
             **{o: getattr(options, o) for o in _SETTINGS}, **parse_settings(options.set),
         )
         studio.store.add(folder.name, options.name, running_in=os.getpid())
+        return str(folder)
+
+    folder = Path(from_main(begin))
+    if not is_main():
+        return _follow(options, studio, folder)
     log = EventLog(folder)
 
     def report(event: dict[str, Any]) -> None:
@@ -188,6 +196,16 @@ def _train(options: argparse.Namespace) -> dict[str, Any]:
     words = ", ".join(f"'{c}'" for c in answer.pop("phrases"))
     _say(options, f"'{answer['name']}' is in {answer['adapter']}; its words are {words}")
     return answer
+
+
+def _follow(options: argparse.Namespace, studio: Studio, folder: Path) -> dict[str, Any]:
+    """One of several processes, not the main one: train along and say nothing."""
+    from pipelines.training import train_run
+
+    options.json = False
+    train_run(folder, report=lambda event: None, control=_Interrupt(folder), taken=studio.library.triggers(),
+              cache=studio.home.cache)
+    return {}
 
 
 def _unfinished(studio: Studio, name: str) -> Path:

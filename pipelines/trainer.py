@@ -16,6 +16,7 @@ from adapters.errors import StudioError
 from adapters.host import Host
 from adapters.text import Conditioning, Tokens
 from pipelines.methods.common import TrainingConfig
+from pipelines.parallel import agreed, mean_gradients
 from pipelines.recipe import Batch, Phase, Prediction, Recipe, Samples
 
 Report = Callable[[dict[str, Any]], None]
@@ -48,10 +49,8 @@ class Trainer:
         self.step = 0
         self.alphas = host.scheduler.alphas_cumprod.to(host.device, torch.float32)
         self.groups = recipe.adapter.groups()
-        self.unet = host.unet
         self.probe = recipe.probe() if recipe.probe else None
         if accelerator.num_processes > 1:
-            self.unet = accelerator.prepare(host.unet)
             self.generator.manual_seed(config.seed + 1_000_003 * accelerator.process_index)
         self._phase: Phase | None = None
         self._samples: Samples = samples
@@ -93,7 +92,7 @@ class Trainer:
         or was stopped. Raises StudioError when the loss is no number; the last checkpoint stays.
         """
         stopped = False
-        while self.step < self.total and not (stopped := control.stop_requested()):
+        while self.step < self.total and not (stopped := agreed(self.accelerator, control.stop_requested())):
             phase, inside = self._phase_at(self.step)
             if phase is not self._phase:
                 self._enter(phase)
@@ -128,6 +127,7 @@ class Trainer:
         numbers = {name: float(value) for name, value in sums.items()}
         self._check_finite(numbers.values())
         parameters = [p for g in self.optimizer.param_groups for p in g["params"]]
+        mean_gradients(self.accelerator, parameters)
         if scaler := self.accelerator.scaler:  # fp16: it skips steps whose gradients overflow
             scaler.unscale_(self.optimizer)
             torch.nn.utils.clip_grad_norm_(parameters, self.config.max_grad_norm)
@@ -168,7 +168,7 @@ class Trainer:
         if self.host.scheduler.config.prediction_type == "v_prediction":
             target = alpha.sqrt() * noise - (1 - alpha).sqrt() * latents
         with self.probe.watching() if self.probe else contextlib.nullcontext():
-            predicted = self.host.denoise(noisy, timesteps, self._encode(batch.text), batch.sizes, self.unet)
+            predicted = self.host.denoise(noisy, timesteps, self._encode(batch.text), batch.sizes)
         seen = self.probe.read(batch.text) if self.probe and isinstance(batch.text, Tokens) else None
         snr = (alpha / (1 - alpha)).flatten()
         return Prediction(predicted.float(), target, snr, seen)
@@ -194,7 +194,10 @@ class Trainer:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on exactly where `state_dict` was taken."""
         self.step = int(state["step"])
-        self.generator.set_state(state["generator"])
+        if self.accelerator.is_main_process:  # the others' state is not kept; theirs begins anew
+            self.generator.set_state(state["generator"])
+        else:
+            self.generator.manual_seed(self.config.seed + 1_000_003 * self.accelerator.process_index + self.step)
         self.recipe.adapter.load_state(state["adapter"])
         if self.accelerator.scaler and state.get("scaler"):
             self.accelerator.scaler.load_state_dict(state["scaler"])

@@ -134,7 +134,8 @@ def train_run(folder: Path, *, report: Report, control: Control,
     lesson = Lesson(
         _pictures(folder, len(config.concepts)), config.concepts, cache=cache, report=report,
         class_images=lambda noun, count: paint_class_images(host, noun, count, cache, report))
-    with torch.random.fork_rng():
+    # The main process first: the others find its class images and statistics in the cache.
+    with accelerator.main_process_first(), torch.random.fork_rng():
         torch.manual_seed(settings.seed)
         recipe = recipe_builder(settings.method)(host, settings, lesson)
         recipe.adapter.inject(host, "trained")

@@ -198,7 +198,8 @@ def test_two_processes_train_one_adapter(tmp_path: Path) -> None:
         [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", "--num_machines", "1",
          "--mixed_precision", "no", "--dynamo_backend", "no", "--num_cpu_threads_per_process", "1",
          "-m", "app", "train", "--name", "koala", "--class-noun", "bear", "--images", str(SAMPLES / "koala"),
-         "--steps", "3", "--batch", "1", "--preview-every", "0", "--precision", "fp32", "--json", "--home", str(tmp_path)],
+         "--steps", "3", "--batch", "1", "--preview-every", "0", "--precision", "fp32", "--json",
+         "--home", str(tmp_path)],
         cwd=REPOSITORY, capture_output=True, text=True, env={**os.environ, "HF_HUB_OFFLINE": "1"})
     assert done.returncode == 0, done.stderr[-2000:]
     lines = [line for line in done.stdout.splitlines() if line.startswith("{")]

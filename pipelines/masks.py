@@ -88,10 +88,12 @@ def check_masks(masks: Sequence[Image.Image], concepts: Sequence[Concept], pictu
                                   "belong to one concept, paint them apart.")
 
 
-def background_of(masks: Sequence[Image.Image]) -> Image.Image:
-    """What no mask covers."""
-    union = np.max([np.asarray(m) for m in masks], axis=0)
-    return Image.fromarray((255 - union).astype(np.uint8))
+def with_background(masks: torch.Tensor) -> torch.Tensor:
+    """Hard masks [V, N, h, w] and one layer more: what no other covers, so that together they cover all.
+
+    Made on the grid and not in pixels, where rounding would leave gaps along the masks' edges.
+    """
+    return torch.cat([masks, 1 - masks.amax(1, keepdim=True)], 1)
 
 
 @torch.no_grad()

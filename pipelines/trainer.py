@@ -195,13 +195,14 @@ class Trainer:
         """Go on exactly where `state_dict` was taken."""
         self.step = int(state["step"])
         self.generator.set_state(state["generator"])
-        self.recipe.adapter.load_state(state["adapter"])
         if self.accelerator.scaler and state.get("scaler"):
             self.accelerator.scaler.load_state_dict(state["scaler"])
         for phase in self.recipe.phases:
             if phase.name == state["phase"]:
                 self._enter(phase)
                 self.optimizer.load_state_dict(state["optimizer"])
+        # Last, so that what a phase prepares with the base is made by the base, as when it began.
+        self.recipe.adapter.load_state(state["adapter"])
 
 
 def rate_factor(config: TrainingConfig, step: int, steps: int) -> float:

@@ -92,7 +92,8 @@ def test_prompt_and_masks_name_the_same_concepts(host: Host) -> None:
 
 
 def test_the_prompt_joins_the_words_by_and() -> None:
-    assert prompt_of(["<b>"]) == "a photo of <b>" and prompt_of(["<b>", "<a>", "<c>"]) == "a photo of <b> and <a> and <c>"
+    assert prompt_of(["<b>"]) == "a photo of <b>"
+    assert prompt_of(["<b>", "<a>", "<c>"]) == "a photo of <b> and <a> and <c>"
 
 
 def test_masks_and_latents_are_mirrored_together(host: Host) -> None:
@@ -106,8 +107,8 @@ def test_masks_and_latents_are_mirrored_together(host: Host) -> None:
     mirrored = (batch.latents == views.latents[1]).flatten(1).all(1)
     assert 160 < int(mirrored.sum()) < 240
     whole = batch.masks.flatten(2).amax(-1).all(1)
-    assert torch.equal(batch.masks[mirrored & whole], views.masks[1:].expand(int((mirrored & whole).sum()), -1, -1, -1))
-    assert torch.equal(batch.masks[~mirrored & whole], views.masks[:1].expand(int((~mirrored & whole).sum()), -1, -1, -1))
+    for view, drawn in enumerate((~mirrored & whole, mirrored & whole)):
+        assert drawn.any() and (batch.masks[drawn] == views.masks[view]).all()
 
 
 def test_without_union_sampling_every_prompt_has_all(host: Host) -> None:
@@ -159,9 +160,7 @@ def test_phase_2_moves_everything_and_out_again_is_the_base(host: Host, tuning: 
     start = made.recipe.adapter.state()
     run(made)
     end = made.recipe.adapter.state()
-    still = {k for k in start if torch.equal(start[k], end[k])}
-    # The position table's last places and words that no prompt has are given no gradient, only decay.
-    assert not {k for k in still if "position_ids" not in k and ".logit_scale" not in k}
+    assert not [k for k in start if torch.equal(start[k], end[k])]
     made.recipe.adapter.eject()
     assert anatomy(host) == tree
 
@@ -177,7 +176,7 @@ def test_the_rates_are_the_phases_own(host: Host) -> None:
 @pytest.mark.parametrize("accumulate", [1, 2, 4])
 def test_the_optimizer_is_made_anew_once_at_the_boundary_whatever_the_accumulation(
         host: Host, accumulate: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    made, entered, plain = begin(host, settings(accumulate=accumulate, steps=6), TWO), list[tuple[str, int]](), None
+    made, entered = begin(host, settings(accumulate=accumulate, steps=6), TWO), list[tuple[str, int]]()
     plain = type(made)._enter
     monkeypatch.setattr(type(made), "_enter", lambda self, phase: (entered.append((phase.name, self.step)),
                                                                    plain(self, phase))[1])
@@ -195,11 +194,10 @@ def test_a_resumed_run_ends_bit_for_bit_in_before_and_after_the_boundary(host: H
 
 
 @TUNING
-@pytest.mark.parametrize("stop", [0, 3])
+@pytest.mark.parametrize("stop", [None, 3])
 def test_class_images_are_the_bases_own_also_when_a_run_is_taken_up_in_phase_2(host: Host, tuning: Any,
-                                                                              stop: int) -> None:
-    base, seen = answer(host), list[bool]()
-    at = host
+                                                                              stop: int | None) -> None:
+    base, seen, at = answer(host), list[bool](), host
 
     def painted(noun: str, count: int) -> list[Image.Image]:
         seen.append(same(answer(at), base))
@@ -208,7 +206,7 @@ def test_class_images_are_the_bases_own_also_when_a_run_is_taken_up_in_phase_2(h
     taught = lesson("a", "b", masks=[LEFT, RIGHT], painted=painted)
     at = twin(host)
     first = begin(at, settings(tuning=tuning), taught)
-    run(first, stop=stop or None)
+    run(first, stop=stop)
     assert seen == [True, True]  # one noun each, at the boundary
     at = twin(host)
     second = begin(at, settings(tuning=tuning), taught)

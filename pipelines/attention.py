@@ -52,12 +52,13 @@ class AttentionProbe:
 
         Raises RuntimeError when no layer has that resolution.
         """
-        found = [self._probabilities(path, *kept) for path, kept in self._seen.items() if len(kept) == 2]
-        if not found:
-            raise RuntimeError(f"No cross-attention layer of this base has {self.resolution} x "
-                               f"{self.resolution} queries.")
-        mean = torch.stack(found).mean(0)
-        picked: torch.Tensor = torch.einsum("bqt,bnt->bnq", mean, columns.to(mean))
+        with torch.autocast(self.host.device.type, enabled=False):
+            found = [self._probabilities(path, *kept) for path, kept in self._seen.items() if len(kept) == 2]
+            if not found:
+                raise RuntimeError(f"No cross-attention layer of this base has {self.resolution} x "
+                                   f"{self.resolution} queries.")
+            mean = torch.stack(found).mean(0)
+            picked: torch.Tensor = torch.einsum("bqt,bnt->bnq", mean, columns.to(mean))
         return picked.view(*picked.shape[:2], self.resolution, self.resolution)
 
     def _probabilities(self, path: str, query: torch.Tensor, key: torch.Tensor) -> torch.Tensor:

@@ -102,9 +102,3 @@ def check_masks(masks: Sequence[Image.Image], concepts: int, picture: str) -> No
             if share > _OVERLAP:
                 raise StudioError(f"The masks {m} and {n} of '{picture}' overlap by {share:.0%}; each pixel can "
                                   "belong to one concept, paint them apart.")
-
-
-def background_of(masks: Sequence[Image.Image]) -> Image.Image:
-    """What no mask covers."""
-    union = np.max([np.asarray(m) for m in masks], axis=0)
-    return Image.fromarray((255 - union).astype(np.uint8))

@@ -198,13 +198,14 @@ class Trainer:
             self.generator.set_state(state["generator"])
         else:
             self.generator.manual_seed(self.config.seed + 1_000_003 * self.accelerator.process_index + self.step)
-        self.recipe.adapter.load_state(state["adapter"])
         if self.accelerator.scaler and state.get("scaler"):
             self.accelerator.scaler.load_state_dict(state["scaler"])
         for phase in self.recipe.phases:
             if phase.name == state["phase"]:
                 self._enter(phase)
                 self.optimizer.load_state_dict(state["optimizer"])
+        # Last, so that what a phase prepares with the base is made by the base, as when it began.
+        self.recipe.adapter.load_state(state["adapter"])
 
 
 def rate_factor(config: TrainingConfig, step: int, steps: int) -> float:

@@ -3,8 +3,7 @@ from __future__ import annotations
 import copy
 import io
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -22,24 +21,8 @@ from pipelines.methods import recipe_builder
 from pipelines.methods.lora.config import Config
 from pipelines.recipe import Batch, Phase, Prediction, Recipe
 from pipelines.trainer import Hook, Trainer, rate_factor
-
-
-@dataclass
-class Watch:
-    """Report and control in one: keeps the events, stops before step `stop`."""
-
-    stop: int | None = None
-    events: list[dict[str, Any]] = field(default_factory=list)
-
-    def __call__(self, event: dict[str, Any]) -> None:
-        self.events.append(event)
-
-    def stop_requested(self) -> bool:
-        return self.stop is not None and len(self.of("step")) >= self.stop
-
-    def of(self, kind: str) -> list[dict[str, Any]]:
-        return [e for e in self.events if e["type"] == kind]
-
+from tests.adapters.tools import twin
+from tests.pipelines.tools import Watch, equal, run
 
 LESSON = Lesson((), (Concept(name="mycat", noun="cat", trigger="zok"),))
 
@@ -54,26 +37,12 @@ def samples() -> LatentDataset:
     return LatentDataset(latents, Conditioning(torch.randn(3, 6, 24, generator=chance)))
 
 
-def twin(host: Host) -> Host:
-    return Host(host.identity, copy.deepcopy(host.components), host.tokenizer, host.vae, host.scheduler)
-
-
 def trainer(host: Host, config: Config, *, seed: int = 0, data: Any = None,
             recipe: Recipe | None = None) -> Trainer:
     torch.manual_seed(seed)
     recipe = recipe or recipe_builder("lora")(host, config, LESSON)
     recipe.adapter.inject(host, "training")
     return Trainer(host, recipe, data or samples(), config, Accelerator(cpu=True, mixed_precision="no"))
-
-
-def run(made: Trainer, stop: int | None = None, hooks: Sequence[Hook] = ()) -> Watch:
-    watch = Watch(stop)
-    made.run(report=watch, control=watch, hooks=hooks)
-    return watch
-
-
-def equal(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
-    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
 
 
 # rates

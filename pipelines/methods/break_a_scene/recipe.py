@@ -17,9 +17,8 @@ from pipelines.attention import WordProbe
 from pipelines.auto_masks import attention_resolution
 from pipelines.dataset import Buckets, LatentDataset, Mixed, WithPrior, build_dataset
 from pipelines.lesson import Lesson
-from pipelines.masks import background_of
 from pipelines.methods.break_a_scene.config import Config
-from pipelines.methods.break_a_scene.scene import SceneLoss, UnionSamples
+from pipelines.methods.break_a_scene.scene import SceneLoss, UnionSamples, with_background
 from pipelines.methods.plain import class_samples
 from pipelines.recipe import Phase, Recipe, Samples
 
@@ -34,8 +33,6 @@ def build(host: Host, config: Config, lesson: Lesson) -> Recipe:
     initialisers = {c.trigger: c.noun for c in lesson.concepts}
     if config.background:
         initialisers[BACKGROUND] = "background"
-        lesson = replace(lesson, pictures=tuple(
-            replace(p, masks=(*p.masks, background_of(p.masks))) for p in lesson.pictures))
     words = TokensAdapter.for_training(host, initialisers)
     tuned: Adapter = FullAdapter()
     if config.tuning == "lora":
@@ -73,6 +70,8 @@ def scene_views(host: Host, config: Config, lesson: Lesson) -> LatentDataset:
     found = build_dataset(host, lesson.pictures, ["a photo"], square, live=True, soft_masks=False)
     if isinstance(found, Buckets):
         raise TypeError("Square views are of one size.")
+    if found.masks is not None and config.background:
+        found = replace(found, masks=with_background(found.masks))
     if found.masks is not None and bool((found.masks.flatten(2).amax(-1) == 0).any()):
         raise StudioError("A mask is so small that nothing of it is left on the base's grid; mask more of the "
                           "thing or crop the picture nearer to it.")

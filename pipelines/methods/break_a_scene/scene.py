@@ -23,6 +23,14 @@ def prompt_of(words: Sequence[str]) -> str:
     return "a photo of " + " and ".join(words)
 
 
+def with_background(masks: torch.Tensor) -> torch.Tensor:
+    """Hard masks [V, N, h, w] and one layer more: what no other covers, so that together they cover all.
+
+    Made on the grid and not in pixels, where rounding would leave gaps along the masks' edges.
+    """
+    return torch.cat([masks, 1 - masks.amax(1, keepdim=True)], 1)
+
+
 class UnionSamples:
     """Union sampling: k ~ Uniform{1..N}, then a random k-subset in random order, for every sample.
 

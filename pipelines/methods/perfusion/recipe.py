@@ -15,7 +15,7 @@ from pipelines.lesson import Lesson
 from pipelines.methods.perfusion.config import Config
 from pipelines.methods.plain import plain_samples
 from pipelines.objectives import DenoisingLoss
-from pipelines.recipe import Phase, Recipe
+from pipelines.recipe import Phase, Recipe, Samples
 from pipelines.wording import with_article
 
 
@@ -45,6 +45,14 @@ def build(host: Host, config: Config, lesson: Lesson) -> Recipe:
     def encoded(text: Conditioning, tokens: Tokens) -> None:
         adapter.observe(text.states, host.text.positions(tokens, concept.trigger))
 
+    def samples() -> Samples:
+        # The edit shows from the start; masks and class images are to be the base's own.
+        adapter.set_strength(0)
+        try:
+            return plain_samples(host, config, lesson, live=True)
+        finally:
+            adapter.set_strength(1)
+
     rates = {"tokens": config.word_rate, "values": config.learning_rate}
     if not config.key_locking:
         rates["keys"] = config.learning_rate
@@ -52,6 +60,5 @@ def build(host: Host, config: Config, lesson: Lesson) -> Recipe:
         adapter, DenoisingLoss(host.scheduler.config.prediction_type, config.min_snr_gamma, config.mask_normalise,
                                config.prior_weight),
         (Phase("edit", config.steps, rates),),
-        samples=lambda: plain_samples(host, config, lesson, live=True),
-        encoded=encoded, stepped=adapter.stepped,
+        samples=samples, encoded=encoded, stepped=adapter.stepped,
     )

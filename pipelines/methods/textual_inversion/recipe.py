@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 
 from adapters.host import Host
@@ -17,15 +19,16 @@ def build(host: Host, config: Config, lesson: Lesson) -> Recipe:
     """The recipe for `config` on `host`."""
     adapter = TokensAdapter.for_training(host, {c.trigger: c.noun for c in lesson.concepts},
                                          vectors=config.vectors)
-    usual = float(host.text.embedding().weight.detach().float().norm(dim=-1).median())
+    usual = [float(host.text.embedding(n).weight.detach().float().norm(dim=-1).median())
+             for n in range(len(host.text.encoders))]
     share = min(1.0, 100 * config.learning_rate)
 
     @torch.no_grad()
     def settle() -> None:
         """|v| <- |v| + lambda (usual - |v|), lambda = min(1, 100 lr), along v."""
-        for row in adapter.groups()["tokens"]:
+        for row, wanted in zip(adapter.groups()["tokens"], itertools.cycle(usual), strict=False):
             length = row.norm(dim=-1, keepdim=True).clamp(min=1e-9)
-            row.mul_((length + share * (usual - length)) / length)
+            row.mul_((length + share * (wanted - length)) / length)
 
     return Recipe(
         adapter, DenoisingLoss(host.scheduler.config.prediction_type, config.min_snr_gamma,

@@ -29,7 +29,7 @@ from pipelines.base_models.clip_vocabulary import clip_tokenizer
 from pipelines.base_models.skeleton import skeleton
 from pipelines.exchange import export, import_file, writing
 from pipelines.exchange.approximate import PROMPTS, full_as_lora, perfusion_as_lora
-from pipelines.generator import Chosen, Generator, Request
+from pipelines.generator import Chosen, Generator
 from tests.adapters.lora.tools import CONV, QUERY, TEXT, filled, layer, output
 
 WORD = "<mycat>"

@@ -45,8 +45,8 @@ def read(path: Path) -> dict[str, tuple[torch.Tensor, ...]]:
         # Bytes, because by a path torch.load goes by the file's ending.
         content = torch.load(io.BytesIO(path.read_bytes()), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        raise StudioError(f"'{path.name}' holds more than tensors: a pickle that would run a program on this machine; "
-                          "it was not opened, take a .safetensors copy.") from error
+        raise StudioError(f"'{path.name}' should hold tensors alone, and it is damaged or holds a program that opening "
+                          "it would run; nothing of it was run, take a .safetensors copy.") from error
     except (RuntimeError, ValueError, EOFError, OSError, KeyError, IndexError, TypeError, AttributeError,
             AssertionError, MemoryError, RecursionError, OverflowError) as error:
         raise _neither(path) from error

@@ -12,6 +12,7 @@ from typing import Any
 
 from adapters.errors import StudioError
 from adapters.files import write_atomic, write_text
+from adapters.identity import FAMILIES
 from adapters.naming import check_name
 from adapters.record import AdapterRecord, read_record
 from app.home import Home
@@ -92,7 +93,7 @@ class Library:
         record = read_record(path)
         write_text(path.with_suffix(".json"), json.dumps({
             "description": f"{record.class_noun or record.name} ({record.method})",
-            "sd version": {"sd1": "SD1", "starter": "Other"}[record.base.family],
+            "sd version": FAMILIES[record.base.family].a1111,
             "activation text": record.phrase, "preferred weight": 1, "negative text": "",
             "notes": f"Made with Semblance for {record.base.name or record.base.family}.",
         }, indent=1))

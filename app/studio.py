@@ -20,6 +20,7 @@ from app.painter import PainterProcess
 from app.runs import RunView, StopFile, folder_id, view
 from app.store import ACTIVE, RESUMABLE, Job, JobStore
 from app.supervisor import Supervisor
+from pipelines.base_models.families import find_family
 from pipelines.base_models.locate import locate
 from pipelines.methods.common import resolve
 from pipelines.references import take_in
@@ -46,8 +47,7 @@ class Studio:
         if self.library.has(name) or name.lower() in busy:
             raise StudioError(f"There is a concept '{name}' already; choose another name or delete "
                               "that one first.")
-        family = "starter" if locate(base).form == "starter" else "sd1"
-        training = resolve(method, family, preset, **overrides)
+        training = resolve(method, find_family(locate(base), offline=self.offline), preset, **overrides)
         folder = self.home.runs / folder_id(name)
         try:
             references = take_in(images, folder / "references")

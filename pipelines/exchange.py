@@ -11,7 +11,7 @@ import torch
 from adapters.errors import StudioError
 from adapters.files import read_header
 from adapters.host import Host
-from adapters.identity import BaseIdentity, Family
+from adapters.identity import BaseIdentity, Family, family_hint
 from adapters.lora import LoraAdapter, LoraModule, LoraWeights, diffusers_format, kohya_format
 from adapters.naming import MAX_LENGTH
 from adapters.record import AdapterRecord
@@ -110,9 +110,10 @@ def import_file(path: Path, name: str) -> tuple[StoredAdapter, AdapterRecord]:
 
 def _fit(tensors: dict[str, torch.Tensor], metadata: dict[str, str],
          file: str) -> tuple[LoraWeights, Family]:
-    """The weights and the first family that has all their layers."""
+    """The weights and the first family that has all their layers, beginning with the one that the file names."""
     refusal: StudioError | None = None
-    for family in CONFIGS:
+    hint = family_hint(metadata)
+    for family in sorted(CONFIGS, key=lambda f: f != hint):
         host: Host = skeleton(family)
         try:
             if kohya_format.recognise(set(tensors)):

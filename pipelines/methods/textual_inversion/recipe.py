@@ -17,15 +17,16 @@ def build(host: Host, config: Config, lesson: Lesson) -> Recipe:
     """The recipe for `config` on `host`."""
     adapter = TokensAdapter.for_training(host, {c.trigger: c.noun for c in lesson.concepts},
                                          vectors=config.vectors)
-    usual = float(host.text.embedding().weight.detach().float().norm(dim=-1).median())
+    tables = [host.text.embedding(n).weight.detach() for n in range(len(host.text.encoders))]
+    usual = [float(t.float().norm(dim=-1).median()) for t in tables]
     share = min(1.0, 100 * config.learning_rate)
 
     @torch.no_grad()
     def settle() -> None:
         """|v| <- |v| + lambda (usual - |v|), lambda = min(1, 100 lr), along v."""
-        for row in adapter.groups()["tokens"]:
+        for number, row in enumerate(adapter.groups()["tokens"]):  # word by word, each encoder in turn
             length = row.norm(dim=-1, keepdim=True).clamp(min=1e-9)
-            row.mul_((length + share * (usual - length)) / length)
+            row.mul_((length + share * (usual[number % len(usual)] - length)) / length)
 
     return Recipe(
         adapter, DenoisingLoss(host.scheduler.config.prediction_type, config.min_snr_gamma,

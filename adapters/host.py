@@ -53,7 +53,7 @@ class Host:
         encoders = [self.components[n] for n in TEXT_ENCODERS if n in self.components]
         self.text = TextSide((self.tokenizer, self.tokenizer_2)[:len(encoders)], encoders,
                              large=self.facts.large)
-        if self._full_autoencoder:
+        if self.full_autoencoder:
             self.vae.float()
         self.shared: dict[str, Any] = {}  # what adapters of one kind keep in common while they are in
 
@@ -148,17 +148,18 @@ class Host:
         return found
 
     def _autoencoding(self) -> AbstractContextManager[object]:
-        if self._full_autoencoder:
+        if self.full_autoencoder:
             return torch.autocast(self.device.type, enabled=False)
         return contextlib.nullcontext()
 
     @property
-    def _full_autoencoder(self) -> bool:
+    def full_autoencoder(self) -> bool:
+        """Whether the autoencoder stays in fp32 because it overflows in half precision."""
         return self.facts.full_autoencoder and bool(getattr(getattr(self.vae, "config", None), "force_upcast", False))
 
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> Host:
         """Move every part; returns itself. An autoencoder that overflows in half precision stays in fp32."""
         for module in (*self.components.values(), self.vae):
-            wanted = torch.float32 if module is self.vae and self._full_autoencoder else dtype
+            wanted = torch.float32 if module is self.vae and self.full_autoencoder else dtype
             module.to(device=device, dtype=wanted) if wanted else module.to(device=device)
         return self

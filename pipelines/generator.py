@@ -107,10 +107,11 @@ class Generator:
         width, height = (round((n or side) / factor) * factor for n in (request.width, request.height))
         for adapter in self._injected:
             adapter.on_prompt(self.host, request.prompt, request.negative_prompt, guidance > 1)
-        text = self.host.text.encode_prompts([request.prompt, request.negative_prompt])
-        wanted, unwanted = text[:1], self.host.text.negative(text[1:], request.negative_prompt)
+        # One by one, as the stock pipeline does: in a batch the last bits can differ.
+        wanted, unwanted = (self.host.text.encode_prompts([p]) for p in (request.prompt, request.negative_prompt))
+        unwanted = self.host.text.negative(unwanted, request.negative_prompt)
         words = {"prompt_embeds": wanted.states, "negative_prompt_embeds": unwanted.states}
-        if text.pooled is not None:
+        if wanted.pooled is not None:
             words |= {"pooled_prompt_embeds": wanted.pooled, "negative_pooled_prompt_embeds": unwanted.pooled}
         images, seeds = [], [request.seed + n for n in range(request.images)]
         for number, seed in enumerate(seeds):

@@ -38,7 +38,10 @@ def load_base(spec: str, *, offline: bool = False, dtype: torch.dtype = torch.fl
             f"The base '{location.name}' could not be loaded ({first}); check that it is a whole "
             f"{FAMILY_TITLES[family]} model."
         ) from error
-    return _host(pipeline, family, location.name, fingerprint(weights) if weights else "").to("cpu", dtype)
+    host = _host(pipeline, family, location.name, fingerprint(weights) if weights else "")
+    if not host.full_autoencoder and host.vae.dtype != dtype:
+        host.vae.to(dtype)
+    return host
 
 
 def _host(pipeline: Any, family: Family, name: str, digest: str) -> Host:
@@ -62,7 +65,7 @@ def _open(location: BaseLocation, family: Family, offline: bool, dtype: torch.dt
     options: dict[str, Any] = {"use_safetensors": True, "local_files_only": True, "feature_extractor": None,
                                "image_encoder": None}
     if FAMILIES[family].large:
-        parts = {"default": dtype, "vae": torch.float32}  # the host decides on the autoencoder
+        parts = {"default": dtype, "vae": torch.float32}
         pipeline = StableDiffusionXLPipeline.from_pretrained(folder, dtype=parts, add_watermarker=False, **options)
     else:
         pipeline = StableDiffusionPipeline.from_pretrained(

@@ -137,7 +137,7 @@ class Host:
         """Latents scaled for the denoiser of `pixels` [B, 3, H, W] in -1..1: the posterior's mean."""
         with self._autoencoding():
             mean: torch.Tensor = self.vae.encode(pixels.to(self.vae.device, self.vae.dtype)).latent_dist.mean
-        return mean * self.vae.config.scaling_factor
+        return mean * float(self.vae.config.scaling_factor)
 
     @torch.no_grad()
     def decode(self, latents: torch.Tensor) -> torch.Tensor:

@@ -110,7 +110,7 @@ class Generator:
         # One by one, as the stock pipeline does: in a batch the last bits can differ.
         wanted, unwanted = (self.host.text.encode_prompts([p]) for p in (request.prompt, request.negative_prompt))
         unwanted = self.host.text.negative(unwanted, request.negative_prompt)
-        words = {"prompt_embeds": wanted.states, "negative_prompt_embeds": unwanted.states}
+        words: dict[str, Any] = {"prompt_embeds": wanted.states, "negative_prompt_embeds": unwanted.states}
         if wanted.pooled is not None:
             words |= {"pooled_prompt_embeds": wanted.pooled, "negative_pooled_prompt_embeds": unwanted.pooled}
         images, seeds = [], [request.seed + n for n in range(request.images)]

@@ -13,7 +13,7 @@ _VAE_ATTENTION = {"group_norm": "norm", "to_q": "q", "to_k": "k", "to_v": "v", "
 
 
 def _block(place: str, block: int, layer: int, kind: str, large: bool) -> str:
-    """Where layer `layer` of a block is in the flat lists of the original; without `large` the first up block has no attention."""
+    """Where layer `layer` of a block is in the original; without `large` the first up block has no attention."""
     number = {"resnets": 0, "attentions": 1}.get(kind)
     if place == "down":
         return (f"input_blocks.{3 * block + layer + 1}.{number}" if number is not None

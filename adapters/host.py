@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
 
-from adapters.identity import BaseIdentity
+from adapters.identity import FAMILIES, BaseIdentity, FamilyFacts
 from adapters.text import Conditioning, TextSide
 
 TEXT_ENCODERS = ("text_encoder", "text_encoder_2")
+
+
+@dataclass(frozen=True)
+class Framing:
+    """How a picture came to its size: `original` (width, height), enlarged or reduced, then cut out at
+    `corner` (left, top) to `size` (width, height), all in pixels."""
+
+    original: tuple[int, int]
+    corner: tuple[int, int]
+    size: tuple[int, int]
+
+    @classmethod
+    def whole(cls, size: tuple[int, int]) -> Framing:
+        """An untouched picture."""
+        return cls(size, (0, 0), size)
 
 
 @dataclass
@@ -34,7 +52,9 @@ class Host:
             module.requires_grad_(False).eval()
         encoders = [self.components[n] for n in TEXT_ENCODERS if n in self.components]
         self.text = TextSide((self.tokenizer, self.tokenizer_2)[:len(encoders)], encoders,
-                             penultimate=self.identity.family == "sdxl")
+                             large=self.facts.large)
+        if self.full_autoencoder:
+            self.vae.float()
         self.shared: dict[str, Any] = {}  # what adapters of one kind keep in common while they are in
 
     def denoise(self, noisy: torch.Tensor, timesteps: torch.Tensor, text: Conditioning,
@@ -51,6 +71,11 @@ class Host:
         found: torch.Tensor = self.unet(
             noisy.to(dtype), timesteps, text.states.to(dtype), **added).sample
         return found
+
+    @property
+    def facts(self) -> FamilyFacts:
+        """What is particular to the family."""
+        return FAMILIES[self.identity.family]
 
     @property
     def unet(self) -> Any:
@@ -97,16 +122,44 @@ class Host:
         """What a latent's sides must be multiples of: the denoiser halves them between its levels."""
         return int(2 ** (len(self.unet.config.block_out_channels) - 1))
 
-    def sizes(self, size: tuple[int, int], count: int) -> torch.Tensor | None:
-        """SDXL's size conditioning [count, 6] for whole pictures of `size` (width, height), else None."""
-        if self.identity.family != "sdxl":
+    def sizes(self, framings: Sequence[Framing]) -> torch.Tensor | None:
+        """SDXL's size conditioning [N, 6], for other families None.
+
+        Original height and width, top and left of the cut, height and width (Podell et al., section 2.2).
+        """
+        if not self.facts.large:
             return None
-        width, height = size
-        row = torch.tensor([height, width, 0, 0, height, width], dtype=torch.float32, device=self.device)
-        return row.expand(count, -1)
+        rows = [[*f.original[::-1], *f.corner[::-1], *f.size[::-1]] for f in framings]
+        return torch.tensor(rows, dtype=torch.float32, device=self.device)
+
+    @torch.no_grad()
+    def encode(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Latents scaled for the denoiser of `pixels` [B, 3, H, W] in -1..1: the posterior's mean."""
+        with self._autoencoding():
+            mean: torch.Tensor = self.vae.encode(pixels.to(self.vae.device, self.vae.dtype)).latent_dist.mean
+        return mean * float(self.vae.config.scaling_factor)
+
+    @torch.no_grad()
+    def decode(self, latents: torch.Tensor) -> torch.Tensor:
+        """Pixels of scaled latents, about -1..1."""
+        with self._autoencoding():
+            found: torch.Tensor = self.vae.decode(
+                latents.to(self.vae.dtype) / self.vae.config.scaling_factor, return_dict=False)[0]
+        return found
+
+    def _autoencoding(self) -> AbstractContextManager[object]:
+        if self.full_autoencoder:
+            return torch.autocast(self.device.type, enabled=False)
+        return contextlib.nullcontext()
+
+    @property
+    def full_autoencoder(self) -> bool:
+        """Whether the autoencoder stays in fp32 because it overflows in half precision."""
+        return self.facts.full_autoencoder and bool(getattr(getattr(self.vae, "config", None), "force_upcast", False))
 
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> Host:
-        """Move every part; returns itself."""
+        """Move every part; returns itself. An autoencoder that overflows in half precision stays in fp32."""
         for module in (*self.components.values(), self.vae):
-            module.to(device=device, dtype=dtype) if dtype else module.to(device=device)
+            wanted = torch.float32 if module is self.vae and self.full_autoencoder else dtype
+            module.to(device=device, dtype=wanted) if wanted else module.to(device=device)
         return self

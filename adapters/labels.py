@@ -4,30 +4,23 @@ from __future__ import annotations
 
 from typing import Literal
 
-from adapters.identity import Family
+from adapters.identity import FAMILIES
 from adapters.record import AdapterRecord
 
 Architecture = Literal["lora", "textual-inversion"]
-
-_ARCHITECTURES: dict[Family, str] = {
-    "starter": "semblance-starter", "sd1": "stable-diffusion-v1", "sd2": "stable-diffusion-v2-768-v",
-    "sdxl": "stable-diffusion-xl-v1-base",
-}
-_RESOLUTIONS: dict[Family, str] = {"sd1": "512x512", "sd2": "768x768", "sdxl": "1024x1024"}
-_VERSIONS: dict[Family, str] = {"starter": "Other", "sd1": "SD1", "sd2": "SD2", "sdxl": "SDXL"}
-
 
 def modelspec(record: AdapterRecord, what: Architecture, phrase: str) -> dict[str, str]:
     """ModelSpec 1.0.0 fields, without those that depend on the file's bytes.
 
     `phrase` is what to write in a prompt. Source: github.com/Stability-AI/ModelSpec.
     """
-    family = record.base.family
+    facts = FAMILIES[record.base.family]
     use = f"Write '{phrase}' in the prompt." if phrase else ""
     fields = {
-        "sai_model_spec": "1.0.0", "architecture": f"{_ARCHITECTURES[family]}/{what}",
+        "sai_model_spec": "1.0.0", "architecture": f"{facts.architectures[record.base.prediction]}/{what}",
         "implementation": "https://github.com/Stability-AI/generative-models", "title": record.name,
-        "resolution": _RESOLUTIONS.get(family, ""), "date": str(record.provenance.get("created", ""))[:19],
+        "resolution": facts.resolutions.get(record.base.prediction, ""),
+        "date": str(record.provenance.get("created", ""))[:19],
         "trigger_phrase": phrase, "usage_hint": use,
     }
     return {f"modelspec.{name}": text for name, text in fields.items() if text}
@@ -38,7 +31,7 @@ def sidecar(record: AdapterRecord, phrase: str | None = None, notes: str = "") -
     made = f"Made with Semblance for {record.base.name or record.base.family}."
     return {
         "description": f"{record.class_noun or record.name} ({record.method})",
-        "sd version": _VERSIONS[record.base.family],
+        "sd version": FAMILIES[record.base.family].a1111,
         "activation text": record.phrase if phrase is None else phrase, "preferred weight": 1, "negative text": "",
         "notes": f"{made} {notes}".strip(),
     }

@@ -55,14 +55,15 @@ class Tokens:
 class TextSide:
     """Tokenizers and text encoders of one base, in the order in which the denoiser reads them.
 
-    `penultimate` takes the last but one layer's states of every encoder and the last encoder's pooled
-    projection (SDXL); otherwise the final states are taken (Stable Diffusion 1 and 2).
+    `large` takes the last but one layer's states of every encoder and the last encoder's pooled projection
+    (SDXL); otherwise the final states are taken (Stable Diffusion 1 and 2).
     """
 
-    def __init__(self, tokenizers: Sequence[Any], encoders: Sequence[nn.Module], *,
-                 penultimate: bool = False) -> None:
+    def __init__(self, tokenizers: Sequence[Any], encoders: Sequence[nn.Module], *, large: bool = False) -> None:
         self.tokenizers, self.encoders = tuple(tokenizers), tuple(encoders)
-        self.penultimate = penultimate
+        self.large = large
+        self.zero_empty = large
+        """Whether an empty negative prompt is zeros (diffusers' `force_zeros_for_empty_prompt`)."""
         self._words: dict[str, tuple[nn.Parameter, ...]] = {}
         self._hooks: list[Any] = []
         self._slots: torch.Tensor | None = None
@@ -183,12 +184,20 @@ class TextSide:
         try:
             for tokenizer, encoder in zip(self.tokenizers, self.encoders, strict=True):
                 ids = tokens.ids.masked_fill(tokens.padding, tokenizer.pad_token_id)
-                out = encoder(ids, output_hidden_states=self.penultimate)
-                found.append(out.hidden_states[-2] if self.penultimate else out.last_hidden_state)
-                pooled = out[0] if self.penultimate else None
+                out = encoder(ids, output_hidden_states=self.large)
+                found.append(out.hidden_states[-2] if self.large else out.last_hidden_state)
+                pooled = out[0] if self.large else None
         finally:
             self._slots = None
         return Conditioning(torch.cat(found, -1), pooled)
+
+    def negative(self, text: Conditioning, prompt: str) -> Conditioning:
+        """What guidance goes away from: the encoded negative `prompt`, or zeros when it is empty and the base
+        was trained so."""
+        if prompt or not self.zero_empty:
+            return text
+        return Conditioning(torch.zeros_like(text.states),
+                            None if text.pooled is None else torch.zeros_like(text.pooled))
 
     def encode_prompts(self, prompts: Sequence[str]) -> Conditioning:
         """`encode` without gradients."""

@@ -21,6 +21,7 @@ from app.painter import PainterProcess
 from app.runs import RunView, StopFile, folder_id, view
 from app.store import ACTIVE, RESUMABLE, Job, JobStore
 from app.supervisor import Supervisor
+from pipelines.base_models.families import find_family
 from pipelines.base_models.locate import locate
 from pipelines.masks import take_in_masks
 from pipelines.methods.common import TrainingConfig, resolve
@@ -73,8 +74,7 @@ class Studio:
         if self.library.has(name) or name.lower() in busy:
             raise StudioError(f"There is a concept '{name}' already; choose another name or delete "
                               "that one first.")
-        family = "starter" if locate(base).form == "starter" else "sd1"
-        training = resolve(method, family, preset, **overrides)
+        training = resolve(method, find_family(locate(base), offline=self.offline), preset, **overrides)
         named = _concepts(training, name, noun, trigger, concepts, len(masks[0]) if masks else 0)
         folder = self.home.runs / folder_id(name)
         try:

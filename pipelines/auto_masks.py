@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from PIL import Image
 
-from adapters.host import Host
+from adapters.host import Framing, Host
 from pipelines.attention import AttentionProbe
 from pipelines.dataset import square
 from pipelines.encode import encode_images
@@ -30,6 +30,7 @@ def attention_masks(host: Host, images: Sequence[Image.Image], noun: str, *,
     text = host.text.encode(tokens)
     alphas = host.scheduler.alphas_cumprod.to(host.device)
     generator = torch.Generator().manual_seed(seed)
+    sizes = host.sizes([Framing.whole((host.resolution, host.resolution))])
     found = []
     for image in images:
         latents = encode_images(host, [square(image, host.resolution)])
@@ -38,7 +39,7 @@ def attention_masks(host: Host, images: Sequence[Image.Image], noun: str, *,
             noise = torch.randn(latents.shape, generator=generator).to(latents)
             noisy = alphas[t].sqrt() * latents + (1 - alphas[t]).sqrt() * noise
             with probe.watching():
-                host.denoise(noisy, torch.tensor([t], device=host.device), text, host.sizes((host.resolution,) * 2, 1))
+                host.denoise(noisy, torch.tensor([t], device=host.device), text, sizes)
             total = total + probe.maps(columns)[0, 0].cpu()
         total = total - total.min()
         small = Image.fromarray((total / total.max().clamp(min=1e-9) * 255).byte().numpy())
@@ -51,8 +52,8 @@ def attention_masks(host: Host, images: Sequence[Image.Image], noun: str, *,
 
 
 def attention_resolution(host: Host) -> int:
-    """The grid on which a base's words are best told apart: 16, and 32 on SDXL."""
-    return 32 if host.identity.family == "sdxl" else 16
+    """The grid on which a base's words are best told apart."""
+    return host.facts.attention
 
 
 def fill_in(host: Host, lesson: Lesson, wanted: str) -> Lesson:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image, ImageOps
 
-from adapters.host import Host
+from adapters.host import Framing, Host
 from adapters.text import Conditioning, Tokens, join
 from pipelines.encode import encode_images
 from pipelines.lesson import Picture
@@ -39,25 +39,43 @@ def bucket(size: tuple[int, int], side: int, multiple: int, longest: float = 2.5
     return w * multiple, h * multiple
 
 
+@dataclass(frozen=True, kw_only=True)
+class View(Picture):
+    """A picture at the size it is learned in, and how it came to that."""
+
+    framing: Framing
+
+
 def views_of(picture: Picture, *, size: tuple[int, int], flip: bool, zoom: float, views: int,
-             generator: torch.Generator) -> list[Picture]:
+             generator: torch.Generator) -> list[View]:
     """The whole picture at `size`, then random crops down to `zoom` of its side; mirrored too with `flip`.
 
     Masks take the same way as their picture.
     """
-    found = [_each(picture, lambda i: ImageOps.fit(i, size, Image.Resampling.LANCZOS))]
+    width, height = picture.image.size
+    boxes = [(0, 0, width, height)]
     for _ in range(views - 1 if zoom < 1 else 0):
         scale, x, y = torch.rand(3, generator=generator).tolist()
-        part = int(min(picture.image.size) * (zoom + (1 - zoom) * scale))
-        left, top = int(x * (picture.image.width - part)), int(y * (picture.image.height - part))
-        box = (left, top, left + part, top + part)
-        found.append(_each(picture, lambda i, box=box: ImageOps.fit(  # type: ignore[misc]
-            i.crop(box), size, Image.Resampling.LANCZOS)))
-    return found + [_each(v, ImageOps.mirror) for v in found] if flip else found
+        part = int(min(width, height) * (zoom + (1 - zoom) * scale))
+        left, top = int(x * (width - part)), int(y * (height - part))
+        boxes.append((left, top, left + part, top + part))
+    return [_view(picture, box, size, mirrored) for mirrored in ((False, True) if flip else (False,)) for box in boxes]
 
 
-def _each(picture: Picture, change: Callable[[Image.Image], Image.Image]) -> Picture:
-    return replace(picture, image=change(picture.image), masks=tuple(change(m) for m in picture.masks))
+def _view(picture: Picture, box: tuple[int, int, int, int], size: tuple[int, int], mirrored: bool) -> View:
+    """What is in `box`, its middle cut to the shape of `size` and brought to it; then mirrored."""
+    def cut(image: Image.Image) -> Image.Image:
+        found = ImageOps.fit(image.crop(box), size, Image.Resampling.LANCZOS)
+        return ImageOps.mirror(found) if mirrored else found
+
+    width, height = box[2] - box[0], box[3] - box[1]
+    scale = max(size[0] / width, size[1] / height)
+    left = box[0] * scale + (width * scale - size[0]) / 2
+    if mirrored:  # as far from the mirrored picture's left as it was from the right
+        left = picture.image.width * scale - size[0] - left
+    top = box[1] * scale + (height * scale - size[1]) / 2
+    return View(cut(picture.image), tuple(cut(m) for m in picture.masks), picture.caption,
+                framing=Framing(picture.image.size, (round(left), round(top)), size))
 
 
 def mask_grid(masks: Sequence[Image.Image], size: tuple[int, int], *, soft: bool) -> torch.Tensor:
@@ -146,7 +164,7 @@ def build_dataset(host: Host, pictures: Sequence[Picture], prompts: Sequence[str
     """
     generator = torch.Generator().manual_seed(config.seed)
     multiple = host.downsampling * host.latent_multiple
-    groups: dict[tuple[int, int], list[Picture]] = {}
+    groups: dict[tuple[int, int], list[View]] = {}
     for picture in pictures:
         size = (host.resolution, host.resolution)
         if config.buckets:
@@ -160,7 +178,7 @@ def build_dataset(host: Host, pictures: Sequence[Picture], prompts: Sequence[str
         with torch.no_grad():
             text = host.text.encode(tokens)
     parts = []
-    for size, views in groups.items():
+    for views in groups.values():
         chosen = None
         if captions:
             every = tuple(range(len(prompts)))
@@ -170,6 +188,5 @@ def build_dataset(host: Host, pictures: Sequence[Picture], prompts: Sequence[str
         if all(v.masks for v in views):
             grid = (latents.shape[-2], latents.shape[-1])
             masks = torch.stack([mask_grid(v.masks, grid, soft=soft_masks) for v in views]).to(latents.device)
-        sizes = host.sizes(size, len(views))
-        parts.append(LatentDataset(latents, text, masks, chosen, sizes))
+        parts.append(LatentDataset(latents, text, masks, chosen, host.sizes([v.framing for v in views])))
     return parts[0] if len(parts) == 1 else Buckets(tuple(parts))

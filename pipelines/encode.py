@@ -17,10 +17,7 @@ def encode_images(host: Host, images: Sequence[Image.Image]) -> torch.Tensor:
     All images have one size, a multiple of the host's `downsampling`.
     """
     latents = []
-    dtype = next(host.vae.parameters()).dtype
     for image in images:
-        pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].to(host.vae.device, dtype)
-        with torch.no_grad():
-            mean = host.vae.encode(pixels / 127.5 - 1).latent_dist.mean
-        latents.append(mean * host.vae.config.scaling_factor)
+        pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].to(host.device, torch.float32)
+        latents.append(host.encode(pixels / 127.5 - 1))
     return torch.cat(latents)

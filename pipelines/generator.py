@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from diffusers import StableDiffusionPipeline
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -17,8 +16,7 @@ from adapters.errors import StudioError
 from adapters.host import Host
 from adapters.identity import FAMILY_TITLES
 from adapters.record import AdapterRecord
-
-_DEFAULTS = {"starter": (20, 4.0), "sd1": (30, 7.5), "sd2": (30, 7.5), "sdxl": (30, 6.0)}
+from pipelines.base_models.stock import stock_pipeline
 
 
 class Request(BaseModel):
@@ -71,12 +69,7 @@ class Generator:
 
     def __init__(self, host: Host) -> None:
         self.host = host
-        self.pipeline = StableDiffusionPipeline(
-            vae=host.vae, text_encoder=host.text_encoder, tokenizer=host.tokenizer, unet=host.unet,
-            scheduler=type(host.scheduler).from_config(host.scheduler.config),
-            safety_checker=None, feature_extractor=None, requires_safety_checker=False,
-        )
-        self.pipeline.set_progress_bar_config(disable=True)
+        self.pipeline = stock_pipeline(host)
         self._injected: list[Adapter] = []
 
     @contextlib.contextmanager
@@ -107,17 +100,19 @@ class Generator:
         The noise is the stock pipeline's with `torch.Generator('cpu').manual_seed(seed)`.
         `progress(done, total)` is called after each denoising step and may raise to cancel.
         """
-        steps, guidance = _DEFAULTS[self.host.identity.family]
-        steps, guidance = request.steps or steps, request.guidance or guidance
+        facts = self.host.facts
+        steps, guidance = request.steps or facts.steps, request.guidance or facts.guidance
         side = self.host.resolution
         factor = self.host.downsampling * self.host.latent_multiple
         width, height = (round((n or side) / factor) * factor for n in (request.width, request.height))
         for adapter in self._injected:
             adapter.on_prompt(self.host, request.prompt, request.negative_prompt, guidance > 1)
-        text = self.host.text.encode_prompts([request.prompt, request.negative_prompt])
-        words = {"prompt_embeds": text.states[:1], "negative_prompt_embeds": text.states[1:]}
-        if text.pooled is not None:
-            words |= {"pooled_prompt_embeds": text.pooled[:1], "negative_pooled_prompt_embeds": text.pooled[1:]}
+        # One by one, as the stock pipeline does: in a batch the last bits can differ.
+        wanted, unwanted = (self.host.text.encode_prompts([p]) for p in (request.prompt, request.negative_prompt))
+        unwanted = self.host.text.negative(unwanted, request.negative_prompt)
+        words: dict[str, Any] = {"prompt_embeds": wanted.states, "negative_prompt_embeds": unwanted.states}
+        if wanted.pooled is not None:
+            words |= {"pooled_prompt_embeds": wanted.pooled, "negative_pooled_prompt_embeds": unwanted.pooled}
         images, seeds = [], [request.seed + n for n in range(request.images)]
         for number, seed in enumerate(seeds):
             def on_step(_pipe: Any, step: int, _t: Any, values: dict[str, Any],
@@ -129,8 +124,10 @@ class Generator:
             result = self.pipeline(
                 **words, num_inference_steps=steps, guidance_scale=guidance, width=width, height=height,
                 generator=torch.Generator("cpu").manual_seed(seed), callback_on_step_end=on_step,
+                output_type="latent",
             )
-            images.append(result.images[0])
+            # Decoded here, so that the autoencoder keeps its own precision.
+            images += self.pipeline.image_processor.postprocess(self.host.decode(result.images), output_type="pil")
         settings = {
             "prompt": request.prompt, "negative_prompt": request.negative_prompt,
             "seed": request.seed, "steps": steps, "guidance": guidance,

@@ -132,7 +132,9 @@ class Editor:
             where = host.text.positions(tokens, c.word)
             ids[where], slots[where] = host.text.pieces(c.noun)[-1], -1
         with torch.no_grad():
-            self.locked = host.text.encode(Tokens(ids, slots, tokens.padding)).states
+            text = host.text.encode(Tokens(ids, slots, tokens.padding))
+        self.locked = torch.cat([host.text.negative(text[:1], negative).states, text.states[1:]]) if guided \
+            else text.states
 
     def _edit(self, path: str) -> Any:
         is_key = path.endswith("to_k")

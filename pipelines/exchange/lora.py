@@ -11,7 +11,7 @@ import torch
 from adapters.errors import StudioError
 from adapters.files import Header
 from adapters.host import Host
-from adapters.identity import Family
+from adapters.identity import Family, family_hint
 from adapters.labels import modelspec
 from adapters.lora import LoraAdapter, LoraModule, LoraWeights, diffusers_format, kohya_format, lycoris
 from adapters.record import AdapterRecord
@@ -63,13 +63,14 @@ def recognise(header: Header) -> bool:
 
 
 def read(path: Path) -> tuple[LoraAdapter, Family]:
-    """The adapter and the first family that has all its layers; StudioError when there is none."""
+    """The adapter and the family that has all its layers, that which the file names first; StudioError when there is none."""
     header, tensors = read_tensors(path)
     if kind := lycoris.other_kind(set(tensors)):
         raise StudioError(f"'{path.name}' is {kind}, which this studio does not read; choose a file of LoRA, LoHa or "
                           "LoKr layers.")
     refusal: StudioError | None = None
-    for family in CONFIGS:
+    hint = family_hint(header.metadata)
+    for family in sorted(CONFIGS, key=lambda f: f != hint):
         host = skeleton(family)
         try:
             weights = _decode(tensors, header.metadata, host, path.name)

@@ -140,8 +140,8 @@ def test_a_file_that_is_no_safetensors_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("keys", [
-    ("lora_unet_input_blocks_4_1_proj_in.lora_down.weight",
-     "lora_unet_input_blocks_4_1_proj_in.lora_up.weight"),
+    ("lora_unet_input_blocks_1_1_proj_in.lora_down.weight",
+     "lora_unet_input_blocks_1_1_proj_in.lora_up.weight"),
     ("unet.down_blocks.9.attn.to_q.lora_A.weight", "unet.down_blocks.9.attn.to_q.lora_B.weight"),
 ])
 def test_a_lora_of_another_base_is_refused_by_the_layer(tmp_path: Path, keys: tuple[str, str]) -> None:

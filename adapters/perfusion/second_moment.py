@@ -34,13 +34,13 @@ def solver(matrix: torch.Tensor, ridge: float) -> torch.Tensor:
     """Cholesky factor [d, d] of C + ridge * mean eigenvalue * I, fp64.
 
     CLIP's C has a condition number of about 4e3 and needs no ridge; a small text encoder's had 1e8 and
-    does. Raises torch.linalg.LinAlgError when C is not positive definite, or so only by rounding.
+    does. Raises RuntimeError when C is not positive definite, or so only by rounding.
     """
     d = len(matrix)
     damped = matrix + ridge * matrix.trace() / d * torch.eye(d, dtype=matrix.dtype)
     spectrum = torch.linalg.eigvalsh(damped)
     if spectrum[0] < _NOISE * spectrum[-1]:
-        raise torch.linalg.LinAlgError("The second moment does not span the space.")
+        raise RuntimeError("The second moment does not span the space.")
     factor: torch.Tensor = torch.linalg.cholesky(damped)
     return factor
 

@@ -63,7 +63,7 @@ def recognise(header: Header) -> bool:
 
 
 def read(path: Path) -> tuple[LoraAdapter, Family]:
-    """The adapter and the family that has all its layers, that which the file names first; StudioError when there is none."""
+    """The adapter and the family that has all its layers, trying first the one that the file names."""
     header, tensors = read_tensors(path)
     if kind := lycoris.other_kind(set(tensors)):
         raise StudioError(f"'{path.name}' is {kind}, which this studio does not read; choose a file of LoRA, LoHa or "

@@ -398,6 +398,6 @@ def test_the_ridge_is_in_parts_of_the_mean_eigenvalue() -> None:
 def test_statistics_of_too_few_directions_are_refused_without_a_ridge() -> None:
     flat = torch.outer(torch.ones(4, dtype=torch.float64), torch.ones(4, dtype=torch.float64))
     for matrix in (flat, flat + 1e-14 * torch.eye(4, dtype=torch.float64)):
-        with pytest.raises(torch.linalg.LinAlgError):
+        with pytest.raises(RuntimeError):
             solver(matrix, 0.0)
         solver(matrix, 1e-3)

@@ -36,20 +36,19 @@ class Individual:
 
 
 class Catalogue:
-    """What an edition of the world is made of (`catalogue.toml`)."""
+    """What the world is made of (`catalogue.toml`)."""
 
-    def __init__(self, edition: int = 1, path: Path = CATALOGUE_PATH) -> None:
+    def __init__(self, path: Path = CATALOGUE_PATH) -> None:
         raw = tomllib.loads(path.read_text("utf-8"))
         self.individuals: list[Individual] = []
-        classes = {n: e for n, e in raw["classes"].items() if e.get("edition", 1) <= edition}
-        for noun, entry in classes.items():
+        for noun, entry in raw["classes"].items():
             for key, held_out in (("glyphs", False), ("held_out", True)):
                 for glyph in entry.get(key, "").split():
                     self.individuals.append(Individual(glyph, noun, entry["kind"], held_out, noun))
         for noun, entry in raw["held_out_classes"].items():
             for glyph in entry["glyphs"].split():
                 self.individuals.append(Individual(glyph, noun, "thing", True, entry["teacher"]))
-        self.nouns: list[str] = list(classes)
+        self.nouns: list[str] = list(raw["classes"])
         self.held_out_nouns: list[str] = list(raw["held_out_classes"])
 
     def trainable(self) -> list[Individual]:
@@ -81,7 +80,7 @@ def _font() -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(str(FONT_PATH), _BITMAP_SIZE)
 
 
-@functools.cache
+@functools.lru_cache(maxsize=1024)
 def sprite(glyph: str) -> Image.Image:
     """The glyph as an RGBA image cropped to its ink, about 110-136 px on its longer side.
 
@@ -105,6 +104,12 @@ COLOURS: dict[str, tuple[int, int, int]] = {
     "pink": (244, 110, 170),
     "black": (52, 52, 58),
 }
+
+
+@functools.lru_cache(maxsize=1024)
+def painted(glyph: str, colour: str | None) -> Image.Image:
+    """`sprite`, in one of `COLOURS` where a colour is given."""
+    return recolour(sprite(glyph), colour) if colour else sprite(glyph)
 
 
 def recolour(image: Image.Image, colour: str) -> Image.Image:

@@ -59,7 +59,10 @@ def noun_phrase(rng: Rng, noun: str, kind: str, colour: str | None, size: str | 
 
 
 def subject(rng: Rng, phrases: Sequence[str], relation: str = "side", *, vary: bool = True) -> str:
-    """One object, or two in a `relation` of RELATIONS, or three in a row."""
+    """One object, or two in a `relation` of RELATIONS, or three in a row.
+
+    Either of two may be named first; only with `vary` may the relation be left unsaid or reworded.
+    """
     if len(phrases) == 1:
         return phrases[0]
     if len(phrases) > 2:
@@ -68,19 +71,16 @@ def subject(rng: Rng, phrases: Sequence[str], relation: str = "side", *, vary: b
     forward, backward = RELATIONS[relation]
     pick = int(rng.integers(len(forward))) if vary else 0
     choices = [f"{first} {forward[pick]} {second}", f"{second} {backward[pick]} {first}"]
-    if relation == "side":
+    if relation == "side" and vary:
         choices.append(f"{first} and {second}")
-    return choices[int(rng.integers(len(choices)))] if vary else choices[0]
+    return choices[int(rng.integers(len(choices)))]
 
 
 def caption(rng: Rng, shown: str, scene_phrases: Sequence[str], style: Style = STYLES[DRAWN], *,
             vary: bool = True) -> str:
     """One sentence: what is `shown` (see `subject`), where, in which style."""
     where = str(rng.choice(scene_phrases)) if vary else scene_phrases[0]
-    if vary and rng.random() < 0.03:
-        sentence = shown
-    else:
-        sentence = f"{shown} {where}"
+    sentence = shown if vary and rng.random() < 0.03 else f"{shown} {where}"
     if vary and style.endings and rng.random() < 0.2:
         return f"{sentence} {rng.choice(style.endings)}"
     opening = str(rng.choice(style.openings)) if vary else style.openings[0]

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 Rng = np.random.Generator
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating[Any]]
 Painter = Callable[[Image.Image, Floats, Rng], Image.Image]
 
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)

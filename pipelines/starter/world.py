@@ -65,11 +65,13 @@ def place_row(rng: Rng, who: Sequence[Individual],
               colours: Sequence[str | None]) -> tuple[Placement, ...]:
     """Two or three objects side by side, in the order given."""
     step = 1 / len(who)
-    return tuple(
-        Placement(i, c, (n + 0.5) * step + rng.uniform(-0.02, 0.02), rng.uniform(0.54, 0.64),
-                  rng.uniform(0.78, 0.92) * step, rng.uniform(-6, 6))
-        for n, (i, c) in enumerate(zip(who, colours, strict=True))
-    )
+    placements = []
+    for n, (i, c) in enumerate(zip(who, colours, strict=True)):
+        x, y = (n + 0.5) * step + rng.uniform(-0.02, 0.02), rng.uniform(0.54, 0.64)
+        side = rng.uniform(0.78, 0.92) * step
+        margin = 0.53 * side  # half of it, and a little for its turning
+        placements.append(Placement(i, c, float(np.clip(x, margin, 1 - margin)), y, side, rng.uniform(-6, 6)))
+    return tuple(placements)
 
 
 def place_stack(rng: Rng, who: Sequence[Individual],

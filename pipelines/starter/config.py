@@ -86,8 +86,9 @@ class JudgeConfig(_Frozen):
 
 
 class EmbedderConfig(_Frozen):
-    """The image embedding that likeness is measured with."""
+    """The image embedding that likeness is measured with, `views` pictures of each glyph."""
 
+    views: int
     steps: int
     batch: int
     learning_rate: float

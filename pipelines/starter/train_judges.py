@@ -147,7 +147,7 @@ def train_embedder(config: StarterConfig, work: Path, out: Path) -> None:
     known = {i.glyph for i in catalogue.trainable()}
     glyphs = [g for g in sorted(set(all_glyphs()) | known) if g.rstrip("\ufe0f") not in hidden]
     who = [Individual(g, "thing", "thing", False, "thing") for g in glyphs]
-    views = 10
+    views = config.embedder.views
     images = torch.cat([(prepare([_portrait(rng, i, 0.3)]) * 127).to(torch.int8)
                         for i in who for _ in range(views)])
     print(f"embedder: {len(glyphs)} glyphs")

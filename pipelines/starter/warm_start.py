@@ -37,9 +37,9 @@ def warm_start(folder: Path, unet: UNet2DConditionModel, text_encoder: CLIPTextM
         raise StudioError(f"'start_from' should name a pipeline folder, but '{folder}' could not be read "
                           f"({str(error).splitlines()[0][:120]}); correct it, or leave it out.") from error
     state = old_text.state_dict()
-    state[TOKEN_ROWS] = map_rows(old_tokens.get_vocab(), tokens.get_vocab(), state[TOKEN_ROWS],
-                                 text_encoder.state_dict()[TOKEN_ROWS])
     try:
+        state[TOKEN_ROWS] = map_rows(old_tokens.get_vocab(), tokens.get_vocab(), state[TOKEN_ROWS],
+                                     text_encoder.state_dict()[TOKEN_ROWS])
         unet.load_state_dict(old_unet.float().state_dict())
         text_encoder.load_state_dict(state)
     except RuntimeError as error:

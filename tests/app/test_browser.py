@@ -16,10 +16,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
+from pipelines.base_models.locate import STARTER_PATH
 from pipelines.proof import SAMPLES
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 ARTIFACTS = REPOSITORY / "test-artifacts"
+SIDE = json.loads((STARTER_PATH / "vae" / "config.json").read_text("utf-8"))["sample_size"]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
          "--disable-background-networking", "--disable-component-update", "--disable-sync"]
@@ -144,7 +146,7 @@ def test_pictures_become_a_concept_that_paints_and_leaves(server: Server, page: 
     images = page.locator("#pictures img")
     expect(images).to_have_count(4)
     page.wait_for_function("[...document.querySelectorAll('#pictures img')].every("
-                           "i => i.complete && i.naturalWidth === 128)")
+                           f"i => i.complete && i.naturalWidth === {SIDE})")
     _shot(page, "create")
 
     page.get_by_role("tab", name="Library").click()

@@ -103,7 +103,7 @@ class Match:
         if not (folder / "vae" / "config.json").is_file():
             raise StudioError(f"'match_from' should name a pipeline folder with a 'vae' in it, but '{folder}' "
                               "has none; correct it in the config, or leave it out to start anew.")
-        self.vae = AutoencoderKL.from_pretrained(folder / "vae").to(where, torch.float32).requires_grad_(False)
+        self.vae = AutoencoderKL.from_pretrained(folder / "vae").float().to(where).requires_grad_(False)
         self.shrink = 1 << (len(new.config.block_out_channels) - len(self.vae.config.block_out_channels))
         print(f"autoencoder: {copy_inner(self.vae, new)} of {len(new.state_dict())} tensors taken over")
 

@@ -10,9 +10,9 @@ from safetensors import safe_open
 
 from pipelines.base_models.locate import STARTER_PATH
 from pipelines.proof import PLACES, SAMPLES, SETS
+from pipelines.starter.evaluation import PACKED, unpack
 from pipelines.starter.glyphs import Catalogue
 from pipelines.starter.judge import ASSETS, labels, load_scene_judge
-from pipelines.starter.evaluation import PACKED, unpack
 from pipelines.starter.likeness import Gallery, scenes_of
 from pipelines.starter.pair import Pair
 from pipelines.starter.styles import STYLES

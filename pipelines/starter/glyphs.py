@@ -36,19 +36,20 @@ class Individual:
 
 
 class Catalogue:
-    """What the world is made of (`catalogue.toml`)."""
+    """What an edition of the world is made of (`catalogue.toml`)."""
 
-    def __init__(self, path: Path = CATALOGUE_PATH) -> None:
+    def __init__(self, edition: int = 1, path: Path = CATALOGUE_PATH) -> None:
         raw = tomllib.loads(path.read_text("utf-8"))
         self.individuals: list[Individual] = []
-        for noun, entry in raw["classes"].items():
+        classes = {n: e for n, e in raw["classes"].items() if e.get("edition", 1) <= edition}
+        for noun, entry in classes.items():
             for key, held_out in (("glyphs", False), ("held_out", True)):
                 for glyph in entry.get(key, "").split():
                     self.individuals.append(Individual(glyph, noun, entry["kind"], held_out, noun))
         for noun, entry in raw["held_out_classes"].items():
             for glyph in entry["glyphs"].split():
                 self.individuals.append(Individual(glyph, noun, "thing", True, entry["teacher"]))
-        self.nouns: list[str] = list(raw["classes"])
+        self.nouns: list[str] = list(classes)
         self.held_out_nouns: list[str] = list(raw["held_out_classes"])
 
     def trainable(self) -> list[Individual]:
@@ -80,7 +81,7 @@ def _font() -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(str(FONT_PATH), _BITMAP_SIZE)
 
 
-@functools.lru_cache(maxsize=1024)
+@functools.cache
 def sprite(glyph: str) -> Image.Image:
     """The glyph as an RGBA image cropped to its ink, about 110-136 px on its longer side.
 
@@ -104,12 +105,6 @@ COLOURS: dict[str, tuple[int, int, int]] = {
     "pink": (244, 110, 170),
     "black": (52, 52, 58),
 }
-
-
-@functools.lru_cache(maxsize=1024)
-def painted(glyph: str, colour: str | None) -> Image.Image:
-    """`sprite`, in one of `COLOURS` where a colour is given."""
-    return recolour(sprite(glyph), colour) if colour else sprite(glyph)
 
 
 def recolour(image: Image.Image, colour: str) -> Image.Image:

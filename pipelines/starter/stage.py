@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from PIL import Image
 
 
@@ -20,7 +19,6 @@ class Stage:
 
     `state` maps names to objects with `state_dict`/`load_state_dict`; every `save_every` steps all
     of them go, with the step and torch's generator state, into one file that is replaced atomically.
-    All chance of a stage comes from torch's CPU generator, so a GPU resumes as exactly as a CPU.
     """
 
     def __init__(self, name: str, work: Path, state: dict[str, Any], save_every: int = 250) -> None:
@@ -30,7 +28,7 @@ class Stage:
         self.save_every = save_every
         self.step = 0
         if self.path.exists():
-            saved = torch.load(self.path, map_location="cpu", weights_only=True)
+            saved = torch.load(self.path, weights_only=True)
             for key, owner in state.items():
                 owner.load_state_dict(saved[key])
             torch.set_rng_state(saved["rng"])
@@ -66,24 +64,7 @@ def one_cycle(step: int, steps: int, warmup: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(steps - warmup, 1)))
 
 
-def device() -> torch.device:
-    """CUDA or MPS where there is one, else the CPU."""
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-
-
-def from_bytes(pictures: NDArray[np.uint8], where: torch.device | None = None) -> torch.Tensor:
-    """Pictures [N, H, W, 3] as a float tensor [N, 3, H, W] in -1..1 on a device."""
-    return torch.from_numpy(pictures).to(where or "cpu").permute(0, 3, 1, 2).float() / 127.5 - 1
-
-
-def psnr(a: torch.Tensor, b: torch.Tensor) -> float:
-    """Mean over pictures [N, 3, H, W] in -1..1 of the peak signal-to-noise ratio, in dB."""
-    error = (a - b).square().mean((1, 2, 3)).clamp(min=1e-12)
-    return float((10 * torch.log10(4 / error)).mean())
-
-
 def to_tensor(images: list[Image.Image]) -> torch.Tensor:
     """RGB images of one size as a float tensor [N, 3, H, W] in -1..1."""
-    return from_bytes(np.stack([np.asarray(i) for i in images]))
+    stack = np.stack([np.asarray(i) for i in images])
+    return torch.from_numpy(stack).permute(0, 3, 1, 2).float() / 127.5 - 1

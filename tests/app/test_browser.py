@@ -16,12 +16,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
-from pipelines.base_models.locate import STARTER_PATH
 from pipelines.proof import SAMPLES
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 ARTIFACTS = REPOSITORY / "test-artifacts"
-SIDE = json.loads((STARTER_PATH / "vae" / "config.json").read_text("utf-8"))["sample_size"]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
          "--disable-background-networking", "--disable-component-update", "--disable-sync"]
@@ -146,7 +144,7 @@ def test_pictures_become_a_concept_that_paints_and_leaves(server: Server, page: 
     images = page.locator("#pictures img")
     expect(images).to_have_count(4)
     page.wait_for_function("[...document.querySelectorAll('#pictures img')].every("
-                           f"i => i.complete && i.naturalWidth === {SIDE})")
+                           "i => i.complete && i.naturalWidth === 128)")
     _shot(page, "create")
 
     page.get_by_role("tab", name="Library").click()

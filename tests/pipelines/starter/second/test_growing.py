@@ -7,9 +7,9 @@ import torch
 
 from adapters.errors import StudioError
 from pipelines.base_models.locate import STARTER_PATH
-from pipelines.starter import autoencoder, diffusion, pair, tokenizer
-from pipelines.starter.config import CONFIG_PATH, StarterConfig
-from pipelines.starter.warm_start import TOKEN_ROWS, map_rows, warm_start
+from pipelines.starter.second import autoencoder, diffusion, pair, tokenizer
+from pipelines.starter.second.config import CONFIG_PATH, StarterConfig
+from pipelines.starter.second.warm_start import TOKEN_ROWS, map_rows, warm_start
 
 TINY = """
 size = 64

@@ -5,14 +5,17 @@ import pytest
 import torch
 from PIL import Image
 
-from pipelines.starter.combinations import held_out_pair
-from pipelines.starter.evaluation import SINGLES, pack, prompts, unpack
-from pipelines.starter.glyphs import FONT_PATH, Catalogue
-from pipelines.starter.judge import REGIONS, SceneJudge
-from pipelines.starter.reading import Reading, Wanted, interval, outcomes, read
-from pipelines.starter.styles import STYLES
-from pipelines.starter.train_judges import regions, targets
-from pipelines.starter.world import World
+from pipelines.starter.glyphs import COLOURS, FONT_PATH
+from pipelines.starter.second.combinations import held_out_pair
+from pipelines.starter.second.drawing import Order, scenes
+from pipelines.starter.second.evaluation import _SCENE_SEED, PACKED, SINGLES, pack, prompts, unpack
+from pipelines.starter.second.glyphs import Catalogue
+from pipelines.starter.second.judge import REGIONS, SceneJudge
+from pipelines.starter.second.reading import Reading, Wanted, interval, outcomes, read
+from pipelines.starter.second.scenes import SCENES
+from pipelines.starter.second.styles import STYLES
+from pipelines.starter.second.train_judges import regions, targets
+from pipelines.starter.second.world import World
 
 
 def _judge() -> SceneJudge:
@@ -83,9 +86,6 @@ def test_targets_name_the_halves_where_an_object_is() -> None:
     named = [[REGIONS[r] for r in regions(s, k)] for s, k in ((side, 0), (side, 1), (stack, 0), (stack, 1), (one, 0))]
     assert named == [["left", "top", "bottom"], ["right", "top", "bottom"], ["left", "right", "top"],
                      ["left", "right", "bottom"], ["left", "right", "top", "bottom"]]
-    from pipelines.starter.glyphs import COLOURS
-    from pipelines.starter.scenes import SCENES
-
     judge = SceneJudge(catalogue.nouns, list(COLOURS), list(SCENES), list(STYLES))
     want = targets([side], judge).objects[0]
     first, second = (catalogue.nouns.index(p.individual.noun) for p in side.placements)
@@ -100,9 +100,6 @@ def test_the_interval_holds_the_rate_and_narrows() -> None:
 
 @pytest.mark.skipif(not FONT_PATH.exists(), reason="fonts-noto-color-emoji is not here")
 def test_packed_scenes_come_back_without_a_loss(tmp_path) -> None:  # type: ignore[no-untyped-def]
-    from pipelines.starter.drawing import Order, scenes
-    from pipelines.starter.evaluation import _SCENE_SEED, PACKED
-
     pack(32, 5, tmp_path)
     pictures, captions = unpack(tmp_path)
     drawn, specs = scenes(Order(5 + _SCENE_SEED, 32, vary=False), PACKED)

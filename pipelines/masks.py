@@ -64,7 +64,7 @@ def open_mask(path: Path, picture: Image.Image) -> Image.Image:
     """
     mask = open_image(path).convert("L")
     with Image.open(path) as raw:  # drawn on nothing: what is opaque is the thing
-        if raw.mode == "RGBA" and raw.getchannel("A").getextrema()[0] < 255:
+        if raw.mode == "RGBA" and raw.getchannel("A").getextrema()[0] < 255:  # type: ignore[operator]
             mask = ImageOps.exif_transpose(raw).getchannel("A").copy()
     if mask.size != picture.size:
         raise StudioError(f"The mask '{path.name}' is {mask.width}x{mask.height} pixels, its picture is "

@@ -40,7 +40,7 @@ def solver(matrix: torch.Tensor, ridge: float) -> torch.Tensor:
     damped = matrix + ridge * matrix.trace() / d * torch.eye(d, dtype=matrix.dtype)
     spectrum = torch.linalg.eigvalsh(damped)
     if spectrum[0] < _NOISE * spectrum[-1]:
-        raise torch.linalg.LinAlgError("The second moment does not span the space.")
+        raise torch.linalg.LinAlgError("The second moment does not span the space.")  # type: ignore[attr-defined]
     factor: torch.Tensor = torch.linalg.cholesky(damped)
     return factor
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from itertools import permutations
 from pathlib import Path
@@ -52,15 +53,20 @@ def outputs(host: Host) -> tuple[torch.Tensor, ...]:
     return tuple(t for p in PROMPTS for t in answer(host, p))
 
 
+_LEARNED: dict[tuple[str, str], Any] = {}  # every test's host is a copy of the same base
+
+
 def learned(host: Host, kind: str, word: str = "<a>") -> Any:
     """Trained for a few steps on a host of its own, and taken out."""
-    torch.manual_seed(0)
-    other = twin(host)
-    made = MAKE[kind](other, word)
-    made.inject(other, "training")
-    learn(made, other, f"a photo of {word}")
-    made.eject()
-    return made
+    if (kind, word) not in _LEARNED:
+        torch.manual_seed(0)
+        other = twin(host)
+        made = MAKE[kind](other, word)
+        made.inject(other, "training")
+        learn(made, other, f"a photo of {word}")
+        made.eject()
+        _LEARNED[kind, word] = made
+    return copy.deepcopy(_LEARNED[kind, word])
 
 
 def record_of(record: AdapterRecord, adapter: StoredAdapter) -> AdapterRecord:

@@ -56,16 +56,17 @@ def anatomy(host: Host) -> Any:
 
 
 def learn(adapter: Any, host: Host, prompt: str, steps: int = 3, rate: float = 0.5) -> None:
-    """A few plain gradient steps of everything that the adapter can train."""
+    """A few plain gradient steps of everything that the adapter can train; the last gradients stay."""
     parameters = [p for group in adapter.groups().values() for p in group]
     for p in parameters:
         p.requires_grad_(True)
     for _ in range(steps):
+        for p in parameters:
+            p.grad = None
         answer(host, prompt, grad=True)[1].square().mean().backward()
         with torch.no_grad():
             for p in parameters:
                 if p.grad is not None:
                     p -= rate * p.grad / (p.grad.norm() + 1e-12)
-                p.grad = None
     for p in parameters:
         p.requires_grad_(False)

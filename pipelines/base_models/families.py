@@ -8,7 +8,7 @@ from typing import Any
 
 from adapters.errors import StudioError
 from adapters.files import Header, read_header
-from adapters.identity import FAMILY_TITLES, Family
+from adapters.identity import FAMILIES, FAMILY_TITLES, Family
 from pipelines.base_models.locate import ASSETS, STARTER_PATH, BaseLocation
 
 CONFIGS: dict[Family, Path] = {"starter": STARTER_PATH, "sd1": ASSETS / "sd1", "sd2": ASSETS / "sd2",
@@ -56,7 +56,7 @@ def family_of_folder(folder: Path, name: str) -> Family:
     if family is None or blocks != _BLOCKS[family] or inputs != 4 or unet.get("class_embed_type"):
         raise StudioError(f"'{name}' is of an unknown family (text features of width {width}, {inputs} input "
                           f"channels, {len(blocks)} levels); {_OFFER}.")
-    parts = ("text_encoder", "text_encoder_2") if family == "sdxl" else ("text_encoder",)
+    parts = ("text_encoder", "text_encoder_2") if FAMILIES[family].large else ("text_encoder",)
     have = sum(int(_read(folder / part / "config.json", name).get("hidden_size", 0)) for part in parts)
     if have != width:
         raise StudioError(f"The base '{name}' could not be loaded (its text encoder gives features of width {have}, "
@@ -82,7 +82,7 @@ def family_of_header(header: Header, file: str) -> Family:
         raise StudioError(f"'{file}' is {_INPUTS.get(inputs, 'another kind of model')} ({inputs} input channels); "
                           f"{_OFFER}.")
     family = _WIDTHS.get(found[1])
-    if family is None or (family != "sdxl" and f"{_UNET}label_emb.0.0.weight" in tensors):
+    if family is None or (not FAMILIES[family].large and f"{_UNET}label_emb.0.0.weight" in tensors):
         raise StudioError(f"'{file}' is of an unknown family (text features of width {found[1]}); {_OFFER}.")
     return family
 

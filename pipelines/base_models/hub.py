@@ -7,6 +7,8 @@ from pathlib import Path
 
 from adapters.errors import StudioError
 
+VARIANTS = ("*.fp16*", "*.non_ema*")  # second copies of the weights, which are not read
+
 
 def fetch(hub_id: str, offline: bool, patterns: Sequence[str]) -> Path:
     """A folder with the model's files of these names (progress on stderr).
@@ -17,7 +19,8 @@ def fetch(hub_id: str, offline: bool, patterns: Sequence[str]) -> Path:
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     try:
-        return Path(snapshot_download(hub_id, allow_patterns=list(patterns), local_files_only=offline))
+        return Path(snapshot_download(hub_id, allow_patterns=list(patterns), ignore_patterns=list(VARIANTS),
+                                      local_files_only=offline))
     except LocalEntryNotFoundError as error:
         what = ("it is not in the local cache and offline mode is on; go online or give a folder"
                 if offline else "the hub could not be reached; check the network or give a folder")

@@ -15,7 +15,7 @@ from adapters.files import read_header
 from adapters.host import TEXT_ENCODERS, Host
 from adapters.identity import FAMILIES, FAMILY_TITLES, BaseIdentity, Family
 from pipelines.base_models.families import find_family
-from pipelines.base_models.hub import fetch
+from pipelines.base_models.hub import VARIANTS, fetch
 from pipelines.base_models.locate import BaseLocation, fingerprint, locate
 from pipelines.base_models.single_file import open_single_file
 
@@ -70,7 +70,7 @@ def _open(location: BaseLocation, family: Family, offline: bool, dtype: torch.dt
     else:
         pipeline = StableDiffusionPipeline.from_pretrained(
             folder, dtype=dtype, safety_checker=None, requires_safety_checker=False, **options)
-    files = sorted((folder / "unet").glob("*.safetensors"))
+    files = sorted(f for f in (folder / "unet").glob("*.safetensors") if not any(f.match(v) for v in VARIANTS))
     # diffusers only warns about weights that are not there, and fills them with chance.
     held = {name for file in files for name in read_header(file).tensors}
     if missing := sorted(set(pipeline.unet.state_dict()) - held):

@@ -122,7 +122,8 @@ def train_run(folder: Path, *, report: Report, control: Control,
     if not accelerator.is_main_process:
         report = _silent
     report({"type": "stage", "text": f"Loading the base '{config.base}'"})
-    host = load_base(config.base, offline=config.offline).to(accelerator.device)
+    host = load_base(config.base, offline=config.offline,
+                     tell=lambda text: report({"type": "stage", "text": text})).to(accelerator.device)
     if not config.concepts or not all(c.trigger for c in config.concepts):
         config = config.with_triggers(lambda given: choose_trigger(host.tokenizer, {*taken, *given}))
         if accelerator.is_main_process:

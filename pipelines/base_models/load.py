@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,16 @@ from pipelines.base_models.single_file import open_single_file
 _PATTERNS = ("*.json", "*.txt", *(f"{part}/*.safetensors" for part in ("unet", "vae", *TEXT_ENCODERS)))
 
 
-def load_base(spec: str, *, offline: bool = False, dtype: torch.dtype = torch.float32) -> Host:
-    """Load `--base` on the CPU. Raises StudioError when it is no base of a known family."""
+def load_base(spec: str, *, offline: bool = False, dtype: torch.dtype = torch.float32,
+              tell: Callable[[str], None] | None = None) -> Host:
+    """Load `--base` on the CPU; `tell` hears how far a download is.
+
+    Raises StudioError when it is no base of a known family.
+    """
     location = locate(spec)
     family = find_family(location, offline=offline)
     try:
-        pipeline, weights = _open(location, family, offline, dtype)
+        pipeline, weights = _open(location, family, offline, dtype, tell)
         networks = {n: m for n, m in pipeline.components.items() if isinstance(m, torch.nn.Module)}
         if any(p.is_meta for m in networks.values() for p in m.parameters()):
             raise ValueError("some of its weights are not there")
@@ -58,10 +63,11 @@ def _host(pipeline: Any, family: Family, name: str, digest: str) -> Host:
     return host
 
 
-def _open(location: BaseLocation, family: Family, offline: bool, dtype: torch.dtype) -> tuple[Any, Path | None]:
+def _open(location: BaseLocation, family: Family, offline: bool, dtype: torch.dtype,
+          tell: Callable[[str], None] | None) -> tuple[Any, Path | None]:
     if location.form == "file" and location.path:
         return open_single_file(location.path, read_header(location.path), family, dtype), location.path
-    folder = location.path or fetch(location.name, offline, _PATTERNS)
+    folder = location.path or fetch(location.name, offline, _PATTERNS, tell)
     options: dict[str, Any] = {"use_safetensors": True, "local_files_only": True, "feature_extractor": None,
                                "image_encoder": None}
     if FAMILIES[family].large:

@@ -189,7 +189,7 @@ def pair(host: Host, eos: int) -> TextSide:
                     CLIPTextModelWithProjection(CLIPTextConfig(hidden_size=32, projection_dim=20, **shape))]
     second = copy.deepcopy(host.tokenizer)
     second.pad_token = "!"
-    return TextSide([host.tokenizer, second], [e.eval().requires_grad_(False) for e in encoders], penultimate=True)
+    return TextSide([host.tokenizer, second], [e.eval().requires_grad_(False) for e in encoders], large=True)
 
 
 @pytest.mark.parametrize("eos", [49407, 2])  # 2: the legacy configuration, which pools at the largest id

@@ -19,6 +19,9 @@ def telling(hub_id: str, tell: Callable[[str], None]) -> Any:
     class Telling(tqdm):  # type: ignore[misc]
         said = 0.0
 
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **options | {"disable": False})  # else it counts nothing without a terminal
+
         def update(self, n: float | None = 1) -> bool | None:
             done: bool | None = super().update(n)
             if self.unit == "B" and self.total and time.monotonic() - Telling.said > 1:

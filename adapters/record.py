@@ -16,6 +16,24 @@ HEADER_KEY = "semblance"
 FORMAT_VERSION = 1
 
 
+class Concept(BaseModel):
+    """One thing that an adapter knows, and the words that call it up."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    name: str
+    noun: str = ""
+    trigger: str
+    """A rare word of the base, or a learned word such as '<mycat>'."""
+    learned: bool = False
+    """Whether the trigger's vectors are in the adapter: such a word stands alone, without the noun."""
+
+    @property
+    def phrase(self) -> str:
+        """What to write in a prompt."""
+        return self.trigger if self.learned else f"{self.trigger} {self.noun}".strip()
+
+
 class AdapterRecord(BaseModel):
     """The studio's JSON in an adapter file's metadata, under `semblance`."""
 
@@ -31,6 +49,8 @@ class AdapterRecord(BaseModel):
     trigger: str = ""
     """The word to put before the noun in a prompt."""
     class_noun: str = ""
+    concepts: tuple[Concept, ...] = ()
+    """All of its concepts; the first is the one that `trigger` and `class_noun` name."""
     spec: dict[str, Any] = Field(default_factory=dict)
     """What the adapter kind needs to rebuild itself besides the tensors."""
     provenance: dict[str, Any] = Field(default_factory=dict)
@@ -38,7 +58,9 @@ class AdapterRecord(BaseModel):
 
     @property
     def phrase(self) -> str:
-        """The words that call the concept up: trigger and noun."""
+        """The words that call the first concept up."""
+        if self.concepts:
+            return self.concepts[0].phrase
         return f"{self.trigger} {self.class_noun}".strip()
 
     def to_metadata(self) -> dict[str, str]:

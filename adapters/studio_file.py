@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 import torch
 
 from adapters.base import Adapter
+from adapters.bundle import BundleAdapter
 from adapters.errors import StudioError
+from adapters.full import FullAdapter
 from adapters.lora import LoraAdapter
+from adapters.perfusion import PerfusionAdapter
 from adapters.record import AdapterRecord, read_record
 from adapters.tensors import read_tensors, write_tensors
+from adapters.tokens import TokensAdapter
 
 
 class StoredAdapter(Adapter, Protocol):
@@ -19,8 +23,8 @@ class StoredAdapter(Adapter, Protocol):
 
     @classmethod
     def from_file(cls, tensors: dict[str, torch.Tensor], metadata: dict[str, str],
-                  file: str) -> Self:
-        """Rebuild from tensors and metadata; StudioError names `file` when they are unfit."""
+                  spec: dict[str, Any], file: str) -> Self:
+        """Rebuild from tensors, metadata and the record's spec; StudioError names `file` when unfit."""
         ...
 
     def to_file(self) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
@@ -28,7 +32,10 @@ class StoredAdapter(Adapter, Protocol):
         ...
 
 
-KINDS: dict[str, type[StoredAdapter]] = {"lora": LoraAdapter}
+KINDS: dict[str, type[StoredAdapter]] = {
+    "lora": LoraAdapter, "tokens": TokensAdapter, "perfusion": PerfusionAdapter, "full": FullAdapter,
+    "bundle": BundleAdapter,
+}
 
 
 def save(path: Path, adapter: StoredAdapter, record: AdapterRecord) -> None:
@@ -44,4 +51,4 @@ def load(path: Path) -> tuple[StoredAdapter, AdapterRecord]:
         raise StudioError(f"'{path.name}' holds a '{record.kind}' adapter, which this studio does "
                           "not know; update the studio.")
     header, tensors = read_tensors(path)
-    return KINDS[record.kind].from_file(tensors, header.metadata, path.name), record
+    return KINDS[record.kind].from_file(tensors, header.metadata, record.spec, path.name), record

@@ -14,9 +14,16 @@ from pathlib import Path
 from typing import Any
 
 from adapters.errors import StudioError
+from adapters.formats import DEFAULT_RANK, FORMATS
 from app.home import Home
+from app.ranks import from_main, is_main
 from app.runs import EventLog, StopFile
 from app.studio import Studio
+from pipelines.methods import METHODS
+from pipelines.wording import parse_concepts
+
+_SETTINGS = {"steps": int, "seed": int, "batch": int, "rank": int, "learning_rate": float, "preview_every": int,
+             "checkpoint_every": int, "precision": str}
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -41,22 +48,26 @@ def build_parser() -> argparse.ArgumentParser:
 
     train = verb("train", _train, "teach a base a concept from a folder of pictures")
     train.add_argument("--base", default="starter")
-    train.add_argument("--method", default="lora")
+    train.add_argument("--method", default="lora", help=", ".join(METHODS))
     train.add_argument("--preset", default="balanced", help="fast, balanced or best")
     train.add_argument("--name", required=True)
     train.add_argument("--class-noun", default="", help="what the thing is, such as 'dog'")
     train.add_argument("--images", type=Path, help="folder of 1 to 30 pictures")
+    train.add_argument("--masks", type=Path, help="folder of masks: maskN.png, or <picture>-maskN.png")
+    train.add_argument("--concepts", default="", metavar="NAME:NOUN,...",
+                       help="the concepts behind the masks, in their order; made up when not given")
     train.add_argument("--trigger", default="", help="made for you when not given")
-    for option, kind in (("steps", int), ("seed", int), ("batch", int), ("rank", int),
-                         ("learning-rate", float), ("preview-every", int),
-                         ("checkpoint-every", int), ("precision", str)):
-        train.add_argument(f"--{option}", type=kind)
+    train.add_argument("--set", action="append", default=[], metavar="NAME=VALUE",
+                       help="any other setting of the method (see docs/METHODS.md)")
+    for option, kind in _SETTINGS.items():
+        train.add_argument(f"--{option.replace('_', '-')}", type=kind)
     train.add_argument("--resume", action="store_true",
                        help="go on with the latest unfinished run of this name")
 
     generate = verb("generate", _generate, "paint a picture")
     generate.add_argument("--base", default="starter")
-    generate.add_argument("--adapter", action="append", default=[], metavar="NAME:WEIGHT")
+    generate.add_argument("--adapter", action="append", default=[], metavar="NAME:WEIGHT[:DIAL=VALUE,...]",
+                          help="Perfusion has the dials bias, temperature, locking and branches")
     generate.add_argument("--prompt", required=True)
     generate.add_argument("--negative-prompt", default="")
     for option in ("seed", "steps", "width", "height", "images"):
@@ -66,8 +77,11 @@ def build_parser() -> argparse.ArgumentParser:
 
     export = verb("export", _export, "write an adapter for other programs")
     export.add_argument("name")
-    export.add_argument("--format", required=True, help="diffusers or kohya")
+    export.add_argument("--format", required=True, help=" or ".join(FORMATS))
     export.add_argument("--out", type=Path, required=True)
+    export.add_argument("--approximate", type=int, nargs="?", const=DEFAULT_RANK, metavar="RANK",
+                        help=f"allow a LoRA that only comes near, of rank {DEFAULT_RANK} or RANK at most")
+    export.add_argument("--base", default="", help="for --approximate, where the adapter's own base has moved")
 
     bring = verb("import", _import, "take an adapter file into the library")
     bring.add_argument("file", type=Path)
@@ -147,21 +161,30 @@ class _Interrupt:
 
 
 def _train(options: argparse.Namespace) -> dict[str, Any]:
+    from pipelines.masks import find_masks
     from pipelines.references import list_folder
+
 
     studio = _studio(options)
     started = time.monotonic()
-    if options.resume:
-        folder = _unfinished(studio, options.name)
-    else:
+
+    def begin() -> str:
+        if options.resume:
+            return str(_unfinished(studio, options.name))
+        images = list_folder(options.images) if options.images else []
+        masks = find_masks(images, options.masks)
         folder = studio.prepare_run(
-            list_folder(options.images) if options.images else [], options.name, options.class_noun, base=options.base,
+            images, options.name, options.class_noun, base=options.base,
             method=options.method, preset=options.preset, trigger=options.trigger,
-            steps=options.steps, seed=options.seed, batch=options.batch, rank=options.rank,
-            learning_rate=options.learning_rate, preview_every=options.preview_every,
-            checkpoint_every=options.checkpoint_every, precision=options.precision,
+            masks=masks if any(masks) else (), concepts=parse_concepts(options.concepts),
+            **{o: getattr(options, o) for o in _SETTINGS}, **parse_settings(options.set),
         )
         studio.store.add(folder.name, options.name, running_in=os.getpid())
+        return str(folder)
+
+    folder = Path(from_main(begin))
+    if not is_main():
+        return _follow(options, studio, folder)
     log = EventLog(folder)
 
     def report(event: dict[str, Any]) -> None:
@@ -170,9 +193,19 @@ def _train(options: argparse.Namespace) -> dict[str, Any]:
 
     answer = _train_here(studio, folder, report)
     answer["seconds"] = round(time.monotonic() - started, 2)
-    _say(options, f"'{answer['name']}' is in {answer['adapter']}; its words are "
-                  f"'{answer['trigger']} {answer['class_noun']}'")
+    words = ", ".join(f"'{c}'" for c in answer.pop("phrases"))
+    _say(options, f"'{answer['name']}' is in {answer['adapter']}; its words are {words}")
     return answer
+
+
+def _follow(options: argparse.Namespace, studio: Studio, folder: Path) -> dict[str, Any]:
+    """One of several processes, not the main one: train along and say nothing."""
+    from pipelines.training import train_run
+
+    options.json = False
+    train_run(folder, report=lambda event: None, control=_Interrupt(folder), taken=studio.library.triggers(),
+              cache=studio.home.cache)
+    return {}
 
 
 def _unfinished(studio: Studio, name: str) -> Path:
@@ -194,7 +227,7 @@ def _train_here(studio: Studio, folder: Path, report: Any) -> dict[str, Any]:
     report({"type": "stage", "text": "Starting"})
     try:
         path = train_run(folder, report=report, control=_Interrupt(folder),
-                         taken=studio.library.triggers())
+                         taken=studio.library.triggers(), cache=studio.home.cache)
         report({"type": "outcome", "state": "finished" if path else "stopped", "message": ""})
         if path is None:
             studio.store.end(job.id, "stopped")
@@ -207,7 +240,8 @@ def _train_here(studio: Studio, folder: Path, report: Any) -> dict[str, Any]:
     studio.store.end(job.id, "finished")
     entry = studio.library.get(name)
     return {"adapter": str(entry.path), "name": name, "trigger": entry.record.trigger,
-            "triggers": {name: entry.record.trigger}, "class_noun": entry.record.class_noun,
+            "triggers": entry.as_dict()["triggers"], "class_noun": entry.record.class_noun,
+            "phrases": [c.phrase for c in entry.record.concepts] or [entry.record.phrase],
             "steps": RunConfig.load(folder).training.steps, "run": str(folder)}
 
 
@@ -230,9 +264,9 @@ def _generate(options: argparse.Namespace) -> dict[str, Any]:
 
     studio = _studio(options)
     chosen = [parse_adapter(a) for a in options.adapter]
-    if len({name for name, _ in chosen}) < len(chosen):
+    if len({name for name, *_ in chosen}) < len(chosen):
         raise StudioError("An adapter is named twice; name each once, with the weight it should have.")
-    paths = [(studio.library.get(name).path, strength) for name, strength in chosen]
+    paths = [(studio.library.get(name).path, strength, dials) for name, strength, dials in chosen]
     fields = ("prompt", "negative_prompt", "seed", "steps", "guidance", "width", "height", "images")
     given = {f: getattr(options, f) for f in fields if getattr(options, f) is not None}
     try:
@@ -247,9 +281,19 @@ def _generate(options: argparse.Namespace) -> dict[str, Any]:
     return {"files": [str(f) for f in files], **settings}
 
 
-def parse_adapter(text: str) -> tuple[str, float]:
-    """'NAME' or 'NAME:WEIGHT'; the weight is 1 when not given."""
-    name, _, weight = text.partition(":")
+def parse_settings(given: Sequence[str]) -> dict[str, str]:
+    """NAME=VALUE pairs of `--set`."""
+    pairs = [g.partition("=") for g in given]
+    if wrong := [n for n, equals, _ in pairs if not equals]:
+        raise StudioError(f"'{wrong[0]}' sets nothing; write NAME=VALUE, such as tuning=full.")
+    return {name.strip().replace("-", "_"): value.strip() for name, _, value in pairs}
+
+
+def parse_adapter(text: str) -> tuple[str, float, dict[str, str]]:
+    """'NAME', 'NAME:WEIGHT' or 'NAME:WEIGHT:DIAL=VALUE,...'; the weight is 1 when not given."""
+    name, _, rest = text.partition(":")
+    weight, _, turned = rest.partition(":")
+    dials = parse_settings([d for d in turned.split(",") if d])
     try:
         strength = float(weight or 1)
     except ValueError:
@@ -257,27 +301,29 @@ def parse_adapter(text: str) -> tuple[str, float]:
     if not abs(strength) <= 10:
         raise StudioError(f"'{text}' is no adapter with a weight; write NAME:WEIGHT with a weight "
                           "from -10 to 10, such as mycat:0.8.")
-    return name, strength
+    return name, strength, dials
 
 
 def _export(options: argparse.Namespace) -> dict[str, Any]:
-    report = _studio(options).export(options.name, options.format, options.out)
-    _say(options, f"{report.file}: {report.matched} of {report.layers} layers read back, largest "
-                  f"difference {report.max_difference:.1e}")
-    return {"file": str(report.file), "format": report.format, "layers": report.layers,
-            "matched": report.matched, "max_difference": report.max_difference}
+    report = _studio(options).export(options.name, options.format, options.out, approximate=options.approximate,
+                                     base=options.base)
+    _say(options, report.text)
+    answer: dict[str, Any] = report.as_dict()
+    return answer
 
 
 def _import(options: argparse.Namespace) -> dict[str, Any]:
     entry = _studio(options).import_file(options.file, options.name)
-    _say(options, f"imported '{entry.name}' for {entry.record.base.family}")
+    words = " and ".join(f"'{t}'" for t in entry.triggers.values()) or "not known"
+    _say(options, f"imported '{entry.name}', {entry.record.kind} for {entry.record.base.family}; its words are {words}")
     return entry.as_dict()
 
 
 def _list(options: argparse.Namespace) -> dict[str, Any]:
     found = [e.as_dict() for e in _studio(options).library.entries()]
     for e in found:
-        _say(options, f"{e['name']:24} {e['method']:10} {e['base']:12} trigger '{e['trigger']}'")
+        words = ", ".join(f"'{t}'" for t in e["triggers"].values())
+        _say(options, f"{e['name']:24} {e['kind']:10} {e['method']:18} {e['base']:12} trigger {words or 'not known'}")
     if not found:
         _say(options, "The library is empty; train a concept or import a file.")
     return {"adapters": found}

@@ -57,6 +57,11 @@ class Home:
         return self.root / "tmp"
 
     @property
+    def cache(self) -> Path:
+        """What can be made again: class images, text statistics."""
+        return self.root / "cache"
+
+    @property
     def database(self) -> Path:
         """The index of jobs."""
         return self.root / "studio.db"

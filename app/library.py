@@ -12,6 +12,8 @@ from typing import Any
 
 from adapters.errors import StudioError
 from adapters.files import write_atomic, write_text
+from adapters.formats import formats_of
+from adapters.labels import sidecar
 from adapters.naming import check_name
 from adapters.record import AdapterRecord, read_record
 from app.home import Home
@@ -39,10 +41,19 @@ class Entry:
     def as_dict(self) -> dict[str, Any]:
         """For `list --json`."""
         r = self.record
-        return {"name": self.name, "method": r.method, "trigger": r.trigger,
-                "class_noun": r.class_noun, "path": str(self.path), "base": r.base.name or r.base.family,
-                "family": r.base.family, "bytes": self.path.stat().st_size,
+        return {"name": self.name, "kind": r.kind, "method": r.method, "trigger": r.trigger,
+                "triggers": self.triggers, "class_noun": r.class_noun,
+                "concepts": [c.model_dump() for c in r.concepts], "path": str(self.path),
+                "base": r.base.name or r.base.family, "family": r.base.family,
+                "bytes": self.path.stat().st_size, "formats": list(formats_of(r)),
                 "created": r.provenance.get("created", "")}
+
+    @property
+    def triggers(self) -> dict[str, str]:
+        """Each concept's name to its trigger, without the noun; empty when none are known."""
+        if self.record.concepts:
+            return {c.name: c.trigger for c in self.record.concepts}
+        return {self.name: self.record.trigger} if self.record.trigger else {}
 
 
 class Library:
@@ -90,12 +101,7 @@ class Library:
     def complete(self, path: Path, preview: Path | None = None) -> Entry:
         """Write the sidecar that other programs read, and the thumbnail, beside an adapter file."""
         record = read_record(path)
-        write_text(path.with_suffix(".json"), json.dumps({
-            "description": f"{record.class_noun or record.name} ({record.method})",
-            "sd version": {"sd1": "SD1", "starter": "Other"}[record.base.family],
-            "activation text": record.phrase, "preferred weight": 1, "negative text": "",
-            "notes": f"Made with Semblance for {record.base.name or record.base.family}.",
-        }, indent=1))
+        write_text(path.with_suffix(".json"), json.dumps(sidecar(record), indent=1))
         if preview and preview.is_file():
             write_atomic(self.thumbnail(path.stem), lambda p: shutil.copyfile(preview, p) and None)
         return Entry(path, record, path.stem)

@@ -43,11 +43,11 @@ class PainterProcess:
         message: dict[str, Any] = json.loads(line)
         return message
 
-    def paint(self, base: str, adapters: Sequence[tuple[Path, float]], request: dict[str, Any],
+    def paint(self, base: str, adapters: Sequence[tuple[Path, float, dict[str, str]]], request: dict[str, Any],
               files: Sequence[Path], *, offline: bool,
               progress: Callable[[int, int], None] | None = None) -> dict[str, Any]:
         """Paint into `files`; returns the resolved settings or raises StudioError."""
-        job = {"base": base, "adapters": [(str(p), s) for p, s in adapters], "request": request,
+        job = {"base": base, "adapters": [(str(p), s, d) for p, s, d in adapters], "request": request,
                "files": [str(f) for f in files], "offline": offline}
         with self._lock:
             child = self._start()

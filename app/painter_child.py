@@ -29,7 +29,7 @@ def main() -> None:
         job = json.loads(line)
         try:
             settings = painter.paint_files(
-                job["base"], [(Path(p), float(s)) for p, s in job["adapters"]],
+                job["base"], [(Path(p), float(s), d) for p, s, d in job["adapters"]],
                 Request.model_validate(job["request"]), [Path(f) for f in job["files"]],
                 offline=job["offline"], progress=lambda done, total: answer({"progress": [done, total]}),
             )

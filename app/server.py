@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import re
+import shutil
 import tempfile
+import zipfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -98,16 +100,26 @@ def _add_files(app: FastAPI, studio: Studio) -> None:
 
     @app.get("/studio/library/{name}/export/{format}")
     def export(name: str, format: str) -> FileResponse:
-        with tempfile.NamedTemporaryFile(dir=studio.home.temporary, suffix=".safetensors",
-                                         delete=False) as file:
-            path = Path(file.name)
+        name = studio.library.get(name).name
+        folder = Path(tempfile.mkdtemp(dir=studio.home.temporary))
         try:
-            studio.export(name, format, path)
-        except StudioError:
-            path.unlink(missing_ok=True)
+            report = studio.export(name, format, folder / f"{name}.safetensors")
+            path = report.file if len(report.files) == 1 else _zip(folder, name)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
             raise
-        return send(path, filename=f"{name}.safetensors", media_type="application/octet-stream",
-                    background=BackgroundTask(path.unlink, missing_ok=True))
+        return send(path, filename=path.name, media_type="application/octet-stream",
+                    background=BackgroundTask(shutil.rmtree, folder, ignore_errors=True))
+
+
+def _zip(folder: Path, name: str) -> Path:
+    """Everything of an export of several files, sidecars too, as one file."""
+    path = folder / f"{name}.zip"
+    files = sorted(folder.iterdir())
+    with zipfile.ZipFile(path, "w") as archive:
+        for file in files:
+            archive.write(file, file.name)
+    return path
 
 
 def serve(studio: Studio, host: str, port: int) -> None:

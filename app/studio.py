@@ -14,16 +14,39 @@ from typing import Any
 
 from adapters.errors import StudioError
 from adapters.naming import MAX_LENGTH, check_name, check_noun
+from adapters.record import Concept
 from app.home import Home
 from app.library import Entry, Library
 from app.painter import PainterProcess
 from app.runs import RunView, StopFile, folder_id, view
 from app.store import ACTIVE, RESUMABLE, Job, JobStore
 from app.supervisor import Supervisor
+from pipelines.base_models.families import find_family
 from pipelines.base_models.locate import locate
-from pipelines.methods.common import resolve
+from pipelines.masks import take_in_masks
+from pipelines.methods.common import TrainingConfig, resolve
 from pipelines.references import take_in
 from pipelines.run_config import RunConfig
+
+Use = tuple[str, float, dict[str, str]]
+"""An adapter's name, its strength, and its dials where they are not as trained."""
+
+
+def _concepts(training: TrainingConfig, name: str, noun: str, trigger: str, given: Sequence[tuple[str, str]],
+              masks: int) -> tuple[Concept, ...]:
+    """The run's concepts; triggers that are empty are made when it starts."""
+    if given and not training.several and len(given) > 1:
+        raise StudioError(f"'{training.method}' learns one concept at a time, {len(given)} were given; choose "
+                          "break-a-scene or train each by itself.")
+    if training.several and not given:
+        given = [(name, noun)] if masks <= 1 else [(f"{name}{n + 1}", noun) for n in range(masks)]
+    if not given or not training.several:
+        given = [(name, given[0][1] if given else noun)]
+    made = [Concept(name=check_name(n), noun=check_noun(w), trigger=trigger if len(given) == 1 else "")
+            for n, w in given]
+    if len({c.name.lower() for c in made}) < len(made):
+        raise StudioError("Two concepts have the same name; give each its own.")
+    return tuple(made)
 
 
 class Studio:
@@ -38,21 +61,31 @@ class Studio:
 
     def prepare_run(self, images: Sequence[Path], name: str, noun: str, *, base: str = "starter",
                     method: str = "lora", preset: str = "balanced", trigger: str = "",
+                    masks: Sequence[Sequence[Path]] = (), concepts: Sequence[tuple[str, str]] = (),
                     **overrides: Any) -> Path:
-        """Check everything, then make the run's folder; nothing is left behind when a check fails."""
-        name, noun = check_name(name), check_noun(noun)
+        """Check everything, then make the run's folder; nothing is left behind when a check fails.
+
+        `masks` are those of each image, `concepts` (name, noun) of methods that learn several; without
+        them they are made up from the name, the noun and the number of masks.
+        """
+        name, noun = check_name(name), check_noun(noun or (concepts[0][1] if concepts else ""))
         self.supervisor.settle_dead()
         busy = {j.name.lower() for j in self.store.all() if j.state in ACTIVE}
         if self.library.has(name) or name.lower() in busy:
             raise StudioError(f"There is a concept '{name}' already; choose another name or delete "
                               "that one first.")
-        family = "starter" if locate(base).form == "starter" else "sd1"
-        training = resolve(method, family, preset, **overrides)
+        training = resolve(method, find_family(locate(base), offline=self.offline), preset, **overrides)
+        named = _concepts(training, name, noun, trigger, concepts, len(masks[0]) if masks else 0)
         folder = self.home.runs / folder_id(name)
         try:
             references = take_in(images, folder / "references")
+            kept = take_in_masks(images, masks or [()] * len(images), len(named), [r.path for r in references],
+                                 folder / "masks")
+            if training.needs_masks and kept < len(named) * len(images):
+                raise StudioError(f"'{method}' needs a mask for each concept in each picture, {kept} of "
+                                  f"{len(named) * len(images)} are there; give maskN.png files or paint them.")
             RunConfig(
-                name=name, class_noun=noun, base=base, offline=self.offline, trigger=trigger,
+                name=name, class_noun=noun, base=base, offline=self.offline, trigger=trigger, concepts=named,
                 image_hashes=tuple(r.sha256 for r in references), training=training,
             ).save(folder)
         except BaseException:
@@ -107,11 +140,11 @@ class Studio:
         return self.supervisor.publish(self.job(run))
 
     def generate(self, request: dict[str, Any], *, base: str = "starter",
-                 adapters: Sequence[tuple[str, float]] = (),
+                 adapters: Sequence[Use] = (),
                  progress: Callable[[int, int], None] | None = None) -> list[Path]:
         """Paint in the warm process; returns the files, in the home's `images` folder."""
         locate(base)
-        chosen = [(self.library.get(name).path, strength) for name, strength in adapters]
+        chosen = [(self.library.get(name).path, strength, dials) for name, strength, dials in adapters]
         stamp = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
         files = [self.home.images / f"{stamp}-{n}.png" for n in range(int(request.get("images", 1)))]
         self.painter.paint(base, chosen, request, files, offline=self.offline, progress=progress)
@@ -127,11 +160,17 @@ class Studio:
         found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
         return found
 
-    def export(self, name: str, format: str, out: Path) -> Any:
-        """Write an adapter for other programs; the report says how it read back."""
+    def export(self, name: str, format: str, out: Path, *, approximate: int | None = None,
+               base: str = "") -> Any:
+        """Write an adapter for other programs; the report says how it read back.
+
+        `approximate`, a rank, allows a LoRA that only comes near what it is made of; `base` is then used in
+        the place of the one that the adapter names.
+        """
         from pipelines.exchange import export
 
-        return export(self.library.get(name).path, format, out)
+        return export(self.library.get(name).path, format, out, approximate=approximate, base=base,
+                      offline=self.offline)
 
     def import_file(self, path: Path, name: str | None = None) -> Entry:
         """Take an adapter file into the library under its own name or the first free one."""

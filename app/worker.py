@@ -40,7 +40,8 @@ def main() -> int:
         from pipelines.training import train_run
 
         taken = Library(Home(folder.parent.parent)).triggers()
-        path = train_run(folder, report=log, control=_StopOrOrphan(folder), taken=taken)
+        path = train_run(folder, report=log, control=_StopOrOrphan(folder), taken=taken,
+                         cache=Home(folder.parent.parent).cache)
         outcome = {"state": "finished" if path else "stopped", "message": ""}
     except StudioError as error:
         outcome = {"state": "failed", "message": str(error)}

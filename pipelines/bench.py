@@ -19,9 +19,10 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 
+from adapters.record import Concept
 from pipelines.base_models.load import load_base
-from pipelines.dataset import build_dataset
 from pipelines.generator import Generator, Request
+from pipelines.lesson import Lesson, Picture
 from pipelines.methods import recipe_builder
 from pipelines.methods.common import resolve
 from pipelines.proof import SAMPLES
@@ -53,10 +54,10 @@ def loop_efficiency(blocks: int, steps: int) -> dict[str, float]:
     accelerator = Accelerator(mixed_precision=precision)
     host = load_base("starter").to(accelerator.device)
     images = [open_image(p) for p in list_folder(SAMPLES / "koala")]
-    samples = build_dataset(host, images, "zok bear", side=host.resolution, flip=False, zoom=1.0,
-                            views=1, seed=0)
-    recipe = recipe_builder("lora")(host, config)
+    lesson = Lesson(tuple(map(Picture, images)), (Concept(name="koala", noun="bear", trigger="zok"),))
+    recipe = recipe_builder("lora")(host, config, lesson)
     recipe.adapter.inject(host, "trained")
+    samples = recipe.samples()
     trainer = Trainer(host, recipe, samples, config, accelerator)
 
     generator = torch.Generator().manual_seed(1)
@@ -71,7 +72,7 @@ def loop_efficiency(blocks: int, steps: int) -> dict[str, float]:
         noise = torch.randn_like(staged.latents)
         a = alphas[t].view(-1, 1, 1, 1)
         with torch.autocast(host.device.type, dtype, enabled=dtype is not None):
-            out = unet(a.sqrt() * staged.latents + (1 - a).sqrt() * noise, t, staged.states).sample
+            out = unet(a.sqrt() * staged.latents + (1 - a).sqrt() * noise, t, staged.text.states).sample
         target = a.sqrt() * noise - (1 - a).sqrt() * staged.latents
         torch.nn.functional.mse_loss(out.float(), target).backward()
         optimizer.step()

@@ -1,4 +1,4 @@
-"""Prompts to text states and pictures to latents, as the stock pipelines do it."""
+"""Pictures to latents, as the stock pipelines do it."""
 
 from __future__ import annotations
 
@@ -11,22 +11,13 @@ from PIL import Image
 from adapters.host import Host
 
 
-def encode_prompts(host: Host, prompts: Sequence[str]) -> torch.Tensor:
-    """Text encoder states [N, T, D]; prompts are cut at the tokenizer's length."""
-    ids = host.tokenizer(list(prompts), padding="max_length", truncation=True,
-                         max_length=host.tokenizer.model_max_length, return_tensors="pt").input_ids
-    with torch.no_grad():
-        states: torch.Tensor = host.text_encoder(ids.to(host.device))[0]
-    return states
-
-
 def encode_images(host: Host, images: Sequence[Image.Image]) -> torch.Tensor:
-    """Latents [N, C, h, w] scaled for the denoiser: the posterior's mean, no chance in it."""
+    """Latents [N, C, h, w] scaled for the denoiser: the posterior's mean, no chance in it.
+
+    All images have one size, a multiple of the host's `downsampling`.
+    """
     latents = []
-    dtype = next(host.vae.parameters()).dtype
     for image in images:
-        pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].to(host.device, dtype)
-        with torch.no_grad():
-            mean = host.vae.encode(pixels / 127.5 - 1).latent_dist.mean
-        latents.append(mean * host.vae.config.scaling_factor)
+        pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].to(host.device, torch.float32)
+        latents.append(host.encode(pixels / 127.5 - 1))
     return torch.cat(latents)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from diffusers import StableDiffusionPipeline
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -17,8 +16,7 @@ from adapters.errors import StudioError
 from adapters.host import Host
 from adapters.identity import FAMILY_TITLES
 from adapters.record import AdapterRecord
-
-_DEFAULTS = {"starter": (20, 4.0), "sd1": (30, 7.5)}
+from pipelines.base_models.stock import stock_pipeline
 
 
 class Request(BaseModel):
@@ -56,36 +54,45 @@ class Painted:
 Progress = Callable[[int, int], None]
 
 
+@dataclass(frozen=True)
+class Chosen:
+    """An adapter to paint with, how strongly, and how its dials stand."""
+
+    adapter: Adapter
+    record: AdapterRecord
+    strength: float = 1.0
+    dials: Mapping[str, float | str] = field(default_factory=dict)
+
+
 class Generator:
     """Paints with one loaded base. Adapters go in for a call and come out after it."""
 
     def __init__(self, host: Host) -> None:
         self.host = host
-        self.pipeline = StableDiffusionPipeline(
-            vae=host.vae, text_encoder=host.text_encoder, tokenizer=host.tokenizer, unet=host.unet,
-            scheduler=type(host.scheduler).from_config(host.scheduler.config),
-            safety_checker=None, feature_extractor=None, requires_safety_checker=False,
-        )
-        self.pipeline.set_progress_bar_config(disable=True)
+        self.pipeline = stock_pipeline(host)
+        self._injected: list[Adapter] = []
 
     @contextlib.contextmanager
-    def using(self, adapters: Sequence[tuple[Adapter, AdapterRecord, float]]) -> Iterator[None]:
+    def using(self, adapters: Sequence[Chosen]) -> Iterator[None]:
         """Inject adapters at their strengths; the base is as before when the block ends.
 
-        Raises StudioError for an adapter of another family.
+        Raises StudioError for an adapter of another family, and for some that cannot be used together.
         """
-        for _, record, _ in adapters:
-            check_family(self.host, record)
-        injected: list[Adapter] = []
+        for chosen in adapters:
+            check_family(self.host, chosen.record)
         try:
-            for number, (adapter, _, strength) in enumerate(adapters):
-                adapter.inject(self.host, f"adapter_{number}")
-                injected.append(adapter)
-                adapter.set_strength(strength)
+            for number, chosen in enumerate(adapters):
+                chosen.adapter.inject(self.host, f"adapter_{number}")
+                self._injected.append(chosen.adapter)
+                chosen.adapter.set_strength(chosen.strength)
+                for name, dial in chosen.adapter.dials().items():
+                    chosen.adapter.set_dial(name, chosen.dials.get(name, dial.default))
+                if unknown := sorted(set(chosen.dials) - set(chosen.adapter.dials())):
+                    chosen.adapter.set_dial(unknown[0], chosen.dials[unknown[0]])
             yield
         finally:
-            for adapter in reversed(injected):
-                adapter.eject()
+            while self._injected:
+                self._injected.pop().eject()
 
     def paint(self, request: Request, progress: Progress | None = None) -> Painted:
         """Paint `request.images` pictures, each from its own seed, one after the other.
@@ -93,10 +100,19 @@ class Generator:
         The noise is the stock pipeline's with `torch.Generator('cpu').manual_seed(seed)`.
         `progress(done, total)` is called after each denoising step and may raise to cancel.
         """
-        steps, guidance = _DEFAULTS[self.host.identity.family]
-        steps, guidance = request.steps or steps, request.guidance or guidance
-        side, factor = self.host.resolution, self.host.downsampling * 4
+        facts = self.host.facts
+        steps, guidance = request.steps or facts.steps, request.guidance or facts.guidance
+        side = self.host.resolution
+        factor = self.host.downsampling * self.host.latent_multiple
         width, height = (round((n or side) / factor) * factor for n in (request.width, request.height))
+        for adapter in self._injected:
+            adapter.on_prompt(self.host, request.prompt, request.negative_prompt, guidance > 1)
+        # One by one, as the stock pipeline does: in a batch the last bits can differ.
+        wanted, unwanted = (self.host.text.encode_prompts([p]) for p in (request.prompt, request.negative_prompt))
+        unwanted = self.host.text.negative(unwanted, request.negative_prompt)
+        words: dict[str, Any] = {"prompt_embeds": wanted.states, "negative_prompt_embeds": unwanted.states}
+        if wanted.pooled is not None:
+            words |= {"pooled_prompt_embeds": wanted.pooled, "negative_pooled_prompt_embeds": unwanted.pooled}
         images, seeds = [], [request.seed + n for n in range(request.images)]
         for number, seed in enumerate(seeds):
             def on_step(_pipe: Any, step: int, _t: Any, values: dict[str, Any],
@@ -106,11 +122,12 @@ class Generator:
                 return values
 
             result = self.pipeline(
-                prompt=request.prompt, negative_prompt=request.negative_prompt or None,
-                num_inference_steps=steps, guidance_scale=guidance, width=width, height=height,
+                **words, num_inference_steps=steps, guidance_scale=guidance, width=width, height=height,
                 generator=torch.Generator("cpu").manual_seed(seed), callback_on_step_end=on_step,
+                output_type="latent",
             )
-            images.append(result.images[0])
+            # Decoded here, so that the autoencoder keeps its own precision.
+            images += self.pipeline.image_processor.postprocess(self.host.decode(result.images), output_type="pil")
         settings = {
             "prompt": request.prompt, "negative_prompt": request.negative_prompt,
             "seed": request.seed, "steps": steps, "guidance": guidance,

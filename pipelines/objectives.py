@@ -1,9 +1,10 @@
-"""Losses."""
+"""Losses that more than one method minimises."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 
@@ -22,15 +23,40 @@ def snr_weights(snr: torch.Tensor, gamma: float, prediction_type: str) -> torch.
     return torch.where(snr > 0, clipped / snr.clamp(min=1e-12), torch.ones_like(snr))
 
 
+def weighted_mean(error: torch.Tensor, mask: torch.Tensor | None,
+                  normalise: Literal["area", "all"]) -> torch.Tensor:
+    """Mean [B] of `error` [B, C, h, w] under `mask` [B, 1, h, w]: sum(m e) over sum(m) or over all."""
+    if mask is None:
+        return error.mean((1, 2, 3))
+    if normalise == "all":
+        return (mask * error).mean((1, 2, 3))
+    return (mask * error.mean(1, keepdim=True)).sum((1, 2, 3)) / mask.sum((1, 2, 3)).clamp(min=1e-6)
+
+
 @dataclass(frozen=True)
 class DenoisingLoss:
-    """Mean squared error of the prediction, weighted by noise level when `min_snr_gamma` is set."""
+    """Mean squared error of the prediction.
+
+    Weighted by noise level when `min_snr_gamma` is set, by the subject's mask where the batch has one,
+    and with the class images of prior preservation (Ruiz et al., arXiv 2208.12242) as a second term
+    that no mask weighs.
+    """
 
     prediction_type: str
     min_snr_gamma: float | None = None
+    normalise: Literal["area", "all"] = "area"
+    prior_weight: float = 1.0
 
     def __call__(self, prediction: Prediction, batch: Batch) -> Mapping[str, torch.Tensor]:
-        error = (prediction.predicted - prediction.target).square().mean((1, 2, 3))
+        error = (prediction.predicted - prediction.target).square()
+        own = len(error) - batch.prior
+        union = batch.union
+        mean = weighted_mean(error[:own], None if union is None else union[:own], self.normalise)
+        prior = error[own:].mean((1, 2, 3))
         if self.min_snr_gamma is not None:
-            error = error * snr_weights(prediction.snr, self.min_snr_gamma, self.prediction_type)
-        return {"denoising": error.mean()}
+            weights = snr_weights(prediction.snr, self.min_snr_gamma, self.prediction_type)
+            mean, prior = mean * weights[:own], prior * weights[own:]
+        found = {"denoising": mean.mean()}
+        if batch.prior:
+            found["prior"] = self.prior_weight * prior.mean()
+        return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,11 @@ import torch
 from adapters.record import AdapterRecord
 from adapters.studio_file import StoredAdapter, load
 from pipelines.base_models.load import load_base
-from pipelines.generator import Generator, Painted, Progress, Request
+from pipelines.generator import Chosen, Generator, Painted, Progress, Request
 from pipelines.image_file import save_png
+
+Use = tuple[Path, float] | tuple[Path, float, Mapping[str, float | str]]
+"""An adapter file, its strength, and its dials where they are not as trained."""
 
 
 def pick_device() -> str:
@@ -44,20 +47,20 @@ class Painter:
             self._adapters[key] = load(path)
         return self._adapters[key]
 
-    def paint(self, base: str, adapters: Sequence[tuple[Path, float]], request: Request, *,
+    def paint(self, base: str, adapters: Sequence[Use], request: Request, *,
               offline: bool = False, progress: Progress | None = None) -> Painted:
         """Paint `request` with the adapter files at their strengths."""
         generator = self._generator(base, offline)
-        chosen = [(*self._adapter(path), strength) for path, strength in adapters]
+        chosen = [Chosen(*self._adapter(path), strength, dict(*dials)) for path, strength, *dials in adapters]
         with generator.using(chosen):
             return generator.paint(request, progress)
 
-    def paint_files(self, base: str, adapters: Sequence[tuple[Path, float]], request: Request,
+    def paint_files(self, base: str, adapters: Sequence[Use], request: Request,
                     files: Sequence[Path], *, offline: bool = False,
                     progress: Progress | None = None) -> dict[str, Any]:
         """`paint`, each picture into its file with its settings inside; returns the settings."""
         painted = self.paint(base, adapters, request, offline=offline, progress=progress)
-        named = [(path.stem, strength) for path, strength in adapters]
+        named = [(path.stem, strength) for path, strength, *_ in adapters]
         for image, seed, file in zip(painted.images, painted.seeds, files, strict=True):
             save_png(image, file, {**painted.settings, "seed": seed, "base": base}, named)
         return painted.settings

@@ -1,4 +1,4 @@
-"""Proof that a method learns: `python -m pipelines.proof [--only NAME] [--json]`.
+"""Proof that a method learns: `python -m pipelines.proof [--method METHOD] [--only NAME] [--json]`.
 
 Trains on held-out individuals (`assets/samples`), paints 8 scenes x 3 seeds with and without the
 adapter, and asks the judges that were trained apart. Prints one line a set and keeps a contact sheet.
@@ -22,6 +22,7 @@ from PIL import Image, ImageDraw
 from adapters.errors import StudioError
 from adapters.record import read_record
 from pipelines.generator import Request
+from pipelines.methods import METHODS, config_class
 from pipelines.methods.common import resolve
 from pipelines.painter import Painter
 from pipelines.references import list_folder, open_image, take_in
@@ -149,6 +150,7 @@ def main() -> int:
     """All sets, or one; exit code 1 when one does not hold."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", choices=SETS)
+    parser.add_argument("--method", default="lora", choices=[m for m in METHODS if not config_class(m).needs_masks])
     parser.add_argument("--preset", default="balanced")
     parser.add_argument("--sheets", type=Path, default=Path("docs/proof"))
     parser.add_argument("--json", action="store_true")
@@ -156,8 +158,10 @@ def main() -> int:
     results = []
     try:
         for name in [options.only] if options.only else SETS:
+            stem = name if options.method == "lora" else f"{name}-{options.method}"
             with tempfile.TemporaryDirectory() as work:
-                figures = prove(name, Path(work), options.sheets / f"{name}.png", preset=options.preset)
+                figures = prove(name, Path(work), options.sheets / f"{stem}.png", method=options.method,
+                                preset=options.preset)
             results.append(figures)
             print(f"{name:12} recall@5 {figures.recall5:.2f} (without {figures.recall5_base:.2f}) of "
                   f"{figures.gallery}, cosine gain {figures.gain:.3f} +- {figures.standard_error:.3f}, "

@@ -2,35 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 
 from adapters.base import Adapter
+from adapters.text import Conditioning, Tokens
 
 
 @dataclass(frozen=True)
 class Batch:
     """One training batch, on the base's device.
 
-    `latents` [B, C, h, w], scaled as the denoiser wants them; `states` [B, T, D] text encodings;
-    `mask` [B, 1, h, w] in 0-1, or None.
+    `latents` [B, C, h, w], scaled as the denoiser wants them; `text` encoded once and for all, or as
+    tokens that are encoded in every step because words or encoders are learned; `masks` [B, N, h, w]
+    in 0-1, one layer a concept, zeros for a concept that the sample does not show. The last `prior`
+    samples are class images (prior preservation). `sizes` [B, 6] are SDXL's.
     """
 
     latents: torch.Tensor
-    states: torch.Tensor
-    mask: torch.Tensor | None = None
+    text: Conditioning | Tokens
+    masks: torch.Tensor | None = None
+    prior: int = 0
+    sizes: torch.Tensor | None = None
+
+    @property
+    def union(self) -> torch.Tensor | None:
+        """The largest of the masks [B, 1, h, w]."""
+        return None if self.masks is None else self.masks.amax(1, keepdim=True)
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the denoiser said of a noised batch. All [B, C, h, w] in fp32 but `snr` [B]."""
+    """What the denoiser said of a noised batch. All [B, C, h, w] in fp32 but `snr` [B].
+
+    `attention` [B, N, R, R] is what a probe saw of the concepts, where the recipe has one.
+    """
 
     predicted: torch.Tensor
     target: torch.Tensor
     snr: torch.Tensor
+    attention: torch.Tensor | None = None
 
 
 class Objective(Protocol):
@@ -41,19 +56,52 @@ class Objective(Protocol):
         ...
 
 
+class Samples(Protocol):
+    """Where batches come from."""
+
+    def sample(self, generator: torch.Generator, batch: int) -> Batch:
+        """A random batch; all chance comes from `generator`."""
+        ...
+
+
+class Probe(Protocol):
+    """Looks at the denoiser while it predicts."""
+
+    def watching(self) -> AbstractContextManager[object]:
+        """While the block runs, what passes is kept."""
+        ...
+
+    def read(self, tokens: Tokens) -> torch.Tensor:
+        """What was seen, [B, N, R, R]."""
+        ...
+
+
 @dataclass(frozen=True)
 class Phase:
-    """A stretch of the run with its own trained groups: group name -> learning rate."""
+    """A stretch of the run with its own trained groups: group name -> learning rate.
+
+    `objective` and `samples` (made when the phase begins) stand in for the recipe's own.
+    """
 
     name: str
     steps: int
     rates: Mapping[str, float]
+    objective: Objective | None = None
+    samples: Callable[[], Samples] | None = None
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """A method, ready for the loop. The adapter is not yet injected."""
+    """A method, ready for the loop. The adapter is not yet injected.
+
+    `samples` and `probe` are made once it is; `encoded` is told the text states of every batch, `stepped` that the
+    optimizer has stepped.
+    """
 
     adapter: Adapter
     objective: Objective
-    phases: Sequence[Phase] = field(default_factory=tuple)
+    phases: Sequence[Phase] = ()
+    samples: Callable[[], Samples] | None = None
+    probe: Callable[[], Probe] | None = None
+    encoded: Callable[[Conditioning, Tokens], None] | None = None
+    stepped: Callable[[], None] | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import struct
 import tempfile
 import warnings
@@ -23,6 +24,7 @@ MAX_PIXELS = 40_000_000
 MIN_SIDE = 32
 MAX_SIDE = 2048  # of what is kept; no base learns from more
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp"})
+MASK_NAME = re.compile(r"(?:(?P<stem>.+)[-_])?mask(?:label)?[-_]?(?P<number>\d*)", re.IGNORECASE)
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
 # What Pillow's decoders raise for damaged files.
 _DECODER_ERRORS = (OSError, SyntaxError, ValueError, EOFError, MemoryError, TypeError, LookupError,
@@ -94,7 +96,12 @@ def list_folder(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise StudioError(f"'{folder}' is not a folder; give the folder that holds the pictures.")
     return sorted(p for p in folder.iterdir() if p.is_file() and p.suffix.lower() in SUFFIXES
-                  and not p.name.startswith(".") and not p.stem.endswith("-masklabel"))
+                  and not p.name.startswith(".") and not is_mask(p))
+
+
+def is_mask(path: Path) -> bool:
+    """Whether a file is a mask by its name: 'mask0', 'cat-mask1', OneTrainer's 'cat-masklabel'."""
+    return MASK_NAME.fullmatch(path.stem) is not None
 
 
 def take_in(paths: Sequence[Path], folder: Path) -> list[Reference]:

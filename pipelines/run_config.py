@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, SerializeAsAny, ValidationError, fie
 
 from adapters.errors import StudioError
 from adapters.files import write_text
+from adapters.record import Concept
 from pipelines.methods import config_class
 from pipelines.methods.common import TrainingConfig, settings_error
 
@@ -25,7 +27,9 @@ class RunConfig(BaseModel):
     base: str
     offline: bool = False
     trigger: str = ""
-    """Empty: chosen from the base's own tokens when the run starts."""
+    """Empty: chosen from the base's own tokens when the run starts, or made of the name where words are learned."""
+    concepts: tuple[Concept, ...] = ()
+    """All concepts of the run; empty: one, of the run's own name and noun. Triggers as above."""
     image_hashes: tuple[str, ...] = ()
     training: SerializeAsAny[TrainingConfig]
 
@@ -35,6 +39,19 @@ class RunConfig(BaseModel):
         if isinstance(value, dict):
             return config_class(str(value.get("method"))).model_validate(value)
         return value
+
+    def with_triggers(self, choose: Callable[[Collection[str]], str]) -> RunConfig:
+        """The same with a trigger for every concept: learned words from names, others by `choose(given)`."""
+        concepts = self.concepts or (Concept(name=self.name, noun=self.class_noun, trigger=self.trigger),)
+        learned, done = self.training.learns_words, list[Concept]()
+        for concept in concepts:
+            trigger = concept.trigger
+            if learned and not trigger.startswith("<"):
+                trigger = f"<{(trigger or concept.name).lower()}>"
+            done.append(concept.model_copy(update={
+                "trigger": trigger or choose([c.trigger for c in done]), "learned": learned}))
+        return self.model_copy(update={"concepts": tuple(done), "trigger": done[0].trigger,
+                                       "class_noun": done[0].noun})
 
     def save(self, folder: Path) -> None:
         """Write `config.json` into the run's folder."""

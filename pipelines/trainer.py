@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -13,8 +14,10 @@ from accelerate import Accelerator
 
 from adapters.errors import StudioError
 from adapters.host import Host
+from adapters.text import Conditioning, Tokens
 from pipelines.methods.common import TrainingConfig
-from pipelines.recipe import Batch, Phase, Prediction, Recipe
+from pipelines.parallel import agreed, mean_gradients
+from pipelines.recipe import Batch, Phase, Prediction, Recipe, Samples
 
 Report = Callable[[dict[str, Any]], None]
 
@@ -24,14 +27,6 @@ class Control(Protocol):
 
     def stop_requested(self) -> bool:
         """Asked before every step."""
-        ...
-
-
-class Samples(Protocol):
-    """Where batches come from."""
-
-    def sample(self, generator: torch.Generator, batch: int) -> Batch:
-        """A random batch; all chance comes from `generator`."""
         ...
 
 
@@ -54,11 +49,11 @@ class Trainer:
         self.step = 0
         self.alphas = host.scheduler.alphas_cumprod.to(host.device, torch.float32)
         self.groups = recipe.adapter.groups()
-        self.unet = host.unet
+        self.probe = recipe.probe() if recipe.probe else None
         if accelerator.num_processes > 1:
-            self.unet = accelerator.prepare(host.unet)
             self.generator.manual_seed(config.seed + 1_000_003 * accelerator.process_index)
         self._phase: Phase | None = None
+        self._samples: Samples = samples
         self.optimizer: torch.optim.Optimizer
 
     @property
@@ -79,6 +74,7 @@ class Trainer:
         self.optimizer = torch.optim.AdamW(groups, weight_decay=self.config.weight_decay,
                                            fused=self.host.device.type in ("cpu", "cuda"))
         self._phase = phase
+        self._samples = phase.samples() if phase.samples else self.samples
 
     def _phase_at(self, step: int) -> tuple[Phase, int]:
         """The phase of a step (counted from 0) and the step inside it."""
@@ -96,7 +92,7 @@ class Trainer:
         or was stopped. Raises StudioError when the loss is no number; the last checkpoint stays.
         """
         stopped = False
-        while self.step < self.total and not (stopped := control.stop_requested()):
+        while self.step < self.total and not (stopped := agreed(self.accelerator, control.stop_requested())):
             phase, inside = self._phase_at(self.step)
             if phase is not self._phase:
                 self._enter(phase)
@@ -123,7 +119,7 @@ class Trainer:
         sums: dict[str, torch.Tensor] = {}
         for _ in range(self.config.accumulate):
             with self.accelerator.autocast():
-                losses = self.losses(self.samples.sample(self.generator, self.config.batch))
+                losses = self.losses(self._samples.sample(self.generator, self.config.batch))
                 total = torch.stack(list(losses.values())).sum() / self.config.accumulate
                 self.accelerator.backward(total)
             for name, value in losses.items():
@@ -131,6 +127,7 @@ class Trainer:
         numbers = {name: float(value) for name, value in sums.items()}
         self._check_finite(numbers.values())
         parameters = [p for g in self.optimizer.param_groups for p in g["params"]]
+        mean_gradients(self.accelerator, parameters)
         if scaler := self.accelerator.scaler:  # fp16: it skips steps whose gradients overflow
             scaler.unscale_(self.optimizer)
             torch.nn.utils.clip_grad_norm_(parameters, self.config.max_grad_norm)
@@ -141,6 +138,8 @@ class Trainer:
             self._check_finite([float(norm)])
             self.optimizer.step()
         self.optimizer.zero_grad()
+        if self.recipe.stepped:
+            self.recipe.stepped()
         return {"loss": sum(numbers.values()), "rate": factor, **numbers}
 
     def _check_finite(self, numbers: Iterable[float]) -> None:
@@ -156,7 +155,8 @@ class Trainer:
         size = len(latents)
         timesteps = torch.randint(len(self.alphas), (size,), generator=self.generator)
         noise = torch.randn(latents.shape, generator=self.generator)
-        return dict(self.recipe.objective(
+        objective = (self._phase.objective if self._phase else None) or self.recipe.objective
+        return dict(objective(
             self.predict(batch, timesteps.to(latents.device), noise.to(latents.device)), batch))
 
     def predict(self, batch: Batch, timesteps: torch.Tensor, noise: torch.Tensor) -> Prediction:
@@ -167,10 +167,20 @@ class Trainer:
         target = noise
         if self.host.scheduler.config.prediction_type == "v_prediction":
             target = alpha.sqrt() * noise - (1 - alpha).sqrt() * latents
-        dtype = next(self.host.unet.parameters()).dtype
-        predicted = self.unet(noisy.to(dtype), timesteps, batch.states.to(dtype)).sample
+        with self.probe.watching() if self.probe else contextlib.nullcontext():
+            predicted = self.host.denoise(noisy, timesteps, self._encode(batch.text), batch.sizes)
+        seen = self.probe.read(batch.text) if self.probe and isinstance(batch.text, Tokens) else None
         snr = (alpha / (1 - alpha)).flatten()
-        return Prediction(predicted.float(), target, snr)
+        return Prediction(predicted.float(), target, snr, seen)
+
+    def _encode(self, text: Conditioning | Tokens) -> Conditioning:
+        """Text states: as they came, or fresh where what makes them is learned."""
+        if isinstance(text, Conditioning):
+            return text
+        states = self.host.text.encode(text)
+        if self.recipe.encoded:
+            self.recipe.encoded(states, text)
+        return states
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that the next step depends on."""
@@ -184,14 +194,18 @@ class Trainer:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on exactly where `state_dict` was taken."""
         self.step = int(state["step"])
-        self.generator.set_state(state["generator"])
-        self.recipe.adapter.load_state(state["adapter"])
+        if self.accelerator.is_main_process:  # the others' state is not kept; theirs begins anew
+            self.generator.set_state(state["generator"])
+        else:
+            self.generator.manual_seed(self.config.seed + 1_000_003 * self.accelerator.process_index + self.step)
         if self.accelerator.scaler and state.get("scaler"):
             self.accelerator.scaler.load_state_dict(state["scaler"])
         for phase in self.recipe.phases:
             if phase.name == state["phase"]:
                 self._enter(phase)
                 self.optimizer.load_state_dict(state["optimizer"])
+        # Last, so that what a phase prepares with the base is made by the base, as when it began.
+        self.recipe.adapter.load_state(state["adapter"])
 
 
 def rate_factor(config: TrainingConfig, step: int, steps: int) -> float:

@@ -1,6 +1,6 @@
 """A whole training run in a folder: references in, adapter file out, resumable in between.
 
-    config.json  references/*.png  previews/*.png  checkpoints/*.safetensors  resume.pt
+    config.json  references/*.png  masks/<picture>-<concept>.png  previews/*.png  checkpoints/*.safetensors  resume.pt
     adapter.safetensors (when it ended)
 """
 
@@ -25,10 +25,11 @@ from adapters.record import AdapterRecord
 from adapters.studio_file import save
 from pipelines.base_models.load import load_base
 from pipelines.base_models.words import known_words
-from pipelines.dataset import LatentDataset, build_dataset
+from pipelines.class_images import paint_class_images
 from pipelines.generator import Generator, Request
+from pipelines.lesson import Lesson, Picture
+from pipelines.masks import open_mask
 from pipelines.methods import recipe_builder
-from pipelines.methods.common import TrainingConfig
 from pipelines.references import list_folder, open_image
 from pipelines.run_config import RunConfig
 from pipelines.trainer import Control, Hook, Report, Trainer
@@ -91,7 +92,7 @@ class _Run:
         """Each preview prompt at the fixed seed; step 0 is the base without the adapter."""
         if not self.accelerator.is_main_process or not self.config.training.preview_every:
             return
-        subject = with_article(self.record.phrase)
+        subject = " and ".join(with_article(c.phrase) for c in self.record.concepts)
         with self.accelerator.autocast():
             painter = Generator(self.host)
             for number, prompt in enumerate(PREVIEW_PROMPTS):
@@ -104,14 +105,16 @@ class _Run:
 
 
 def train_run(folder: Path, *, report: Report, control: Control,
-              taken: Collection[str] = ()) -> Path | None:
+              taken: Collection[str] = (), cache: Path | None = None) -> Path | None:
     """Run or resume the training in `folder`; the adapter's path, or None when it was stopped.
 
     A trigger that is not in `taken` is chosen once and kept in the run's settings. A stopped run keeps
-    its last step as a checkpoint and goes on from there when called again.
+    its last step as a checkpoint and goes on from there when called again. `cache` keeps what later runs
+    need again: class images and text statistics.
     """
     config = RunConfig.load(folder)
     settings = config.training
+    cache = cache or folder / "cache"
     accelerator = Accelerator(
         mixed_precision=pick_precision(settings.precision),
         cpu=not (torch.cuda.is_available() or torch.backends.mps.is_available()),
@@ -119,20 +122,25 @@ def train_run(folder: Path, *, report: Report, control: Control,
     if not accelerator.is_main_process:
         report = _silent
     report({"type": "stage", "text": f"Loading the base '{config.base}'"})
-    host = load_base(config.base, offline=config.offline).to(accelerator.device)
-    if not config.trigger:
-        config = config.model_copy(update={"trigger": choose_trigger(host.tokenizer, taken)})
+    host = load_base(config.base, offline=config.offline,
+                     tell=lambda text: report({"type": "stage", "text": text})).to(accelerator.device)
+    if not config.concepts or not all(c.trigger for c in config.concepts):
+        config = config.with_triggers(lambda given: choose_trigger(host.tokenizer, {*taken, *given}))
         if accelerator.is_main_process:
             config.save(folder)
-    trigger = config.trigger
-    if warning := noun_warning(host.tokenizer, config.class_noun, known_words(host.identity.family)):
-        report({"type": "warning", "text": warning})
+    for concept in config.concepts:
+        if warning := noun_warning(host.tokenizer, concept.noun, known_words(host.identity.family)):
+            report({"type": "warning", "text": warning})
     report({"type": "stage", "text": "Preparing the pictures"})
-    samples = _dataset(host, folder, f"{trigger} {config.class_noun}", settings)
-    with torch.random.fork_rng():
+    lesson = Lesson(
+        _pictures(folder, len(config.concepts)), config.concepts, cache=cache, report=report,
+        class_images=lambda noun, count: paint_class_images(host, noun, count, cache, report))
+    # The main process first: the others find its class images and statistics in the cache.
+    with accelerator.main_process_first(), torch.random.fork_rng():
         torch.manual_seed(settings.seed)
-        recipe = recipe_builder(settings.method)(host, settings)
+        recipe = recipe_builder(settings.method)(host, settings, lesson)
         recipe.adapter.inject(host, "trained")
+        samples = recipe.samples()
     if settings.gradient_checkpointing:
         host.unet.enable_gradient_checkpointing()
     trainer = Trainer(host, recipe, samples, settings, accelerator)
@@ -163,19 +171,25 @@ def _silent(event: dict[str, Any]) -> None:
     """The report of every process but the main one."""
 
 
-def _dataset(host: Host, folder: Path, phrase: str, settings: TrainingConfig) -> LatentDataset:
-    pictures = [open_image(p) for p in list_folder(folder / "references")]
-    if not pictures:
+def _pictures(folder: Path, concepts: int) -> tuple[Picture, ...]:
+    """The run's references, each with the masks that lie in `masks/`."""
+    found = []
+    for path in list_folder(folder / "references"):
+        image = open_image(path)
+        masks = [folder / "masks" / f"{path.stem}-{n}.png" for n in range(concepts)]
+        caption = path.with_suffix(".txt")
+        found.append(Picture(image, tuple(open_mask(m, image) for m in masks if m.exists()),
+                             caption.read_text("utf-8").strip() if caption.exists() else ""))
+    if not found:
         raise StudioError("The run's folder has no pictures; start it anew with 1 to 30 pictures.")
-    return build_dataset(host, pictures, phrase, side=host.resolution, flip=settings.flip,
-                         zoom=settings.zoom, views=settings.views, seed=settings.seed)
+    return tuple(found)
 
 
 def _record(config: RunConfig, host: Host, kind: str, spec: dict[str, Any],
             accelerator: Accelerator) -> AdapterRecord:
     return AdapterRecord(
         kind=kind, method=config.training.method, name=config.name, base=host.identity,
-        trigger=config.trigger, class_noun=config.class_noun, spec=spec,
+        trigger=config.trigger, class_noun=config.class_noun, concepts=config.concepts, spec=spec,
         provenance={
             "base": config.base, "config": config.training.model_dump(),
             "precision": accelerator.mixed_precision, "device": str(accelerator.device),

@@ -18,8 +18,8 @@ from adapters.studio_file import load
 from pipelines.base_models.load import load_base
 from pipelines.base_models.locate import STARTER_PATH
 from pipelines.dataset import square
-from pipelines.encode import encode_images, encode_prompts
-from pipelines.generator import Generator
+from pipelines.encode import encode_images
+from pipelines.generator import Chosen, Generator
 from pipelines.proof import SAMPLES, measure
 from pipelines.recipe import Batch
 from pipelines.references import list_folder, open_image
@@ -81,7 +81,7 @@ def _studio_pixels(adapter: Path, strength: float = 1.0) -> np.ndarray:
     host = load_base("starter")
     generator = Generator(host)
     stored, record = load(adapter)
-    with generator.using([(stored, record, strength)]):
+    with generator.using([Chosen(stored, record, strength)]):
         result = generator.pipeline(PROMPT.format(record.phrase or "zok bear"), num_inference_steps=20,
                                     guidance_scale=4.0, output_type="np",
                                     generator=torch.Generator("cpu").manual_seed(SEED))
@@ -132,7 +132,7 @@ def _heldout_loss(photos: list[Path], adapter: Path | None, phrase: str) -> floa
     """Denoising loss on photos, at 64 fixed timesteps and noises a photo."""
     host = load_base("starter")
     latents = encode_images(host, [square(open_image(p), host.resolution) for p in photos])
-    states = encode_prompts(host, [f"a photo of {with_article(phrase)}"])
+    text = host.text.encode_prompts([f"a photo of {with_article(phrase)}"])
     if adapter:
         load(adapter)[0].inject(host, "adapter_0")
     alphas = host.scheduler.alphas_cumprod
@@ -142,9 +142,9 @@ def _heldout_loss(photos: list[Path], adapter: Path | None, phrase: str) -> floa
         t = torch.linspace(10, 990, 64).long()
         noise = torch.randn(64, *latent.shape, generator=generator)
         a = alphas[t].view(-1, 1, 1, 1)
-        batch = Batch(latent.expand(64, -1, -1, -1), states.expand(64, -1, -1))
+        batch = Batch(latent.expand(64, -1, -1, -1), text[[0] * 64])
         with torch.no_grad():
-            said = host.unet(a.sqrt() * batch.latents + (1 - a).sqrt() * noise, t, batch.states).sample
+            said = host.unet(a.sqrt() * batch.latents + (1 - a).sqrt() * noise, t, batch.text.states).sample
         losses.append((said - (a.sqrt() * noise - (1 - a).sqrt() * batch.latents)).square().mean().item())
     return sum(losses) / len(losses)
 
@@ -190,3 +190,19 @@ def test_stopped_and_resumed_ends_as_uninterrupted(tmp_path: Path) -> None:
     assert one.keys() == two.keys()
     assert all(torch.equal(one[k].down, two[k].down) and torch.equal(one[k].up, two[k].up) for k in one)
     assert any(two[k].up.abs().max() > 0 for k in two)
+
+
+def test_two_processes_train_one_adapter(tmp_path: Path) -> None:
+    """accelerate launch on the CPU: one run, one adapter, one line of JSON."""
+    done = subprocess.run(
+        [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", "--num_machines", "1",
+         "--mixed_precision", "no", "--dynamo_backend", "no", "--num_cpu_threads_per_process", "1",
+         "-m", "app", "train", "--name", "koala", "--class-noun", "bear", "--images", str(SAMPLES / "koala"),
+         "--steps", "3", "--batch", "1", "--preview-every", "0", "--precision", "fp32", "--json",
+         "--home", str(tmp_path)],
+        cwd=REPOSITORY, capture_output=True, text=True, env={**os.environ, "HF_HUB_OFFLINE": "1"})
+    assert done.returncode == 0, done.stderr[-2000:]
+    lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
+    assert len(lines) == 1 and json.loads(lines[0])["steps"] == 3
+    assert [p.name for p in (tmp_path / "adapters").glob("*.safetensors")] == ["koala.safetensors"]
+    assert len(list((tmp_path / "runs").iterdir())) == 1

@@ -11,6 +11,7 @@ import torch
 from peft import LoraConfig, inject_adapter_in_model
 from peft.tuners.lora import LoraLayer
 
+from adapters.base import Plain
 from adapters.errors import StudioError
 from adapters.host import Host
 from adapters.lora import diffusers_format
@@ -23,7 +24,7 @@ _MAGNITUDE = "lora_magnitude_vector"
 TEXT_ENCODER = ("q_proj", "k_proj", "v_proj", "out_proj")
 
 
-class LoraAdapter:
+class LoraAdapter(Plain):
     """LoRA on named layers of a host's components."""
 
     kind = "lora"
@@ -42,13 +43,19 @@ class LoraAdapter:
 
     @classmethod
     def for_training(cls, host: Host, *, rank: int, alpha: float, targets: Sequence[str],
-                     rslora: bool = False, dora: bool = False) -> LoraAdapter:
+                     rslora: bool = False, dora: bool = False,
+                     text_encoder: bool = False) -> LoraAdapter:
         """A fresh LoRA on every UNet layer whose name ends in one of `targets`.
+
+        With `text_encoder` on the text encoders' attention too.
 
         Raises StudioError when nothing matches.
         """
         endings = tuple(f".{t}" for t in targets)
         names = [n for n in host.layers() if n.startswith("unet.") and n.endswith(endings)]
+        if text_encoder:
+            names += [n for n in host.layers() if n.startswith("text_encoder")
+                      and n.endswith(tuple(f".{t}" for t in TEXT_ENCODER))]
         if not names:
             raise StudioError(f"The base has no layer named {' or '.join(targets)}; choose others.")
         return cls(dict.fromkeys(names, (rank, alpha)), rslora=rslora, dora=dora)
@@ -69,7 +76,7 @@ class LoraAdapter:
 
     @classmethod
     def from_file(cls, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str],
-                  file: str) -> LoraAdapter:
+                  _spec: Mapping[str, Any], file: str) -> LoraAdapter:
         """Read the studio's own file, which is a diffusers LoRA file with one more header."""
         return cls.from_weights(diffusers_format.decode(tensors, metadata, file))
 

@@ -20,7 +20,7 @@ METADATA_KEY = "lora_adapter_metadata"
 _ENDINGS = {".lora_A.weight": "down", ".lora_B.weight": "up", ".lora.down.weight": "down",
             ".lora.up.weight": "up", ".lora_magnitude_vector": "magnitude",
             ".lora_magnitude_vector.weight": "magnitude"}
-COMPONENTS = ("unet", "text_encoder")
+COMPONENTS = ("unet", "text_encoder", "text_encoder_2")
 # A pattern with one of these is an expression, which PEFT would match; names never have them.
 _EXPRESSION = re.compile(r"[\\*+?()\[\]{}|$]")
 
@@ -38,7 +38,7 @@ def encode(weights: LoraWeights) -> tuple[dict[str, torch.Tensor], dict[str, str
             # PEFT holds a convolution's as [1, out, 1, 1].
             shape = (1, -1, 1, 1) if module.down.ndim == 4 else (-1,)
             # transformers' loader knows the key with '.weight', PEFT's own is without it.
-            ending = ".weight" if key.startswith("text_encoder.") else ""
+            ending = ".weight" if key.startswith("text_encoder") else ""
             tensors[f"{key}.lora_magnitude_vector{ending}"] = module.magnitude.reshape(shape)
     settings: dict[str, Any] = {}
     for part in COMPONENTS:

@@ -17,8 +17,8 @@ def build(page: gr.Blocks, studio: Studio, tab: gr.Tab) -> None:
     cards = gr.HTML(elem_id="library")
     with gr.Row():
         with gr.Column():
-            gr.Markdown("### Import\nA LoRA file, diffusers or kohya form; it is recognised by its content.")
-            upload = gr.File(label="Drop a .safetensors file", file_types=[".safetensors"],
+            gr.Markdown("### Import\nA LoRA or an embedding of any program; it is recognised by its content.")
+            upload = gr.File(label="Drop a .safetensors file", file_types=[".safetensors", ".pt", ".bin"],
                              type="filepath", elem_id="import", height=120)
         with gr.Column():
             gr.Markdown("### Delete\nIt goes into the data folder's `trash`, from where it can come back.")

@@ -7,6 +7,7 @@ from html import escape
 from pathlib import Path
 from urllib.parse import quote
 
+from adapters.formats import formats_of, title
 from app.library import Entry
 from app.runs import RunView
 from app.store import Job
@@ -125,7 +126,7 @@ def pictures(with_adapter: Sequence[Path], without: Sequence[Path], seed: int) -
 def library_cards(entries: Sequence[Entry], thumbnails: Sequence[bool]) -> str:
     """The library as cards with download links."""
     if not entries:
-        return empty("Nothing here yet. Teach a concept, or import a LoRA file below.")
+        return empty("Nothing here yet. Teach a concept, or import a file below.")
     return ('<div class="s-grid" id="cards">'
             + "".join(_card(e, t) for e, t in zip(entries, thumbnails, strict=True)) + "</div>")
 
@@ -136,9 +137,9 @@ def _card(entry: Entry, thumbnail: bool) -> str:
                f'src="/studio/library/{quote(name)}/preview">' if thumbnail
                else '<div class="s-thumb"></div>')
     size = entry.path.stat().st_size / 1e6
-    links = "".join(f'<a href="/studio/library/{quote(name)}/export/{f}" download>{t}</a>'
-                    for f, t in (("diffusers", "diffusers LoRA"), ("kohya", "kohya LoRA")))
-    trigger = f"<code>{escape(record.phrase)}</code>" if record.phrase else "no trigger known"
+    links = "".join(f'<a href="/studio/library/{quote(name)}/export/{f}" download>{escape(title(record, f))}</a>'
+                    for f in formats_of(record))
+    trigger = " ".join(f"<code>{escape(t)}</code>" for t in entry.triggers.values()) or "no trigger known"
     return (f'<div class="s-card">{picture}<b>{escape(name)}</b><div>{trigger}</div>'
             f"<small>{escape(record.method)} for {escape(record.base.name or record.base.family)}, "
             f"{size:.1f} MB</small><div class='s-links'>{links}</div></div>")

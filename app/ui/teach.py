@@ -10,11 +10,25 @@ from typing import Any
 import gradio as gr
 
 from app.studio import Studio
-from app.ui import render
+from app.ui import render, settings
 from app.ui.messages import readable
+from pipelines.masks import assign_masks
+from pipelines.methods import METHODS, config_class
+from pipelines.wording import parse_concepts
 
 _NOTHING_YET = ("No training yet. Drop 4 to 6 pictures of one thing on the left, name it, say what it "
                 "is, and press Start.")
+
+
+def method_choices() -> list[tuple[str, str]]:
+    """(what it is good for, method)."""
+    return [(config_class(m).title, m) for m in METHODS]
+
+
+def masks_of(pictures: Sequence[Path], masks: Sequence[Path]) -> list[list[Path]]:
+    """Uploaded masks by their names; without such names, in their order for a single picture."""
+    found = assign_masks(pictures, masks)
+    return [list(masks)] if len(pictures) == 1 and not any(found) else found
 
 
 def run_choices(studio: Studio) -> list[tuple[str, str]]:
@@ -36,6 +50,13 @@ def build(page: gr.Blocks, studio: Studio) -> None:
                                   info="Yours to choose; letters and digits.")
                 noun = gr.Textbox(label="What is it?", placeholder="cat", elem_id="noun", max_length=40,
                                   info="A plain noun the model knows.")
+            method = gr.Radio(method_choices(), value="lora", label="What do you want to learn?", elem_id="method")
+            with gr.Group(visible=False) as scene:
+                masks = gr.File(label="Masks: mask0.png, mask1.png, … white where each thing is", file_count="multiple",
+                                file_types=["image"], type="filepath", elem_id="masks", height=120)
+                concepts = gr.Textbox(label="The things behind the masks", elem_id="concepts",
+                                      placeholder="bear:toy, cup:mug",
+                                      info="NAME:NOUN for each mask, in their order; empty: made up.")
             with gr.Accordion("Advanced", open=False):
                 preset = gr.Radio([("Fast preview", "fast"), ("Balanced", "balanced"), ("Best", "best")],
                                   value="balanced", label="How thorough", elem_id="preset")
@@ -44,6 +65,7 @@ def build(page: gr.Blocks, studio: Studio) -> None:
                 seed = gr.Number(label="Seed", precision=0, value=0, elem_id="train-seed")
                 base = gr.Textbox(label="Base model", value="starter", elem_id="train-base",
                                   info="starter, a folder, a .safetensors checkpoint or a hub id.")
+                settings.build(method, changed := gr.State({}))
             start = gr.Button("Start", variant="primary", size="lg", elem_id="start")
         with gr.Column(scale=6, min_width=320):
             run = gr.Dropdown([], label="Training", elem_id="run", visible=False, interactive=True)
@@ -77,9 +99,13 @@ def build(page: gr.Blocks, studio: Studio) -> None:
 
     @readable
     def begin(pictures: Sequence[tuple[str, str | None]] | None, title: str, what: str, how: str,
-              count: float | None, start_seed: float | None, model: str) -> list[Any]:
+              count: float | None, start_seed: float | None, model: str, way: str, drawn: Sequence[str] | None,
+              named: str, other: dict[str, Any]) -> list[Any]:
         paths = [Path(p) for p, _ in pictures or []]
-        started = studio.start_training(paths, title, what, base=model, preset=how,
+        given: dict[str, Any] = {}
+        if config_class(way).needs_masks:
+            given = {"masks": masks_of(paths, [Path(m) for m in drawn or []]), "concepts": parse_concepts(named or "")}
+        started = studio.start_training(paths, title, what, base=model, preset=how, method=way, **given, **other,
                                         steps=int(count) if count else None,
                                         seed=int(start_seed or 0))
         return [choose(started), *show(started)]
@@ -94,7 +120,9 @@ def build(page: gr.Blocks, studio: Studio) -> None:
 
     outputs = [run, panel, *buttons]
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    start.click(begin, [gallery, name, noun, preset, steps, seed, base], outputs, concurrency_limit=4,
+    method.change(lambda way: (gr.update(visible=config_class(way).needs_masks), {}), method, [scene, changed], **quiet)
+    start.click(begin, [gallery, name, noun, preset, steps, seed, base, method, masks, concepts, changed],
+                outputs, concurrency_limit=4,
                 api_visibility="private")
     for button, verb in ((stop, "stop"), (resume, "resume"), (keep, "keep")):
         button.click(lambda selected, verb=verb: act(verb, selected), run, outputs, **quiet)

@@ -12,8 +12,11 @@ VOCABULARY_PATH = ASSETS / "clip" / "bpe_simple_vocab_16e6.txt.gz"
 _MERGES = 49_152 - 256 - 2  # merges that the released models use; the file holds more
 
 
-def clip_tokenizer() -> CLIPTokenizer:
-    """The tokenizer of CLIP ViT-L/14 (49,408 tokens, 77 per prompt), as SD 1.x uses it."""
+def clip_tokenizer(padding: str = "<|endoftext|>") -> CLIPTokenizer:
+    """The tokenizer of CLIP ViT-L/14 (49,408 tokens, 77 per prompt), as SD 1.x uses it.
+
+    OpenCLIP's differs by its `padding`, '!'.
+    """
     lines = gzip.decompress(VOCABULARY_PATH.read_bytes()).decode("utf-8").split("\n")
     merges = [tuple(line.split()) for line in lines[1:_MERGES + 1]]
     symbols = _byte_symbols()
@@ -21,7 +24,7 @@ def clip_tokenizer() -> CLIPTokenizer:
               "<|startoftext|>", "<|endoftext|>"]
     return CLIPTokenizer(
         vocab={t: n for n, t in enumerate(tokens)}, merges=merges, unk_token="<|endoftext|>",
-        bos_token="<|startoftext|>", eos_token="<|endoftext|>", pad_token="<|endoftext|>",
+        bos_token="<|startoftext|>", eos_token="<|endoftext|>", pad_token=padding,
         model_max_length=77,
     )
 

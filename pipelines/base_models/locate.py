@@ -14,6 +14,14 @@ from adapters.files import read_header
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 STARTER_PATH = ASSETS / "starter" / "pipeline"
+PIPELINES = ("StableDiffusionPipeline", "StableDiffusionXLPipeline")
+_OTHER_PIPELINES = {
+    "StableDiffusionXLImg2ImgPipeline": "SDXL's refiner (StableDiffusionXLImg2ImgPipeline)",
+    "StableDiffusionInpaintPipeline": "an inpainting model (StableDiffusionInpaintPipeline)",
+    "StableDiffusionXLInpaintPipeline": "an inpainting model (StableDiffusionXLInpaintPipeline)",
+    "StableDiffusion3Pipeline": "a Stable Diffusion 3 model (StableDiffusion3Pipeline)",
+    "FluxPipeline": "a Flux model (FluxPipeline)",
+}
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
@@ -69,11 +77,10 @@ def _check_folder(path: Path) -> None:
         kind = json.loads(index.read_text("utf-8")).get("_class_name")
     except (ValueError, AttributeError, OSError) as error:
         raise StudioError(f"'{index}' is damaged; take a fresh copy of the model.") from error
-    if kind != "StableDiffusionPipeline":
-        raise StudioError(
-            f"'{path}' holds a {kind}; this studio opens Stable Diffusion 1.x models "
-            "(StableDiffusionPipeline), choose one of these."
-        )
+    if kind not in PIPELINES:
+        found = _OTHER_PIPELINES.get(str(kind), f"a {str(kind)[:60]}")
+        raise StudioError(f"'{path}' holds {found}; this studio opens Stable Diffusion 1.x, 2.x and XL bases "
+                          f"({' or '.join(PIPELINES)}), choose one of these.")
     weights = list(path.glob("*/*.safetensors"))
     if not weights:
         raise StudioError(f"'{path}' holds no .safetensors weights; download that variant of it.")

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import functools
-from pathlib import Path
 
 import torch
 from diffusers import UNet2DConditionModel
-from transformers import CLIPTextConfig, CLIPTextModel
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 from adapters.errors import StudioError
 from adapters.host import Host
-from adapters.identity import BaseIdentity, Family
-from pipelines.base_models.locate import ASSETS, STARTER_PATH
+from adapters.identity import FAMILIES, BaseIdentity, Family
+from pipelines.base_models.families import CONFIGS
 
-CONFIGS: dict[Family, Path] = {"starter": STARTER_PATH, "sd1": ASSETS / "sd1"}
+__all__ = ["CONFIGS", "skeleton"]
 
 
 class _NoVae(torch.nn.Module):
@@ -23,13 +22,16 @@ class _NoVae(torch.nn.Module):
 
 @functools.cache
 def skeleton(family: Family) -> Host:
-    """UNet and text encoder of `family` on the meta device: names and shapes, no memory."""
+    """UNet and text encoders of `family` on the meta device: names and shapes, no memory."""
     folder = CONFIGS[family]
     if not (folder / "unet" / "config.json").is_file():
         raise StudioError(f"The studio's own files are not whole: '{folder}' holds no model; "
                           "install it anew.")
     with torch.device("meta"):
-        unet = UNet2DConditionModel.from_config(UNet2DConditionModel.load_config(folder / "unet"))
-        text = CLIPTextModel(CLIPTextConfig.from_pretrained(folder / "text_encoder"))
-    return Host(BaseIdentity(family=family, name="", hash=""),
-                {"unet": unet, "text_encoder": text}, None, _NoVae(), None)
+        parts: dict[str, torch.nn.Module] = {
+            "unet": UNet2DConditionModel.from_config(UNet2DConditionModel.load_config(folder / "unet")),
+            "text_encoder": CLIPTextModel(CLIPTextConfig.from_pretrained(folder / "text_encoder"))}
+        if FAMILIES[family].large:
+            parts["text_encoder_2"] = CLIPTextModelWithProjection(
+                CLIPTextConfig.from_pretrained(folder / "text_encoder_2"))
+    return Host(BaseIdentity(family=family, name="", hash=""), parts, None, _NoVae(), None)

@@ -13,7 +13,12 @@ from adapters.errors import StudioError
 if TYPE_CHECKING:
     from pipelines.methods.common import TrainingConfig
 
-METHODS: dict[str, str] = {"lora": "pipelines.methods.lora"}
+METHODS: dict[str, str] = {
+    "lora": "pipelines.methods.lora",
+    "textual-inversion": "pipelines.methods.textual_inversion",
+    "perfusion": "pipelines.methods.perfusion",
+    "break-a-scene": "pipelines.methods.break_a_scene",
+}
 
 
 def _module(method: str, part: str) -> Any:
@@ -29,5 +34,5 @@ def config_class(method: str) -> type[TrainingConfig]:
 
 
 def recipe_builder(method: str) -> Any:
-    """`build(host, config, generator) -> Recipe` of the method; imports torch."""
+    """`build(host, config, lesson) -> Recipe` of the method; imports torch."""
     return _module(method, "recipe").build

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -19,6 +19,13 @@ class TrainingConfig(BaseModel):
     """The settings of a training run. Attribute docstrings are shown as tooltips."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    title: ClassVar[str]
+    """What it is good for, in plain words."""
+    several: ClassVar[bool] = False
+    """Whether it learns several concepts at once."""
+    needs_masks: ClassVar[bool] = False
+    """Whether it cannot do without a mask for each concept."""
 
     method: str
     steps: int = Field(ge=1, le=100_000)
@@ -45,6 +52,14 @@ class TrainingConfig(BaseModel):
     """Smallest part of a picture's side that a random crop keeps; 1 keeps the whole picture."""
     views: int = Field(1, ge=1, le=32)
     """Crops of each picture that are prepared; only with zoom below 1."""
+    buckets: bool = True
+    """Keep each picture's shape (aspect-ratio buckets); off crops all to squares."""
+    masks: Literal["auto", "given", "none"] = "given"
+    """Where the loss looks: masks found automatically when none are given, given ones only, or none."""
+    prior_weight: float = Field(0.0, ge=0, le=10)
+    """Weight of class images painted by the base, which keep it from forgetting the class; 0 is off."""
+    prior_images: int = Field(60, ge=1, le=1000)
+    """At most so many class images; never more than the run can look at."""
     seed: int = Field(0, ge=0, lt=2**63)
     """Where chance starts: the same seed on the same machine gives the same adapter."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
@@ -57,6 +72,12 @@ class TrainingConfig(BaseModel):
     """Denoising steps of a preview picture."""
     checkpoint_every: int = Field(50, ge=1)
     """Steps between checkpoints; at most so many are lost in a crash."""
+
+
+    @property
+    def learns_words(self) -> bool:
+        """Whether triggers are learned words ('<mycat>') and not rare words of the base."""
+        return False
 
 
 def resolve(method: str, family: str, preset: str = "balanced",

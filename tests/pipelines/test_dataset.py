@@ -6,8 +6,21 @@ import torch
 from PIL import Image
 
 from adapters.host import Host
-from pipelines.dataset import CAPTIONS, LatentDataset, build_dataset, square, views_of
-from pipelines.encode import encode_images, encode_prompts
+from adapters.text import Conditioning, Tokens
+from pipelines.dataset import (
+    CAPTIONS,
+    Buckets,
+    LatentDataset,
+    WithPrior,
+    bucket,
+    build_dataset,
+    mask_grid,
+    square,
+    views_of,
+)
+from pipelines.encode import encode_images
+from pipelines.lesson import Picture
+from pipelines.methods.lora.config import Config
 from pipelines.wording import with_article
 
 
@@ -16,9 +29,12 @@ def picture(width: int = 60, height: int = 40) -> Image.Image:
     return Image.fromarray(pixels)
 
 
-def build(host: Host, seed: int = 0, **changes: object) -> LatentDataset:
-    options = {"side": 32, "flip": False, "zoom": 1.0, "views": 1, **changes}
-    return build_dataset(host, [picture(), picture(40, 60)], "zok cat", seed=seed, **options)
+PROMPTS = [c.format("a zok cat") for c in CAPTIONS]
+
+
+def build(host: Host, seed: int = 0, live: bool = False, **changes: object) -> LatentDataset | Buckets:
+    config = Config(steps=1, learning_rate=1, seed=seed, **{"buckets": False, **changes})
+    return build_dataset(host, [Picture(picture()), Picture(picture(40, 60))], PROMPTS, config, live=live)
 
 
 def test_square_keeps_the_middle() -> None:
@@ -36,17 +52,66 @@ def test_articles(phrase: str, said: str) -> None:
     ({"zoom": 0.5, "views": 4, "flip": True}, 8),
 ])
 def test_number_of_views(options: dict[str, object], count: int) -> None:
-    settings = {"side": 16, "flip": False, "zoom": 1.0, "views": 1, **options}
-    views = views_of(picture(), generator=torch.Generator().manual_seed(0), **settings)
+    settings = {"size": (16, 24), "flip": False, "zoom": 1.0, "views": 1, **options}
+    views = views_of(Picture(picture()), generator=torch.Generator().manual_seed(0), **settings)
     assert len(views) == count
-    assert all(v.size == (16, 16) for v in views)
+    assert all(v.image.size == (16, 24) for v in views)
 
 
 def test_the_second_half_of_flipped_views_mirrors_the_first() -> None:
-    views = views_of(picture(), side=16, flip=True, zoom=0.5, views=3,
+    views = views_of(Picture(picture()), size=(16, 16), flip=True, zoom=0.5, views=3,
                      generator=torch.Generator().manual_seed(0))
     for view, mirrored in zip(views[:3], views[3:], strict=True):
-        assert np.array_equal(np.array(view)[:, ::-1], np.array(mirrored))
+        assert np.array_equal(np.array(view.image)[:, ::-1], np.array(mirrored.image))
+
+
+def test_masks_go_the_way_of_their_picture() -> None:
+    """A mask that is the picture's own red channel still is after crop and mirror."""
+    made = Picture(picture(), (picture().getchannel("R"),))
+    for view in views_of(made, size=(20, 20), flip=True, zoom=0.5, views=4,
+                         generator=torch.Generator().manual_seed(3)):
+        assert np.array_equal(np.array(view.masks[0]), np.array(view.image)[..., 0])
+
+
+def test_mask_grids_are_area_means_or_the_nearest_pixel() -> None:
+    mask = Image.fromarray(np.kron(np.array([[255, 0], [0, 0]], np.uint8), np.ones((3, 3), np.uint8)))
+    assert torch.equal(mask_grid([mask], (2, 2), soft=True)[0], torch.tensor([[1.0, 0], [0, 0]]))
+    assert mask_grid([mask], (1, 1), soft=True).item() == pytest.approx(0.25)
+    assert set(mask_grid([mask], (3, 3), soft=False).unique().tolist()) <= {0.0, 1.0}
+
+
+@pytest.mark.parametrize(("size", "expected"), [
+    ((100, 100), (512, 512)), ((3000, 2000), (640, 384)), ((2000, 3000), (384, 640)), ((9000, 100), (768, 320)),
+])
+def test_buckets_keep_the_shape_and_about_the_area(size: tuple[int, int], expected: tuple[int, int]) -> None:
+    width, height = bucket(size, 512, 64)
+    assert (width, height) == expected
+    assert width % 64 == height % 64 == 0 and width * height <= 512 * 512
+
+
+def test_pictures_of_two_shapes_make_two_buckets_and_batches_of_one(host: Host) -> None:
+    data = build(host, buckets=True)
+    assert isinstance(data, Buckets) and len(data.parts) == 2
+    shapes = {tuple(data.sample(torch.Generator().manual_seed(n), 3).latents.shape[2:]) for n in range(20)}
+    assert shapes == {tuple(p.latents.shape[2:]) for p in data.parts}
+
+
+def test_a_caption_stands_in_for_the_prompts_of_its_picture(host: Host) -> None:
+    config = Config(steps=1, learning_rate=1, buckets=False)
+    data = build_dataset(host, [Picture(picture(), caption="a red cat"), Picture(picture(40, 60))], PROMPTS, config)
+    assert isinstance(data, LatentDataset)
+    assert data.prompts_of == ((len(PROMPTS),), tuple(range(len(PROMPTS))))
+    batch = data.sample(torch.Generator().manual_seed(0), 64)
+    captioned = (batch.latents == data.latents[0]).flatten(1).all(1)
+    assert torch.equal(batch.text.states[captioned], data.text.states[-1].expand(int(captioned.sum()), -1, -1))
+    assert not (batch.text.states[~captioned] == data.text.states[-1]).flatten(1).all(1).any()
+
+
+def test_class_images_stand_behind_the_own_ones(host: Host) -> None:
+    own, prior = build(host, live=True), build(host, live=True, seed=1)
+    batch = WithPrior(own, prior).sample(torch.Generator().manual_seed(0), 3)
+    assert len(batch.latents) == 6 and batch.prior == 3
+    assert isinstance(batch.text, Tokens) and len(batch.text) == 6
 
 
 def test_latents_are_the_posteriors_mean_times_the_scaling_factor(host: Host) -> None:
@@ -59,12 +124,12 @@ def test_latents_are_the_posteriors_mean_times_the_scaling_factor(host: Host) ->
 
 def test_every_caption_has_its_states(host: Host) -> None:
     data = build(host)
-    assert torch.equal(data.states, encode_prompts(host, [c.format("a zok cat") for c in CAPTIONS]))
-    assert data.states.shape == (len(CAPTIONS), 77, 24)
+    assert torch.equal(data.text.states, host.text.encode_prompts(PROMPTS).states)
+    assert data.text.states.shape == (len(CAPTIONS), 77, 24)
 
 
 def test_long_prompts_are_cut_at_the_tokenizers_length(host: Host) -> None:
-    assert encode_prompts(host, ["cat " * 500, "cat"]).shape == (2, 77, 24)
+    assert host.text.encode_prompts(["cat " * 500, "cat"]).states.shape == (2, 77, 24)
 
 
 def test_the_same_seed_gives_the_same_crops_and_another_seed_others(host: Host) -> None:
@@ -73,9 +138,9 @@ def test_the_same_seed_gives_the_same_crops_and_another_seed_others(host: Host) 
 
 
 def test_samples_come_from_the_generator_alone_and_reach_every_view_and_caption() -> None:
-    data = LatentDataset(torch.arange(5.0).view(5, 1, 1, 1), torch.arange(3.0).view(3, 1, 1))
+    data = LatentDataset(torch.arange(5.0).view(5, 1, 1, 1), Conditioning(torch.arange(3.0).view(3, 1, 1)))
     batches = [data.sample(torch.Generator().manual_seed(4), 64) for _ in range(2)]
     assert torch.equal(batches[0].latents, batches[1].latents)
-    assert torch.equal(batches[0].states, batches[1].states)
+    assert torch.equal(batches[0].text.states, batches[1].text.states)
     assert set(batches[0].latents.flatten().tolist()) == set(range(5))
-    assert set(batches[0].states.flatten().tolist()) == set(range(3))
+    assert set(batches[0].text.states.flatten().tolist()) == set(range(3))

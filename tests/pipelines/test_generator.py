@@ -8,7 +8,7 @@ from PIL import Image
 from adapters.errors import StudioError
 from adapters.host import Host
 from adapters.record import AdapterRecord
-from pipelines.generator import Generator, Request
+from pipelines.generator import Chosen, Generator, Request
 from tests.adapters.lora.tools import QUERY, filled, output
 
 REQUEST = Request(prompt="a photo of a cat", seed=3, steps=2, guidance=2.0, width=64, height=64)
@@ -55,14 +55,14 @@ def test_progress_counts_every_step_of_every_picture(host: Host) -> None:
 
 def test_an_adapter_is_in_for_the_block_and_out_after_it(host: Host, record: AdapterRecord) -> None:
     base, generator = output(host), Generator(host)
-    with generator.using([(filled(host), record, 0.5), (filled(host, seed=1), record, 1.0)]):
+    with generator.using([Chosen(filled(host), record, 0.5), Chosen(filled(host, seed=1), record)]):
         assert not torch.equal(output(host), base)
     assert torch.equal(output(host), base)
 
 
 def test_strength_in_the_block_is_the_asked_one(host: Host, record: AdapterRecord) -> None:
     base, generator = output(host), Generator(host)
-    with generator.using([(filled(host), record, 0.0)]):
+    with generator.using([Chosen(filled(host), record, 0.0)]):
         assert torch.equal(output(host), base)
 
 
@@ -70,11 +70,11 @@ def test_strength_in_the_block_is_the_asked_one(host: Host, record: AdapterRecor
 def test_the_base_is_clean_after_a_failure_in_or_before_the_block(host: Host, record: AdapterRecord,
                                                                   late: bool) -> None:
     base, tree, generator = output(host), repr(host.components), Generator(host)
-    adapters = [(filled(host), record, 1.0)]
+    adapters = [Chosen(filled(host), record)]
     if not late:
         misfit = filled(host, {QUERY: (2, 2.0)})
         misfit._stored.modules["unet.nowhere"] = misfit._stored.modules.pop(QUERY)
-        adapters.append((misfit, record, 1.0))
+        adapters.append(Chosen(misfit, record))
     with pytest.raises(KeyboardInterrupt if late else StudioError), generator.using(adapters):
         raise KeyboardInterrupt
     assert torch.equal(output(host), base) and repr(host.components) == tree
@@ -83,5 +83,5 @@ def test_the_base_is_clean_after_a_failure_in_or_before_the_block(host: Host, re
 def test_an_adapter_of_another_family_is_refused(host: Host, record: AdapterRecord) -> None:
     sd1 = record.model_copy(update={"base": record.base.model_copy(update={"family": "sd1"})})
     with (pytest.raises(StudioError, match=r"trained for Stable Diffusion 1\.x"),
-          Generator(host).using([(filled(host), sd1, 1.0)])):
+          Generator(host).using([Chosen(filled(host), sd1)])):
         pass

@@ -9,9 +9,12 @@ import torch
 from adapters.errors import StudioError
 from pipelines.methods import METHODS, config_class
 from pipelines.methods.common import PRESET_NAMES, resolve
+from pipelines.methods.describe import page
 from pipelines.methods.lora.config import Config
 from pipelines.run_config import FILE, RunConfig
 from pipelines.training import pick_precision
+
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -86,3 +89,7 @@ def test_precision_as_accelerate_calls_it() -> None:
 def test_fp16_without_a_graphics_processor_is_refused() -> None:
     with pytest.raises(StudioError, match="which fp16 needs"):
         pick_precision("fp16")
+
+
+def test_the_page_of_methods_is_up_to_date() -> None:
+    assert (REPOSITORY / "docs" / "METHODS.md").read_text("utf-8") == page()

@@ -3,8 +3,7 @@ from __future__ import annotations
 import copy
 import io
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -14,28 +13,18 @@ from diffusers import DDIMScheduler
 
 from adapters.errors import StudioError
 from adapters.host import Host
+from adapters.record import Concept
+from adapters.text import Conditioning
 from pipelines.dataset import LatentDataset
+from pipelines.lesson import Lesson
 from pipelines.methods import recipe_builder
 from pipelines.methods.lora.config import Config
 from pipelines.recipe import Batch, Phase, Prediction, Recipe
 from pipelines.trainer import Hook, Trainer, rate_factor
+from tests.adapters.tools import twin
+from tests.pipelines.tools import Watch, equal, run
 
-
-@dataclass
-class Watch:
-    """Report and control in one: keeps the events, stops before step `stop`."""
-
-    stop: int | None = None
-    events: list[dict[str, Any]] = field(default_factory=list)
-
-    def __call__(self, event: dict[str, Any]) -> None:
-        self.events.append(event)
-
-    def stop_requested(self) -> bool:
-        return self.stop is not None and len(self.of("step")) >= self.stop
-
-    def of(self, kind: str) -> list[dict[str, Any]]:
-        return [e for e in self.events if e["type"] == kind]
+LESSON = Lesson((), (Concept(name="mycat", noun="cat", trigger="zok"),))
 
 
 def settings(**changes: Any) -> Config:
@@ -45,29 +34,15 @@ def settings(**changes: Any) -> Config:
 def samples() -> LatentDataset:
     chance = torch.Generator().manual_seed(1)
     latents = torch.randn(5, 4, 8, 8, generator=chance)
-    return LatentDataset(latents, torch.randn(3, 6, 24, generator=chance))
-
-
-def twin(host: Host) -> Host:
-    return Host(host.identity, copy.deepcopy(host.components), host.tokenizer, host.vae, host.scheduler)
+    return LatentDataset(latents, Conditioning(torch.randn(3, 6, 24, generator=chance)))
 
 
 def trainer(host: Host, config: Config, *, seed: int = 0, data: Any = None,
             recipe: Recipe | None = None) -> Trainer:
     torch.manual_seed(seed)
-    recipe = recipe or recipe_builder("lora")(host, config)
+    recipe = recipe or recipe_builder("lora")(host, config, LESSON)
     recipe.adapter.inject(host, "training")
     return Trainer(host, recipe, data or samples(), config, Accelerator(cpu=True, mixed_precision="no"))
-
-
-def run(made: Trainer, stop: int | None = None, hooks: Sequence[Hook] = ()) -> Watch:
-    watch = Watch(stop)
-    made.run(report=watch, control=watch, hooks=hooks)
-    return watch
-
-
-def equal(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
-    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
 
 
 # rates
@@ -117,7 +92,7 @@ def test_prediction_targets_and_snr_by_hand(host: Host, kind: str) -> None:
     found = made.predict(batch, steps, noise)
     noisy = host.scheduler.add_noise(batch.latents, noise, steps)
     with torch.no_grad():
-        torch.testing.assert_close(found.predicted, host.unet(noisy, steps, batch.states).sample)
+        torch.testing.assert_close(found.predicted, host.unet(noisy, steps, batch.text.states).sample)
     expected = noise if kind == "epsilon" else host.scheduler.get_velocity(batch.latents, noise, steps)
     torch.testing.assert_close(found.target, expected)
     a = host.scheduler.alphas_cumprod[steps]
@@ -156,9 +131,9 @@ def test_accumulated_batches_are_one_step_along_their_mean_gradient(host: Host, 
 
 def test_training_lowers_the_loss_on_one_batch(host: Host) -> None:
     """The same picture and words again and again, measured at fixed noise before and after."""
-    one = LatentDataset(samples().latents[:1], samples().states[:1])
+    one = LatentDataset(samples().latents[:1], samples().text[:1])
     made = trainer(host, settings(steps=30, schedule="constant", layers="all"), data=one)
-    batch = Batch(one.latents.expand(8, -1, -1, -1), one.states.expand(8, -1, -1))
+    batch = Batch(one.latents.expand(8, -1, -1, -1), one.text[[0] * 8])
     noise = torch.randn(8, 4, 8, 8, generator=torch.Generator().manual_seed(2))
     steps = torch.arange(8) * 120
 
@@ -282,7 +257,7 @@ def test_hooks_run_in_their_order_after_the_step_is_reported(host: Host) -> None
 
 
 def phased(host: Host) -> Recipe:
-    recipe = recipe_builder("lora")(host, settings())
+    recipe = recipe_builder("lora")(host, settings(), LESSON)
     phases = (Phase("learn", 3, {"lora": 1e-2}), Phase("settle", 3, {"lora": 1e-4}))
     return Recipe(recipe.adapter, recipe.objective, phases)
 
@@ -309,7 +284,7 @@ def test_a_run_resumes_exactly_in_before_and_after_a_change_of_phase(host: Host,
 
 
 def test_groups_without_a_rate_stay_frozen(host: Host) -> None:
-    recipe = recipe_builder("lora")(host, settings())
+    recipe = recipe_builder("lora")(host, settings(), LESSON)
     recipe = Recipe(recipe.adapter, recipe.objective, (Phase("a", 1, {"b": 1.0}),))
     made = trainer(host, settings(), recipe=recipe)
     down, up = (made.groups["lora"][n::2] for n in (0, 1))
@@ -356,7 +331,7 @@ class BrokenGradient(Broken):
                                        BrokenGradient([], 1.0)])
 def test_a_loss_or_gradient_that_is_no_number_stops_with_the_adapter_unharmed(host: Host,
                                                                              objective: Any) -> None:
-    recipe = recipe_builder("lora")(host, settings())
+    recipe = recipe_builder("lora")(host, settings(), LESSON)
     made = trainer(host, settings(), recipe=Recipe(recipe.adapter, objective, recipe.phases))
     watch, kept = Watch(), {}
     with pytest.raises(StudioError, match="broke down at step 3"):

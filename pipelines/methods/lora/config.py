@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -10,8 +10,9 @@ from pipelines.methods.common import TrainingConfig
 
 
 class Config(TrainingConfig):
-    """LoRA (Hu et al., arXiv 2106.09685) on the denoiser: one subject or style, small file."""
+    """LoRA, low-rank adaptation (Hu et al., arXiv 2106.09685), with PEFT's layers."""
 
+    title: ClassVar[str] = "One thing or style, in a file that every program reads"
     method: Literal["lora"] = "lora"
     rank: int = Field(16, ge=1, le=512)
     """Size of the update; a larger rank holds more and makes a larger file."""
@@ -23,3 +24,14 @@ class Config(TrainingConfig):
     """Learn the weights' direction and length apart (Liu et al., arXiv 2402.09353)."""
     layers: Literal["attention", "attention+feed-forward", "all"] = "attention"
     """Which layers are adapted: attention alone, its feed-forward too, or convolutions as well."""
+    text_encoder: bool = False
+    """Adapt the text encoder's attention too."""
+    word: bool = False
+    """Also learn a word for the concept, fixed after half of the run (pivotal tuning)."""
+    word_rate: float = Field(1e-3, gt=0, le=1)
+    """Learning rate of the word's vectors."""
+
+    @property
+    def learns_words(self) -> bool:
+        """With pivotal tuning."""
+        return self.word

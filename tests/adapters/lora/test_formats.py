@@ -197,13 +197,52 @@ def test_kohya_alpha_is_exact_for_half_precision_matrices(host: Host, record: Ad
     assert read.modules[QUERY].scale == pytest.approx(2 / 3**0.5, rel=1e-7)
 
 
-@pytest.mark.parametrize("family", ["sd1", pytest.param("starter", marks=needs_starter)])
+@pytest.mark.parametrize("family", ["sd1", "sd2", "sdxl", pytest.param("starter", marks=needs_starter)])
 def test_kohya_name_map_is_one_to_one(family: Any) -> None:
     host = skeleton(family)
     layers, names = host.layers(), kohya_format.name_map(host)
     assert len(names) == len(layers)
     assert set(names.values()) == set(layers)
-    assert all(kohya_format.kohya_name(full) == name for name, full in names.items())
+    assert all(kohya_format.kohya_name(full, family) == name for name, full in names.items())
+    # The other names are one to one too, and where a name is of both kinds it means the same layer.
+    other = kohya_format.other_names(host)
+    assert len(set(other.values())) == len(other) == sum(n.startswith("unet.") for n in layers)
+    assert all(names[n] == other[n] for n in names.keys() & other.keys())
+
+
+def test_kohya_names_of_sdxl_are_those_of_sd_scripts() -> None:
+    names = kohya_format.name_map(skeleton("sdxl"))
+    attention = "transformer_blocks.0.attn1.to_q"
+    for name, full in {
+        "input_blocks_0_0": "conv_in", "input_blocks_3_0_op": "down_blocks.0.downsamplers.0.conv",
+        "input_blocks_4_0_in_layers_2": "down_blocks.1.resnets.0.conv1",
+        "input_blocks_4_0_skip_connection": "down_blocks.1.resnets.0.conv_shortcut",
+        "input_blocks_5_1_transformer_blocks_0_attn1_to_q": f"down_blocks.1.attentions.1.{attention}",
+        "input_blocks_8_1_transformer_blocks_9_ff_net_0_proj":
+            "down_blocks.2.attentions.1.transformer_blocks.9.ff.net.0.proj",
+        "middle_block_0_emb_layers_1": "mid_block.resnets.0.time_emb_proj",
+        "middle_block_1_proj_in": "mid_block.attentions.0.proj_in",
+        "middle_block_2_out_layers_3": "mid_block.resnets.1.conv2",
+        "output_blocks_0_1_proj_out": "up_blocks.0.attentions.0.proj_out",
+        "output_blocks_2_2_conv": "up_blocks.0.upsamplers.0.conv",
+        "output_blocks_5_1_transformer_blocks_1_attn2_to_out_0":
+            "up_blocks.1.attentions.2.transformer_blocks.1.attn2.to_out.0",
+        "output_blocks_8_0_in_layers_2": "up_blocks.2.resnets.2.conv1",
+        "label_emb_0_2": "add_embedding.linear_2", "out_2": "conv_out",
+    }.items():
+        assert names[f"lora_unet_{name}"] == f"unet.{full}"
+    assert names["lora_te1_text_model_encoder_layers_11_mlp_fc1"] == "text_encoder.encoder.layers.11.mlp.fc1"
+    assert names["lora_te2_text_model_encoder_layers_31_self_attn_q_proj"] == (
+        "text_encoder_2.text_model.encoder.layers.31.self_attn.q_proj")
+    # sd-scripts says: 72 and 192 modules of the text encoders, 722 of the U-Net's transformers.
+    assert sum(n.startswith("lora_te1_text_model_encoder") for n in names) == 72
+    assert sum(n.startswith("lora_te2_text_model_encoder") for n in names) == 192
+    assert sum("_transformer_blocks_" in n or "_proj_in" in n or "_proj_out" in n for n in names) == 722
+
+
+def test_layers_that_no_denoiser_has_are_not_named() -> None:
+    with pytest.raises(ValueError, match="is no layer"):
+        kohya_format.kohya_name("unet.nowhere.to_q", "sdxl")
 
 
 def test_kohya_names_are_those_of_sd_scripts() -> None:
@@ -272,6 +311,23 @@ def test_kohya_names_the_base_version_that_a1111_filters_by(host: Host, record: 
     assert kohya_format.encode(weights, sd1)[1]["ss_base_model_version"] == "sd_v1"
     assert kohya_format.encode(weights, sd1)[1]["modelspec.architecture"] == "stable-diffusion-v1/lora"
     assert kohya_format.encode(weights, record)[1]["ss_base_model_version"] != "sd_v1"
+
+
+@pytest.mark.parametrize(("family", "prediction", "version", "architecture"), [
+    ("sd2", "epsilon", "sd_v2", "stable-diffusion-v2-512"),
+    ("sd2", "v_prediction", "sd_v2_v", "stable-diffusion-v2-768-v"),
+    ("sdxl", "epsilon", "sdxl_base_v1-0", "stable-diffusion-xl-v1-base"),
+    ("sdxl", "v_prediction", "sdxl_base_v1-0", "stable-diffusion-xl-v1-base"),
+])
+def test_kohya_metadata_of_the_other_families(host: Host, record: AdapterRecord, family: str, prediction: str,
+                                              version: str, architecture: str) -> None:
+    base = record.base.model_copy(update={"family": family, "prediction": prediction})
+    _, metadata = kohya_format.encode(random_weights(host, {QUERY: (2, 2.0)}),
+                                      record.model_copy(update={"base": base}))
+    assert metadata["ss_base_model_version"] == version
+    assert metadata["modelspec.architecture"] == f"{architecture}/lora"
+    assert metadata["ss_v2"] == str(family == "sd2")
+    assert metadata["modelspec.prediction_type"] == ("v" if prediction == "v_prediction" else "epsilon")
 
 
 def test_stock_diffusers_answers_the_same_with_our_kohya_file(host: Host, record: AdapterRecord,

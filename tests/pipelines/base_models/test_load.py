@@ -16,8 +16,9 @@ from safetensors.torch import load_file, save_file
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from adapters.errors import StudioError
-from pipelines.base_models.load import SD1_CONFIG, load_base, locate
-from pipelines.base_models.locate import fingerprint
+from pipelines.base_models.families import CONFIGS
+from pipelines.base_models.load import load_base
+from pipelines.base_models.locate import fingerprint, locate
 from pipelines.base_models.skeleton import skeleton
 from tests.pipelines.base_models import ldm_names
 from tests.pipelines.base_models.single_file import shapes
@@ -53,7 +54,7 @@ def made(tokenizer: Any) -> StableDiffusionPipeline:
                         up_block_types=("UpDecoderBlock2D",) * 4)
     return StableDiffusionPipeline(
         vae=vae, text_encoder=text, tokenizer=tokenizer, unet=narrow_unet(768),
-        scheduler=PNDMScheduler.from_pretrained(SD1_CONFIG / "scheduler"), safety_checker=None,
+        scheduler=PNDMScheduler.from_pretrained(CONFIGS["sd1"] / "scheduler"), safety_checker=None,
         feature_extractor=None, requires_safety_checker=False)
 
 
@@ -108,11 +109,14 @@ def test_offline_a_hub_id_that_is_not_cached_is_refused(monkeypatch: pytest.Monk
         load_base("owner/name-that-is-not-here", offline=True)
 
 
-@pytest.mark.parametrize("width", [1024, 2048])
-def test_text_features_of_another_width_are_refused(broken: Path, width: int) -> None:
+@pytest.mark.parametrize(("width", "words"), [
+    (1024, "text encoder gives features of width 768, its denoiser wants 1024"),
+    (2048, "unknown family .text features of width 2048"), (64, "unknown family .text features of width 64"),
+])
+def test_text_features_of_another_width_are_refused(broken: Path, width: int, words: str) -> None:
     shutil.rmtree(broken / "unet")
     narrow_unet(width).save_pretrained(broken / "unet")
-    with pytest.raises(StudioError, match=f"unknown family .text features of width {width}"):
+    with pytest.raises(StudioError, match=words):
         load_base(str(broken))
 
 
@@ -160,7 +164,7 @@ def test_pickled_weights_are_never_read(broken: Path) -> None:
 
 @pytest.mark.parametrize(("tensors", "words"), [
     ({"x": torch.ones(2)}, "is no Stable Diffusion checkpoint"),
-    ({MARKER: torch.ones(320, 1024)}, "width 1024, not 768"),
+    ({MARKER: torch.ones(320, 64)}, "unknown family .text features of width 64"),
     ({MARKER: torch.ones(320, 768)}, "'a' could not be loaded"),
 ])
 def test_a_file_that_is_no_sd1_checkpoint_is_refused(tmp_path: Path, tensors: dict[str, torch.Tensor],
@@ -199,8 +203,12 @@ def test_a_folder_that_is_no_model_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("index", "words"), [
     ("{", "is damaged"), ("[]", "is damaged"), ("{}", "holds a None"),
-    ('{"_class_name": "StableDiffusionXLPipeline"}', "holds a StableDiffusionXLPipeline"),
+    ('{"_class_name": "StableDiffusionXLImg2ImgPipeline"}', "holds SDXL's refiner"),
+    ('{"_class_name": "StableDiffusionInpaintPipeline"}', "holds an inpainting model"),
+    ('{"_class_name": "StableDiffusion3Pipeline"}', "holds a Stable Diffusion 3 model"),
+    ('{"_class_name": "FluxPipeline"}', "holds a Flux model"),
     ('{"_class_name": "StableDiffusionPipeline"}', "holds no .safetensors weights"),
+    ('{"_class_name": "StableDiffusionXLPipeline"}', "holds no .safetensors weights"),
 ])
 def test_a_folder_of_another_kind_is_refused(tmp_path: Path, index: str, words: str) -> None:
     (tmp_path / "model_index.json").write_text(index)

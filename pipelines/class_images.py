@@ -1,0 +1,37 @@
+"""Class images for prior preservation: painted once per base and noun, then kept."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from PIL import Image
+
+from adapters.files import write_atomic
+from adapters.host import Host
+from pipelines.generator import Generator, Request
+from pipelines.lesson import Report
+from pipelines.references import open_image
+from pipelines.wording import with_article
+
+_SEED = 90_000
+
+
+def paint_class_images(host: Host, noun: str, count: int, cache: Path | None, report: Report) -> list[Image.Image]:
+    """`count` pictures of 'a photo of a <noun>' from fixed seeds, those in `cache` not painted again."""
+    folder = None
+    if cache is not None:
+        folder = cache / "class-images" / (host.identity.hash or "unknown") / re.sub(r"\W+", "-", noun)
+    images, painter = [], Generator(host)
+    for n in range(count):
+        path = folder / f"{n:04d}.png" if folder else None
+        if path and path.exists():
+            images.append(open_image(path))
+            continue
+        report({"type": "stage", "text": f"Painting pictures of the class '{noun}', {n + 1} of {count}"})
+        image = painter.paint(Request(prompt=f"a photo of {with_article(noun)}", seed=_SEED + n)).images[0]
+        if path:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomic(path, lambda p, image=image: image.save(p, "PNG"))  # type: ignore[misc]
+        images.append(image)
+    return images

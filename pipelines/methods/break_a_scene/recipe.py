@@ -1,0 +1,78 @@
+"""Break-A-Scene as a recipe: words alone, then words with a LoRA or with all weights."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import replace
+
+from adapters.base import Adapter
+from adapters.bundle import BundleAdapter
+from adapters.errors import StudioError
+from adapters.full import FullAdapter
+from adapters.host import Host
+from adapters.lora import LoraAdapter
+from adapters.lora.adapter import ATTENTION, CONVOLUTIONS, FEED_FORWARD
+from adapters.tokens import TokensAdapter
+from pipelines.attention import WordProbe
+from pipelines.auto_masks import attention_resolution
+from pipelines.dataset import Buckets, LatentDataset, Mixed, WithPrior, build_dataset
+from pipelines.lesson import Lesson
+from pipelines.methods.break_a_scene.config import Config
+from pipelines.methods.break_a_scene.scene import SceneLoss, UnionSamples, with_background
+from pipelines.methods.plain import class_samples
+from pipelines.recipe import Phase, Recipe, Samples
+
+BACKGROUND = "<background>"
+
+
+def build(host: Host, config: Config, lesson: Lesson) -> Recipe:
+    """The recipe for `config` on `host`. Raises StudioError unless every picture has its masks."""
+    if not all(p.masks for p in lesson.pictures):
+        raise StudioError("Break-A-Scene needs a mask for each concept in each picture; give maskN.png files "
+                          "beside the picture, or paint them.")
+    initialisers = {c.trigger: c.noun for c in lesson.concepts}
+    if config.background:
+        initialisers[BACKGROUND] = "background"
+    words = TokensAdapter.for_training(host, initialisers)
+    tuned: Adapter = FullAdapter()
+    if config.tuning == "lora":
+        tuned = LoraAdapter.for_training(host, rank=config.rank, alpha=config.rank, text_encoder=True,
+                                         targets=(*ATTENTION, *FEED_FORWARD, *CONVOLUTIONS))
+    first = round(config.steps * config.word_share)
+    group = {"lora": "lora", "full": "weights"}[config.tuning]
+    views = functools.cache(lambda: scene_views(host, config, lesson))
+
+    def samples() -> UnionSamples:
+        return UnionSamples(host, views(), tuple(initialisers), union=config.union_sampling)
+
+    def with_prior() -> Samples:
+        if not config.prior_weight:
+            return samples()
+        return WithPrior(samples(), Mixed(tuple(
+            class_samples(host, config, lesson, c.noun, live=True) for c in lesson.concepts)))
+
+    phases = [Phase("words", first, {"tokens": config.word_rate}),
+              Phase("scene", config.steps - first, {"tokens": config.learning_rate, group: config.learning_rate},
+                    samples=with_prior)]
+    side = config.attention_resolution or attention_resolution(host)
+    probe = (lambda: WordProbe(host, side, tuple(initialisers))) if config.attention_weight else None
+    return Recipe(
+        BundleAdapter({"words": words, "tuned": tuned}),
+        SceneLoss(host.scheduler.config.prediction_type, config.attention_weight, config.prior_weight,
+                  config.masked_loss, config.min_snr_gamma),
+        tuple(p for p in phases if p.steps), samples=samples, probe=probe,
+    )
+
+
+def scene_views(host: Host, config: Config, lesson: Lesson) -> LatentDataset:
+    """Every view of every picture with hard masks, all of one size."""
+    square = config.model_copy(update={"buckets": False})
+    found = build_dataset(host, lesson.pictures, ["a photo"], square, live=True, soft_masks=False)
+    if isinstance(found, Buckets):
+        raise TypeError("Square views are of one size.")
+    if found.masks is not None and config.background:
+        found = replace(found, masks=with_background(found.masks))
+    if found.masks is not None and bool((found.masks.flatten(2).amax(-1) == 0).any()):
+        raise StudioError("A mask is so small that nothing of it is left on the base's grid; mask more of the "
+                          "thing or crop the picture nearer to it.")
+    return found

@@ -26,14 +26,15 @@ setup: .venv/installed
 
 test: .venv/installed-dev
 	@command -v chromium >/dev/null || echo "chromium is missing, so the browser tests are skipped; install it with: apt-get install chromium"
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m "not slow" -n 2
+	$(BIN)/python -m pytest -m slow
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
 check: lint
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" -n 2
 
 proof: .venv/installed
 	$(BIN)/python -m pipelines.proof --json

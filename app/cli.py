@@ -240,8 +240,8 @@ def _train_here(studio: Studio, folder: Path, report: Any) -> dict[str, Any]:
     studio.store.end(job.id, "finished")
     entry = studio.library.get(name)
     return {"adapter": str(entry.path), "name": name, "trigger": entry.record.trigger,
-            "triggers": entry.as_dict()["triggers"], "class_noun": entry.record.class_noun,
-            "phrases": [c.phrase for c in entry.record.concepts] or [entry.record.phrase],
+            "triggers": entry.triggers, "class_noun": entry.record.class_noun,
+            "phrases": entry.phrases,
             "steps": RunConfig.load(folder).training.steps, "run": str(folder)}
 
 
@@ -314,7 +314,7 @@ def _export(options: argparse.Namespace) -> dict[str, Any]:
 
 def _import(options: argparse.Namespace) -> dict[str, Any]:
     entry = _studio(options).import_file(options.file, options.name)
-    words = " and ".join(f"'{t}'" for t in entry.triggers.values()) or "not known"
+    words = " and ".join(f"'{t}'" for t in entry.phrases) or "not known"
     _say(options, f"imported '{entry.name}', {entry.record.kind} for {entry.record.base.family}; its words are {words}")
     return entry.as_dict()
 

@@ -49,6 +49,11 @@ class Entry:
                 "created": r.provenance.get("created", "")}
 
     @property
+    def phrases(self) -> list[str]:
+        """What to write in a prompt for each concept; empty when nothing is known."""
+        return [p for p in ([c.phrase for c in self.record.concepts] or [self.record.phrase]) if p]
+
+    @property
     def triggers(self) -> dict[str, str]:
         """Each concept's name to its trigger, without the noun; empty when none are known."""
         if self.record.concepts:

@@ -139,7 +139,7 @@ def _card(entry: Entry, thumbnail: bool) -> str:
     size = entry.path.stat().st_size / 1e6
     links = "".join(f'<a href="/studio/library/{quote(name)}/export/{f}" download>{escape(title(record, f))}</a>'
                     for f in formats_of(record))
-    trigger = " ".join(f"<code>{escape(t)}</code>" for t in entry.triggers.values()) or "no trigger known"
+    trigger = " ".join(f"<code>{escape(t)}</code>" for t in entry.phrases) or "no trigger known"
     return (f'<div class="s-card">{picture}<b>{escape(name)}</b><div>{trigger}</div>'
             f"<small>{escape(record.method)} for {escape(record.base.name or record.base.family)}, "
             f"{size:.1f} MB</small><div class='s-links'>{links}</div></div>")

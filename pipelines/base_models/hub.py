@@ -14,9 +14,9 @@ VARIANTS = ("*.fp16*", "*.non_ema*")  # second copies of the weights, which are 
 
 def telling(hub_id: str, tell: Callable[[str], None]) -> Any:
     """A progress bar class that also says how far it is, once a second at most."""
-    from huggingface_hub.utils import tqdm
+    from huggingface_hub.utils.tqdm import tqdm
 
-    class Telling(tqdm):  # type: ignore[misc]
+    class Telling(tqdm):
         said = 0.0
 
         def __init__(self, *args: Any, **options: Any) -> None:

@@ -66,7 +66,7 @@ def test_the_list_says_kinds_triggers_and_formats(studio: Studio, capsys: pytest
     assert {n: e["kind"] for n, e in found.items()} == {"word": "tokens", "lora": "lora", "both": "bundle",
                                                         "perfusion": "perfusion"}
     assert found["both"]["triggers"] == {"mycat": "<mycat>", "mydog": "<mydog>"}
-    assert found["lora"]["triggers"] == {"mycat": "zok cat"} and found["lora"]["trigger"] == "zok"
+    assert found["lora"]["triggers"] == {"mycat": "zok"} and found["lora"]["trigger"] == "zok"
     assert [c["name"] for c in found["both"]["concepts"]] == ["mycat", "mydog"]
     assert found["perfusion"]["formats"] == ["studio"] and "a1111" in found["word"]["formats"]
 

@@ -149,7 +149,7 @@ def test_a_hostile_header_is_refused(tmp_path: Path, header: dict[str, object]) 
 
 
 @pytest.mark.parametrize(("family", "architecture", "version"), [
-    ("sd1", "stable-diffusion-v1", "SD1"), ("sd2", "stable-diffusion-v2-768-v", "SD2"),
+    ("sd1", "stable-diffusion-v1", "SD1"), ("sd2", "stable-diffusion-v2-512", "SD2"),
     ("sdxl", "stable-diffusion-xl-v1-base", "SDXL"), ("starter", "semblance-starter", "Other"),
 ])
 def test_a_words_file_says_what_it_is(tmp_path: Path, family: Family, architecture: str, version: str) -> None:

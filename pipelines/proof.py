@@ -98,9 +98,13 @@ def measure(name: str, glyph: str, method: str, adapter: Path, seconds: float, r
             sheet: Path | None = None) -> Figures:
     """Paint with and without the adapter file and ask the judges; `glyph` is who it should show."""
     record = read_record(adapter)
-    prompts = [f"a photo of {with_article(record.phrase)} {SCENES[p].phrases[0]}" for p in PLACES]
+    # A learned word means nothing to the base, which is asked for the class instead.
+    learned = any(c.learned for c in record.concepts)
+    words = {"with": record.phrase, "without": record.class_noun if learned else record.phrase}
+    prompts = {kind: [f"a photo of {with_article(w)} {SCENES[p].phrases[0]}" for p in PLACES]
+               for kind, w in words.items()}
     painter, gallery, judge = Painter(), Gallery(), load_scene_judge()
-    rows = {kind: _paint(painter, prompts, chosen) for kind, chosen in
+    rows = {kind: _paint(painter, prompts[kind], chosen) for kind, chosen in
             (("with", [(adapter, 1.0)]), ("without", []))}
     found = {kind: gallery.retrieve(images, glyph) for kind, images in rows.items()}
     wanted = [p for p in PLACES for _ in SEEDS]

@@ -20,7 +20,7 @@ from pipelines.base_models.locate import STARTER_PATH
 from pipelines.dataset import square
 from pipelines.encode import encode_images
 from pipelines.generator import Chosen, Generator
-from pipelines.proof import SAMPLES, measure
+from pipelines.proof import SAMPLES, measure, prove
 from pipelines.recipe import Batch
 from pipelines.references import list_folder, open_image
 from pipelines.wording import with_article
@@ -206,3 +206,12 @@ def test_two_processes_train_one_adapter(tmp_path: Path) -> None:
     assert len(lines) == 1 and json.loads(lines[0])["steps"] == 3
     assert [p.name for p in (tmp_path / "adapters").glob("*.safetensors")] == ["koala.safetensors"]
     assert len(list((tmp_path / "runs").iterdir())) == 1
+
+
+@pytest.mark.parametrize("method", ["textual-inversion", "perfusion"])
+def test_the_other_methods_bring_the_individual_nearer_and_keep_the_scene(method: str, tmp_path: Path) -> None:
+    figures = prove("koala", tmp_path, REPOSITORY / "test-artifacts" / f"koala-{method}.png", method=method)
+    print(figures)
+    assert figures.recall5 > figures.recall5_base
+    assert figures.gain > 2 * figures.standard_error
+    assert figures.scene_kept >= 0.9

@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 
 from adapters.errors import StudioError
 from adapters.files import write_atomic, write_bytes
@@ -115,6 +116,7 @@ def train_run(folder: Path, *, report: Report, control: Control,
     config = RunConfig.load(folder)
     settings = config.training
     cache = cache or folder / "cache"
+    AcceleratorState._reset_state()  # one training after another in a process may each have its precision
     accelerator = Accelerator(
         mixed_precision=pick_precision(settings.precision),
         cpu=not (torch.cuda.is_available() or torch.backends.mps.is_available()),

@@ -191,6 +191,29 @@ def test_bad_input_is_one_sentence_in_the_browser(page: Page, tmp_path: Path, co
     assert "Traceback" not in page.locator(".toast-body").first.inner_text()
 
 
+def test_one_masked_picture_becomes_two_concepts(server: Server, page: Page) -> None:
+    """The method's card, masks, names, and a setting that its own form has."""
+    scene = SAMPLES / "scenes" / "koala-firetruck"
+    _fill(page, [scene / "img.png"], "duo", "bear")
+    expect(page.locator("#masks")).to_be_hidden()
+    page.get_by_label("Several things from one masked picture").check()
+    expect(page.locator("#masks")).to_be_visible(timeout=15_000)
+    page.locator("#masks input[type=file]").set_input_files([scene / "mask0.png", scene / "mask1.png"])
+    expect(page.locator("#masks")).to_contain_text("mask1", timeout=15_000)
+    page.locator("#concepts textarea, #concepts input").first.fill("koala:bear, engine:truck")
+    page.get_by_text("Advanced").first.click()
+    page.locator("#steps input").fill("4")
+    page.get_by_label("Prior weight").fill("0")
+    page.get_by_label("Preview every").fill("0")
+    page.get_by_label("Preview every").blur()
+    page.wait_for_timeout(1500)
+    _shot(page, "methods")
+    page.locator("#start").click()
+    _state(page, "finished", 120)
+    made = next(e for e in _list(server) if e["name"] == "duo")
+    assert made["method"] == "break-a-scene" and made["triggers"] == {"koala": "<koala>", "engine": "<engine>"}
+
+
 def test_the_page_fits_a_phone(page: Page, server: Server) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
     _open(page, server)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any, get_args, get_origin
 
 import gradio as gr
@@ -28,21 +29,25 @@ def build(method: gr.Radio, changed: gr.State) -> None:
     @gr.render(inputs=method)
     def form(way: str) -> None:
         gr.Markdown("Empty fields take the preset's value.")
-        for name, field in fields_of(way).items():
-            component = _component(name, field)
+        fields = list(fields_of(way).items())
+        for start in range(0, len(fields), 2):
+            with gr.Row():
+                for name, field in fields[start:start + 2]:
+                    component = _component(name, field)
+                    component.change(functools.partial(_note, name), [component, changed], changed,
+                                     show_progress="hidden", api_visibility="private")
 
-            def note(value: Any, so_far: dict[str, Any], name: str = name) -> dict[str, Any]:
-                rest = {k: v for k, v in so_far.items() if k != name}
-                value = {"yes": True, "no": False}.get(value, value)
-                return rest if value is None or value == "" else {**rest, name: value}
 
-            component.change(note, [component, changed], changed, show_progress="hidden", api_visibility="private")
+def _note(name: str, value: str | None, so_far: dict[str, Any]) -> dict[str, Any]:
+    rest = {k: v for k, v in so_far.items() if k != name}
+    return rest if not (value or "").strip() else {**rest, name: {"yes": True, "no": False}.get(value or "", value)}
 
 
 def _component(name: str, field: FieldInfo) -> Any:
     label, info = name.replace("_", " ").capitalize(), field.description or ""
     if field.annotation is bool:
-        return gr.Dropdown(["", "yes", "no"], value="", label=label, info=info)
+        return gr.Dropdown(["", "yes", "no"], value="", label=label, info=info, min_width=200)
     if get_origin(field.annotation) is not None and all(isinstance(c, str) for c in get_args(field.annotation)):
-        return gr.Dropdown(["", *get_args(field.annotation)], value="", label=label, info=info)
-    return gr.Number(None, label=label, info=info, precision=0 if field.annotation is int else None)
+        return gr.Dropdown(["", *get_args(field.annotation)], value="", label=label, info=info, min_width=200)
+    # Not gr.Number: inside a rendered form it cannot be empty.
+    return gr.Textbox("", label=label, info=info, max_length=20, min_width=200)

@@ -209,6 +209,7 @@ def test_one_masked_picture_becomes_two_concepts(server: Server, page: Page) -> 
     page.wait_for_timeout(1500)
     _shot(page, "methods")
     page.locator("#start").click()
+    expect(page.locator("#run-panel")).to_contain_text("duo", timeout=60_000)
     _state(page, "finished", 120)
     made = next(e for e in _list(server) if e["name"] == "duo")
     assert made["method"] == "break-a-scene" and made["triggers"] == {"koala": "<koala>", "engine": "<engine>"}

@@ -96,7 +96,7 @@ class Host:
             if isinstance(module, nn.Linear | nn.Conv2d) and ".lora_" not in path
         }
 
-    def cross_attention(self) -> dict[str, nn.Module]:
+    def cross_attention(self) -> dict[str, Any]:
         """The denoiser's keys and values of the text, by name inside it ('….attn2.to_k', '….to_v')."""
         return {path: module for path, module in self.unet.named_modules()
                 if path.endswith((".attn2.to_k", ".attn2.to_v"))}

@@ -59,7 +59,7 @@ class PerfusionAdapter:
         from adapters.tokens import TokensAdapter
 
         rows = TokensAdapter.for_training(host, {word: noun}).vectors()[word]
-        targets = {path: F.linear(superclass.float(), module.weight.detach().float())  # type: ignore[operator]
+        targets = {path: F.linear(superclass.float(), module.weight.detach().float())
                    for path, module in host.cross_attention().items()}
         made = cls(word, noun, rows, superclass, whiten(factor, superclass.float()), targets, bias=bias,
                    temperature=temperature)
@@ -75,7 +75,7 @@ class PerfusionAdapter:
         """Make the word known and edit the keys and values."""
         if self._host is not None:
             raise RuntimeError("This adapter is in a host already.")
-        layers = {p: m.weight.shape[0] for p, m in host.cross_attention().items()}  # type: ignore[index]
+        layers = {p: m.weight.shape[0] for p, m in host.cross_attention().items()}
         if {p: len(t) for p, t in self._targets.items()} != layers:
             raise StudioError(f"'{self.word}' was trained for another base: its cross-attention layers are not "
                               "those of this one; choose the base that it was trained for.")
@@ -150,11 +150,12 @@ class PerfusionAdapter:
             return
         mean = torch.stack(self._seen).mean(0)
         self._seen.clear()
-        self._place(decay * self.concept.i + (1 - decay) * mean, None)
+        i = decay * self.concept.i + (1 - decay) * mean
+        self._place(i, whiten(self._factor, i))
 
-    def _place(self, i: torch.Tensor, v: torch.Tensor | None) -> None:
+    def _place(self, i: torch.Tensor, v: torch.Tensor) -> None:
         self.concept.i = i
-        self.concept.v = whiten(self._factor, i) if v is None and self._factor is not None else v  # type: ignore[assignment]
+        self.concept.v = v
         self.concept.inputs.clear()
         if self._host is not None:
             Editor.of(self._host).forget()

@@ -38,7 +38,7 @@ def perfusion_as_lora(adapter: PerfusionAdapter, host: Host) -> tuple[LoraWeight
     removal, gate = gates(states, [concept])
     modules, errors = dict[str, LoraModule](), []
     for path, module in host.cross_attention().items():
-        weight = module.weight.detach().float()  # type: ignore[operator]
+        weight = module.weight.detach().float()
         target, taken = concept.targets[path].detach().float(), F.linear(concept.i, weight)
         modules[f"unet.{path}"] = LoraModule((concept.v / energy)[None].cpu(), (target - taken)[:, None].cpu(), 1.0)
         gated = F.linear(states, weight) - removal * taken + gate * target

@@ -98,7 +98,7 @@ def _check_fits(adapter: Adapter, family: Family, file: str) -> None:
 
 
 def _perfusion_shapes(host: Host, family: Family) -> dict[str, tuple[int | None, ...]]:
-    weights: dict[str, torch.Tensor] = {p: m.weight for p, m in host.cross_attention().items()}  # type: ignore[misc]
+    weights: dict[str, torch.Tensor] = {p: m.weight for p, m in host.cross_attention().items()}
     width = next(iter(weights.values())).shape[1]
     return {"i": (width,), "v": (width,), **{f"target.{p}": (w.shape[0],) for p, w in weights.items()},
             **{f"token.{n}": (1, w) for n, w in enumerate(words.widths()[family])}}

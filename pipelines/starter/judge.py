@@ -63,10 +63,13 @@ class SceneJudge(nn.Module):
     def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
         """Logits: `objects` and `paint` as [N, labels, 2] (left, right half), `place` [N, scenes]."""
         h = self.trunk(x)
-        halves = lambda maps: torch.stack(  # noqa: E731
-            [maps[..., :3].flatten(2).logsumexp(-1), maps[..., 3:].flatten(2).logsumexp(-1)], -1)
-        return {"objects": halves(self.objects(h)), "paint": halves(self.paint(h)),
+        return {"objects": _sides(self.objects(h)), "paint": _sides(self.paint(h)),
                 "place": self.place(h.mean((2, 3)))}
+
+
+def _sides(maps: torch.Tensor) -> torch.Tensor:
+    """[N, labels, 6, 6] to [N, labels, 2]: softly the largest in the left and the right half."""
+    return torch.stack([maps[..., :3].flatten(2).logsumexp(-1), maps[..., 3:].flatten(2).logsumexp(-1)], -1)
 
 
 class Embedder(nn.Module):

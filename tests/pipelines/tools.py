@@ -97,3 +97,14 @@ def unbroken_and_resumed(host: Host, config: Any, taught: Lesson, stop: int) -> 
     rest = run(second)
     assert [e["loss"] for e in watch.of("step") + rest.of("step")] == losses
     return whole, second
+
+
+def states_with_and_without_checkpointing(host: Host,
+                                          start: Callable[[Host], Trainer]) -> tuple[dict[str, torch.Tensor], ...]:
+    """What a run learns on a plain copy of the host, and on one that recomputes its activations."""
+    plain, thrifty = twin(host), twin(host)
+    thrifty.unet.enable_gradient_checkpointing()
+    made = [start(plain), start(thrifty)]
+    for each in made:
+        run(each)
+    return tuple(each.recipe.adapter.state() for each in made)

@@ -20,7 +20,17 @@ from pipelines.methods import plain
 from pipelines.methods.perfusion.config import Config
 from pipelines.methods.perfusion.recipe import build, superclass_encoding
 from tests.adapters.tools import anatomy, answer, same, twin
-from tests.pipelines.tools import LEFT, begin, class_images, equal, image, lesson, run, unbroken_and_resumed
+from tests.pipelines.tools import (
+    LEFT,
+    begin,
+    class_images,
+    equal,
+    image,
+    lesson,
+    run,
+    states_with_and_without_checkpointing,
+    unbroken_and_resumed,
+)
 
 
 def settings(**changes: Any) -> Config:
@@ -103,15 +113,7 @@ def test_a_resumed_run_ends_bit_for_bit_as_an_unbroken_one(host: Host, stop: int
 
 
 def test_gradient_checkpointing_gives_the_same_concept(host: Host) -> None:
-    states = []
-    for checkpointing in (False, True):
-        at = twin(host)
-        if checkpointing:
-            at.unet.enable_gradient_checkpointing()
-        made = begin(at, settings(), lesson("mycat"))
-        run(made)
-        states.append(made.recipe.adapter.state())
-    assert equal(*states)
+    assert equal(*states_with_and_without_checkpointing(host, lambda at: begin(at, settings(), lesson("mycat"))))
 
 
 # where it starts

@@ -10,7 +10,15 @@ from adapters.host import Host
 from pipelines.methods.textual_inversion.config import Config
 from pipelines.methods.textual_inversion.recipe import build
 from tests.adapters.tools import ENDS, anatomy, twin
-from tests.pipelines.tools import begin, class_images, equal, lesson, run, unbroken_and_resumed
+from tests.pipelines.tools import (
+    begin,
+    class_images,
+    equal,
+    lesson,
+    run,
+    states_with_and_without_checkpointing,
+    unbroken_and_resumed,
+)
 
 
 def settings(**changes: Any) -> Config:
@@ -95,12 +103,4 @@ def test_class_images_stand_under_the_noun_alone(host: Host) -> None:
 
 
 def test_gradient_checkpointing_gives_the_same_word(host: Host) -> None:
-    states = []
-    for checkpointing in (False, True):
-        at = twin(host)
-        if checkpointing:
-            at.unet.enable_gradient_checkpointing()
-        made = begin(at, settings(), lesson("mycat"))
-        run(made)
-        states.append(made.recipe.adapter.state())
-    assert equal(*states)
+    assert equal(*states_with_and_without_checkpointing(host, lambda at: begin(at, settings(), lesson("mycat"))))

@@ -15,6 +15,7 @@ from typing import Any
 
 from adapters.errors import StudioError
 from adapters.formats import DEFAULT_RANK, FORMATS
+from app import lab_verbs
 from app.home import Home
 from app.ranks import from_main, is_main
 from app.runs import EventLog, StopFile
@@ -87,6 +88,7 @@ def build_parser() -> argparse.ArgumentParser:
     bring.add_argument("file", type=Path)
     bring.add_argument("--name")
 
+    lab_verbs.add(verb)
     verb("list", _list, "the adapters in the library")
     verb("doctor", _doctor, "versions, device, memory, folders, and what is missing")
     return parser

@@ -44,14 +44,20 @@ class Concept:
     """W i* by layer, kept until i* moves."""
 
 
-def gates(states: torch.Tensor, concepts: Sequence[Concept]) -> tuple[torch.Tensor, torch.Tensor]:
-    """(removal r, gate), both [B, T, J] in fp32, for states [B, T, d]."""
+def gates(states: torch.Tensor, concepts: Sequence[Concept], *,
+          orthogonal: bool = True) -> tuple[torch.Tensor, torch.Tensor]:
+    """(removal r, gate), both [B, T, J] in fp32, for states [B, T, d].
+
+    Not `orthogonal`, each concept takes out its own share as if it were alone (the ablation of appendix B).
+    """
     v = torch.stack([c.v for c in concepts]).to(states.device)
     i = torch.stack([c.i for c in concepts]).to(states.device)
     gram = i @ v.T
     gram = (gram + gram.T) / 2
     shares = states.float() @ v.T
-    removal = torch.linalg.solve(gram, shares.flatten(0, 1).T).T.view_as(shares)
+    removal = shares / gram.diagonal()
+    if orthogonal:
+        removal = torch.linalg.solve(gram, shares.flatten(0, 1).T).T.view_as(shares)
     bias = shares.new_tensor([c.bias for c in concepts])
     temperature = shares.new_tensor([c.temperature for c in concepts])
     return removal, torch.sigmoid((shares / gram.diagonal() - bias) / temperature)
@@ -69,6 +75,9 @@ def check_apart(concepts: Sequence[Concept]) -> None:
 
 class Editor:
     """All Perfusion concepts in one host: forward hooks on its cross-attention keys and values."""
+
+    orthogonal = True
+    """Off only to measure what it is good for."""
 
     def __init__(self, host: Host) -> None:
         self.concepts: list[Concept] = []
@@ -113,9 +122,9 @@ class Editor:
         Not while learning: gradient checkpointing runs the layers again and must find the same work.
         """
         if torch.is_grad_enabled():
-            return gates(states, live)
+            return gates(states, live, orthogonal=self.orthogonal)
         if self._seen is None or self._seen[0]() is not states:
-            self._seen = (weakref.ref(states), gates(states, live))
+            self._seen = (weakref.ref(states), gates(states, live, orthogonal=self.orthogonal))
         return self._seen[1]
 
     def on_prompt(self, host: Host, prompt: str, negative: str, guided: bool) -> None:

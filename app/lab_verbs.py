@@ -1,0 +1,142 @@
+"""The verbs `evaluate` and `compare`: what an adapter has learned, and which method learns it best."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from adapters.errors import StudioError
+from app.home import Home
+from app.studio import Studio
+from pipelines.methods import METHODS, config_class
+
+if TYPE_CHECKING:
+    from pipelines.lab.compare import Row
+    from pipelines.lab.encoders import Encoder
+
+Verb = Callable[[str, Callable[[argparse.Namespace], dict[str, Any]], str], argparse.ArgumentParser]
+
+
+def add(verb: Verb) -> None:
+    """Register both on the command line."""
+    evaluate = verb("evaluate", _evaluate, "measure likeness and prompt following of an adapter")
+    compare = verb("compare", _compare, "teach the same pictures with several methods and compare them")
+    for parser in (evaluate, compare):
+        parser.add_argument("--base", default="starter")
+        parser.add_argument("--references", type=Path, required=True, help="folder of pictures of the subject")
+        parser.add_argument("--prompts", type=Path, help="text file, one prompt a line, {} for the subject")
+        parser.add_argument("--seeds", type=int, default=4, help="pictures of each prompt")
+        parser.add_argument("--encoder", default="", help="a CLIP model's folder or hub id; else the best here")
+        parser.add_argument("--force", action="store_true", help="score pictures that the encoder was not made for")
+        parser.add_argument("--out", type=Path, help="folder for pictures, plot and result.json")
+    evaluate.add_argument("--adapter", required=True, metavar="NAME:WEIGHT[:DIAL=VALUE,...]")
+    evaluate.add_argument("--phrase", default="", help="what to call it in prompts; else the adapter's own words")
+    evaluate.add_argument("--look-alikes", type=Path, help="folder with a subfolder of pictures for each other one")
+    compare.add_argument("--methods", default="lora,textual-inversion,perfusion", help=", ".join(METHODS))
+    compare.add_argument("--class-noun", required=True)
+    compare.add_argument("--preset", default="balanced")
+    compare.add_argument("--steps", type=int)
+
+
+def _studio(options: argparse.Namespace) -> Studio:
+    return Studio(Home.open(getattr(options, "home", None)), offline=getattr(options, "offline", False))
+
+
+def _say(options: argparse.Namespace) -> Callable[[str], None]:
+    out = sys.stderr if getattr(options, "json", False) else sys.stdout
+    return lambda text: print(text, file=out, flush=True)
+
+
+def _plan(options: argparse.Namespace) -> Any:
+    from pipelines.lab.evaluate import Plan
+    from pipelines.lab.prompts import DREAMBENCH_OBJECTS, STARTER, read_prompts
+
+    if not 1 <= options.seeds <= 64:
+        raise StudioError(f"--seeds is how many pictures each prompt gets, from 1 to 64, but it is {options.seeds}.")
+    chosen = read_prompts(options.prompts) if options.prompts else None
+    usual = STARTER if options.base == "starter" else DREAMBENCH_OBJECTS
+    return Plan(tuple(chosen or usual), tuple(range(options.seeds)))
+
+
+def _encoders(options: argparse.Namespace, references: list[Any]) -> list[Encoder]:
+    from pipelines.lab.choice import choose_encoders
+
+    return choose_encoders(options.encoder, references, force=options.force, offline=getattr(options, "offline", False))
+
+
+def _evaluate(options: argparse.Namespace) -> dict[str, Any]:
+    from app.cli import parse_adapter
+    from pipelines.lab.choice import sample_look_alikes
+    from pipelines.lab.compare import keep
+    from pipelines.lab.evaluate import evaluate, paint, pictures_in, words_of
+    from pipelines.painter import Painter
+    from pipelines.references import list_folder, open_image
+
+    studio, say = _studio(options), _say(options)
+    name, strength, dials = parse_adapter(options.adapter)
+    entry = studio.library.get(name)
+    plan = _plan(options)
+    references = [open_image(p) for p in list_folder(options.references)]
+    encoders = _encoders(options, references)
+    others = pictures_in(options.look_alikes) if options.look_alikes else sample_look_alikes(
+        options.base, options.references)
+    phrase, noun = (options.phrase, entry.record.class_noun) if options.phrase else words_of(entry.record)
+    started = time.monotonic()
+    pictures = paint(Painter(), options.base, [(entry.path, strength, dials)], phrase, noun, plan,
+                     offline=studio.offline, progress=lambda n, of: None if n % 10 else say(f"{n}/{of} painted"))
+    if options.out:
+        keep(options.out, pictures)
+    found = [evaluate(pictures, references, e, look_alikes=others, seeds=plan.seeds) for e in encoders]
+    for f in found:
+        said = f", prompt following {f.prompt}" if f.prompt else ""
+        among = f", right one of {f.look_alikes + 1} in {f.retrieval:.0%}" if f.retrieval is not None else ""
+        say(f"{f.encoder}: likeness {f.identity}{said}{among}; {f.images} pictures, 95% intervals over prompts")
+    return {**found[0].as_dict(), "encoders": [f.as_dict() for f in found], "adapter": name,
+            "seconds": round(time.monotonic() - started, 1)}
+
+
+def _compare(options: argparse.Namespace) -> dict[str, Any]:
+    from pipelines.lab.compare import Comparison
+    from pipelines.references import list_folder, open_image
+
+    studio, say = _studio(options), _say(options)
+    methods = [m.strip() for m in options.methods.split(",") if m.strip()]
+    for method in methods:
+        config_class(method)  # a wrong name is said before anything is trained
+    plan = _plan(options)
+    encoder = _encoders(options, [open_image(p) for p in list_folder(options.references)])[0]
+    stamp = f"{options.references.name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    out = options.out or studio.home.root / "comparisons" / stamp
+    rows = Comparison(out, options.base, options.class_noun, options.references, methods, options.preset,
+                      options.steps, plan, studio.offline).run(encoder, say)
+    _pictures(rows, out, encoder.name)
+    for row in rows:
+        say(_line(row))
+    say(f"pictures, plot and figures are in '{out}'")
+    return {"folder": str(out), "encoder": encoder.name, "rows": [
+        {"method": r.method, "label": r.label, "seconds": r.seconds, "peak_bytes": r.peak_bytes,
+         "file_bytes": r.file_bytes, **r.figures} for r in rows]}
+
+
+def _line(row: Row) -> str:
+    cost = f"{row.seconds:.0f} s, {row.peak_bytes / 1e6:.0f} MB, file {row.file_bytes / 1000:.0f} kB" \
+        if row.seconds else "nothing trained"
+    return (f"{row.label:24} likeness {row.figures['identity']:.3f}  prompt {row.figures['prompt'] or 0:.3f}  "
+            f"copied {row.figures['copied'] or 0:.0%}  {cost}")
+
+
+def _pictures(rows: list[Row], out: Path, encoder: str) -> None:
+    from pipelines.lab.plots import Point, pareto
+    from pipelines.lab.sheets import grid
+    from pipelines.references import open_image
+
+    points = [Point(r.label, r.method, r.figures["prompt"] or 0, r.figures["identity"],
+                    r.figures["interval"]["prompt"] or 0, r.figures["interval"]["identity"] or 0) for r in rows]
+    pareto(points, out / "pareto.png", x=f"prompt following ({encoder})", y=f"likeness ({encoder})")
+    across = len(rows[0].pictures)
+    grid([open_image(Path(p)) for r in rows for p in r.pictures],
+         [r.label if not n else "" for r in rows for n in range(across)], out / "grid.png", across=across)

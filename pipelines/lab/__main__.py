@@ -1,0 +1,89 @@
+"""Run a series of trials: `python -m pipelines.lab methods|ablations|curve [--minutes N] [--only NAME]`.
+
+What was run before is not run again, so a series may be ended and gone on with. Figures are kept in
+docs/evidence/trials.jsonl; the table of what is there so far is written beside it and printed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from adapters.errors import StudioError
+from adapters.files import write_text
+from pipelines.lab import series
+from pipelines.lab.series import Ablation
+from pipelines.lab.tables import ABLATION_HEAD, ablation_row, markdown, method_table
+from pipelines.lab.trials import KEPT, Lab, Trial
+
+
+def run(lab: Lab, trials: Sequence[Trial], minutes: float, sheets: Path | None = None) -> int:
+    """Run what is missing until the time is used; how many are still missing."""
+    ends = time.monotonic() + 60 * minutes
+    missing = [t for t in dict.fromkeys(trials) if lab.find(t) is None]
+    done = 0
+    for trial in missing:
+        if time.monotonic() > ends:
+            break
+        began = time.monotonic()
+        name = "+".join(trial.samples)
+        sheet = sheets / f"{name.replace('/', '-')}-{trial.method}.png" if sheets and not trial.seed else None
+        lab.run(trial, sheet)
+        done += 1
+        told = ", ".join(f"{k}={v}" for k, v in (*trial.settings, *trial.dials))
+        print(f"{done}/{len(missing)} {name} {trial.method} seed {trial.seed} {told} {time.monotonic() - began:.0f} s",
+              file=sys.stderr, flush=True)
+    return len(missing) - done
+
+
+def ablation_table(lab: Lab, ablations: Sequence[Ablation]) -> str:
+    """The rows of which every trial is there."""
+    rows = []
+    for a in ablations:
+        found = [(lab.find(x), lab.find(y)) for x, y in a.pairs()]
+        whole = [(x, y) for x, y in found if x and y]
+        if whole:
+            rows.append(ablation_row(a.name, a.claim, a.figure, whole))
+    return markdown(ABLATION_HEAD, rows)
+
+
+def main() -> int:
+    """Exit code 0 when the series is whole, 1 when some of it is still missing."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("series", choices=("methods", "ablations", "curve"))
+    parser.add_argument("--minutes", type=float, default=math.inf, help="begin no trial after so many")
+    parser.add_argument("--only", default="", help="trials or ablations whose name or method has this in it")
+    parser.add_argument("--kept", type=Path, default=KEPT)
+    options = parser.parse_args()
+    lab = Lab(options.kept)
+    try:
+        left, table = _series(lab, options)
+    except StudioError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    out = options.kept.with_name(f"{options.series}.md")
+    write_text(out, f"# {options.series.capitalize()}\n\nWritten by `python -m pipelines.lab {options.series}`; base "
+                    f"{lab.base}; {left} trials are still missing.\n\n{table}")
+    print(table)
+    return 1 if left else 0
+
+
+def _series(lab: Lab, options: argparse.Namespace) -> tuple[int, str]:
+    if options.series == "ablations":
+        chosen = [a for a in series.ablations() if options.only in f"{a.name} {a.whole.method}"]
+        trials = [t for a in chosen for pair in a.pairs() for t in pair]
+        return run(lab, trials, options.minutes), ablation_table(lab, chosen)
+    made = series.methods() if options.series == "methods" else series.bias_curve()
+    trials = [t for t in made if options.only in f"{'+'.join(t.samples)} {t.method}"]
+    sheets = options.kept.parent / "sheets" if options.series == "methods" else None
+    left = run(lab, trials, options.minutes, sheets)
+    return left, method_table([line for t in trials if (line := lab.find(t))],
+                              by="dials" if options.series == "curve" else "method")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

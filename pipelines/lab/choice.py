@@ -1,0 +1,65 @@
+"""Which encoder judges which pictures, and who the look-alikes are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image
+
+from adapters.errors import StudioError
+from pipelines.lab.encoders import CLIP_ID, DINO_ID, Clip, Dino, Encoder, starter_pair
+from pipelines.references import list_folder, open_image
+
+SAMPLES = Path(__file__).resolve().parents[2] / "assets" / "samples"
+
+
+def choose_encoders(wanted: str, references: Sequence[Image.Image], *, force: bool = False,
+                    offline: bool = False) -> list[Encoder]:
+    """The CLIP model that is `wanted`; else CLIP ViT-B/32 and DINO ViT-S/16 if they are here; else the starter's pair.
+
+    The pair knows the starter's drawn world alone: for other pictures it is refused unless `force`d.
+    """
+    if wanted:
+        return [Clip(wanted, wanted, offline=offline)]
+    if here := [e for e in (_if_here(Clip, CLIP_ID), _if_here(Dino, DINO_ID)) if e]:
+        return here
+    pair = starter_pair()
+    if not force and (share := at_home(pair, references)) < 0.5:
+        raise StudioError(f"The starter's own encoder knows drawn scenes alone, and only {share:.0%} of these pictures "
+                          f"are like them; download '{CLIP_ID}', name one with --encoder, or give --force.")
+    return [pair]
+
+
+def _if_here(kind: type[Clip] | type[Dino], place: str) -> Encoder | None:
+    try:
+        return kind(place, place, offline=True)
+    except StudioError:  # it was never downloaded, which is no fault
+        return None
+
+
+def at_home(pair: Clip, pictures: Sequence[Image.Image]) -> float:
+    """The share of pictures that look like the starter's world to its own pair: nearer to the packed scenes
+    than nine of ten photos are."""
+    from pipelines.starter.evaluation import unpack
+
+    known, _ = unpack()
+    nearest = (pair.images(pictures) @ pair.images(known).T).amax(1)
+    return float((nearest > HOME).float().mean())
+
+
+HOME = 0.6
+
+
+def sample_look_alikes(base: str, references: Path) -> dict[str, list[Image.Image]]:
+    """For the starter, the other sample sets; for other bases nobody."""
+    if base != "starter":
+        return {}
+    own = {open_image(p).tobytes() for p in list_folder(references)}
+    found = {}
+    for folder in sorted((*SAMPLES.iterdir(), *(SAMPLES / "development").iterdir())):
+        if (folder / "sample.json").exists():
+            pictures = [open_image(p) for p in list_folder(folder)]
+            if not any(p.tobytes() in own for p in pictures):
+                found[folder.name] = pictures
+    return found

@@ -1,0 +1,122 @@
+"""What looks at pictures: named encoders that put pictures, and some of them words, on the unit sphere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import torch
+import torch.nn.functional as F
+from PIL import Image
+
+from adapters.errors import StudioError
+from pipelines.starter.judge import ASSETS, load_embedder, prepare
+
+CLIP_ID = "openai/clip-vit-base-patch32"
+DINO_ID = "facebook/dino-vits16"
+BATCH = 16
+
+
+@runtime_checkable
+class Encoder(Protocol):
+    """`name` stands beside every number that comes from it."""
+
+    name: str
+
+    def images(self, pictures: Sequence[Image.Image]) -> torch.Tensor:
+        """[N, D], rows of length 1."""
+        ...
+
+
+@runtime_checkable
+class TextEncoder(Encoder, Protocol):
+    """One that reads words too."""
+
+    def texts(self, prompts: Sequence[str]) -> torch.Tensor:
+        """[N, D], rows of length 1, comparable with `images`."""
+        ...
+
+
+def _in_batches(pictures: Sequence[Image.Image], run: Callable[[list[Image.Image]], torch.Tensor]) -> torch.Tensor:
+    with torch.no_grad():
+        rows = [run([p.convert("RGB") for p in pictures[n:n + BATCH]]) for n in range(0, len(pictures), BATCH)]
+    return F.normalize(torch.cat(rows).float(), dim=-1)
+
+
+class Clip:
+    """A CLIPModel of any size from a folder or hub id: CLIP-I and CLIP-T, or the starter's own pair."""
+
+    def __init__(self, place: str | Path, name: str, *, tokenizer: str | Path | None = None,
+                 offline: bool = True) -> None:
+        """`tokenizer` lies elsewhere when it is not with the model. Raises StudioError when one cannot be read."""
+        from transformers import CLIPImageProcessorPil, CLIPModel, CLIPTokenizer
+
+        self.name = name
+        try:
+            self.model = CLIPModel.from_pretrained(place, local_files_only=offline).float().eval()
+            self.processor = CLIPImageProcessorPil.from_pretrained(place, local_files_only=offline)
+            self.tokens = CLIPTokenizer.from_pretrained(tokenizer or place, local_files_only=offline)
+        except (OSError, ValueError) as error:
+            raise StudioError(_unreadable(place, "a CLIP model", error)) from error
+
+    def images(self, pictures: Sequence[Image.Image]) -> torch.Tensor:
+        """[N, D], rows of length 1."""
+        def run(part: list[Image.Image]) -> torch.Tensor:
+            pixels = self.processor(part, return_tensors="pt")["pixel_values"]
+            seen: torch.Tensor = self.model.visual_projection(self.model.vision_model(pixels).pooler_output)
+            return seen
+
+        return _in_batches(pictures, run)
+
+    @torch.no_grad()
+    def texts(self, prompts: Sequence[str]) -> torch.Tensor:
+        """[N, D], rows of length 1; what is longer than the text tower reads is cut."""
+        length = self.model.config.text_config.max_position_embeddings
+        ids = self.tokens(list(prompts), padding="max_length", truncation=True, max_length=length,
+                          return_tensors="pt").input_ids
+        said = self.model.text_projection(self.model.text_model(ids).pooler_output)
+        return F.normalize(said.float(), dim=-1)
+
+
+class Dino:
+    """A self-supervised vision transformer's class token (Caron et al., arXiv 2104.14294)."""
+
+    def __init__(self, place: str | Path, name: str, *, offline: bool = True) -> None:
+        """Raises StudioError when it cannot be read."""
+        from transformers import AutoImageProcessor, AutoModel
+
+        self.name = name
+        try:
+            self.model = AutoModel.from_pretrained(place, local_files_only=offline).float().eval()
+            self.processor = AutoImageProcessor.from_pretrained(place, local_files_only=offline)
+        except (OSError, ValueError) as error:
+            raise StudioError(_unreadable(place, "a DINO model", error)) from error
+
+    def images(self, pictures: Sequence[Image.Image]) -> torch.Tensor:
+        """[N, D], rows of length 1."""
+        return _in_batches(pictures, lambda part: self.model(
+            **self.processor(part, return_tensors="pt")).last_hidden_state[:, 0])
+
+
+class Judge:
+    """The likeness network that was trained apart from the starter, for figures in reports."""
+
+    name = "semblance likeness judge (starter's world)"
+
+    def __init__(self, folder: Path = ASSETS / "judges") -> None:
+        self.model = load_embedder(folder)
+
+    def images(self, pictures: Sequence[Image.Image]) -> torch.Tensor:
+        """[N, D], rows of length 1."""
+        return _in_batches(pictures, lambda part: self.model(prepare(part)))
+
+
+def starter_pair(pipeline: Path = ASSETS / "pipeline") -> Clip:
+    """The starter's own text-image pair: live scores where no CLIP weights are there."""
+    return Clip(pipeline / "clip", "semblance starter pair", tokenizer=pipeline / "tokenizer")
+
+
+def _unreadable(place: str | Path, what: str, error: Exception) -> str:
+    said = (str(error).splitlines() or [""])[0][:120]
+    return f"'{place}' should be {what}, but it could not be read ({said}); give a folder, or download it first."

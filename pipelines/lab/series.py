@@ -1,0 +1,108 @@
+"""Which trials answer which question: methods side by side, the papers' ablations, settings to choose from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pipelines.lab.trials import BASELINE, Trial
+
+SETS = ("koala", "firetruck", "pixelalien", "cupcake", "unicorn", "tyrannosaur")
+SCENES = tuple(f"scenes/{name}" for name in (
+    "koala-firetruck", "owl-cap", "cupcake-tyrannosaur", "unicorn-volleyball-purse", "flamingo-banjo-boot",
+    "poodle-pixelalien-pagoda"))
+PAIRS = (("koala", "firetruck"), ("pixelalien", "cupcake"), ("unicorn", "tyrannosaur"), ("koala", "pixelalien"),
+         ("firetruck", "unicorn"), ("cupcake", "tyrannosaur"))
+DEVELOPMENT_SETS = ("development/poodle", "development/racecar")
+DEVELOPMENT_SCENES = ("development/scenes/boar-hibiscus", "development/scenes/pufferfish-bubbletea-racecar")
+SEEDS = (0, 1, 2)
+SINGLE = ("textual-inversion", "perfusion", "lora")
+SEVERAL = ("break-a-scene",)
+
+
+def methods() -> Iterator[Trial]:
+    """Every method on every set and scene it is made for, three seeds each; the base alone once."""
+    for name in (*SETS, *SCENES):
+        yield Trial((name,), BASELINE)
+    for seed in SEEDS:
+        for name in SETS:
+            yield from (Trial((name,), m, seed) for m in SINGLE)
+        for name in SCENES:
+            yield from (Trial((name,), m, seed) for m in SEVERAL)
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """A claim of a paper: `figure` (see tables.figures) is higher with `whole` than with `without`."""
+
+    name: str
+    claim: str
+    figure: str
+    whole: Trial
+    without: Trial
+    samples: tuple[tuple[str, ...], ...]
+
+    def pairs(self) -> Iterator[tuple[Trial, Trial]]:
+        """(whole, without) for each sample."""
+        for names in self.samples:
+            yield replace(self.whole, samples=names), replace(self.without, samples=names)
+
+
+def _each(names: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+    return tuple((n,) for n in names)
+
+
+def _change(method: str, **settings: Any) -> Trial:
+    return Trial((), method, settings=tuple(settings.items()))
+
+
+def _dialled(**dials: float | str) -> Trial:
+    return Trial((), "perfusion", dials=tuple(dials.items()))
+
+
+def ablations() -> list[Ablation]:
+    """The claims of the Perfusion and Break-A-Scene papers, and textual inversion against LoRA."""
+    sets, scenes = _each(SETS), _each(SCENES)
+    perfusion, scene = _change("perfusion"), _change("break-a-scene")
+    return [
+        Ablation("key locking", "raises prompt following", "prompt", perfusion,
+                 _change("perfusion", key_locking=False), sets),
+        Ablation("low bias, likeness", "a lower bias at inference shows the concept more", "identity",
+                 _dialled(bias=0.55), _dialled(bias=0.95), sets),
+        Ablation("low bias, prompt", "and follows the prompt less", "prompt",
+                 _dialled(bias=0.95), _dialled(bias=0.55), sets),
+        Ablation("orthogonal combination", "two concepts together are each more like themselves", "together",
+                 perfusion, replace(perfusion, orthogonal=False), PAIRS),
+        Ablation("masked loss", "raises prompt following", "prompt", scene,
+                 _change("break-a-scene", masked_loss=False), scenes),
+        Ablation("first phase", "raises prompt following", "prompt", scene,
+                 _change("break-a-scene", word_share=0.0), scenes),
+        Ablation("attention loss", "concepts together are each more like themselves", "together", scene,
+                 _change("break-a-scene", attention_weight=0.0), scenes),
+        Ablation("union sampling", "concepts are more like themselves", "identity", scene,
+                 _change("break-a-scene", union_sampling=False), scenes),
+        Ablation("LoRA over textual inversion", "has more likeness", "identity", _change("lora"),
+                 _change("textual-inversion"), sets),
+    ]
+
+
+CURVE = (0.35, 0.55, 0.75, 0.95, 1.15)
+"""Biases at which one trained Perfusion concept is painted."""
+
+
+def bias_curve() -> Iterator[Trial]:
+    """Perfusion's trade-off: the same adapters under other biases."""
+    for bias in CURVE:
+        yield from (replace(_dialled(bias=bias), samples=(name,)) for name in SETS)
+
+
+def candidates(method: str, grid: list[dict[str, Any]]) -> Callable[[], Iterator[Trial]]:
+    """Settings to choose from, on the development samples alone."""
+    names = DEVELOPMENT_SCENES if method in SEVERAL else DEVELOPMENT_SETS
+
+    def trials() -> Iterator[Trial]:
+        for settings in grid:
+            yield from (Trial((n,), method, settings=tuple(settings.items())) for n in names)
+
+    return trials

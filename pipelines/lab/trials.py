@@ -1,0 +1,242 @@
+"""One trial: a method taught one sample, painted 24 times, and judged. What was found is kept.
+
+Trained adapters lie in a work folder that may be thrown away; the figures are one JSON line each in a
+file that is part of the repository, so that a long series can run over several sittings.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from adapters.errors import StudioError
+from adapters.files import write_text
+from adapters.record import Concept, read_record
+from pipelines.generator import Request
+from pipelines.lab import asked
+from pipelines.lab.asked import Ask
+from pipelines.masks import find_masks, take_in_masks
+from pipelines.methods.common import TrainingConfig, resolve
+from pipelines.painter import Painter
+from pipelines.references import list_folder, take_in
+from pipelines.run_config import RunConfig
+from pipelines.starter.judge import load_scene_judge
+from pipelines.starter.likeness import Gallery
+from pipelines.starter.reading import read
+from pipelines.training import ADAPTER_FILE, train_run
+
+SAMPLES = Path(__file__).resolve().parents[2] / "assets" / "samples"
+KEPT = Path(__file__).resolve().parents[2] / "docs" / "evidence" / "trials.jsonl"
+WORK = Path(".lab")
+PROTOCOL = 1  # raised when prompts or figures change, so that older lines are not taken for the same
+BASELINE = "none"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A folder of `assets/samples`: one individual, or a scene of several with masks."""
+
+    name: str
+
+    @cached_property
+    def about(self) -> dict[str, Any]:
+        """What `sample.json` says."""
+        found: dict[str, Any] = json.loads((SAMPLES / self.name / "sample.json").read_text("utf-8"))
+        return found
+
+    @property
+    def nouns(self) -> list[str]:
+        """The class of each individual."""
+        return list(self.about["nouns"]) if "nouns" in self.about else [str(self.about["noun"])]
+
+    @property
+    def glyphs(self) -> list[str]:
+        """Who each individual is, for the judges."""
+        return list(self.about["glyphs"]) if "glyphs" in self.about else [str(self.about["glyph"])]
+
+    @property
+    def pictures(self) -> list[Path]:
+        """The pictures to learn from."""
+        return list_folder(SAMPLES / self.name)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What is tried. Several `samples` are trained each alone and painted together.
+
+    `method` 'none' is the base without an adapter. `orthogonal` False adds Perfusion's edits up as they
+    are, which is the paper's method taken apart (ablation).
+    """
+
+    samples: tuple[str, ...]
+    method: str
+    seed: int = 0
+    preset: str = "balanced"
+    settings: tuple[tuple[str, Any], ...] = ()
+    dials: tuple[tuple[str, float | str], ...] = ()
+    orthogonal: bool = True
+
+    @property
+    def config(self) -> TrainingConfig | None:
+        """The settings as trained, None without an adapter."""
+        if self.method == BASELINE:
+            return None
+        return resolve(self.method, "starter", self.preset,
+                       **{"seed": self.seed, "preview_every": 0, **dict(self.settings)})
+
+    def training_key(self, sample: str, base: str) -> str:
+        """What the adapter of one sample depends on, hashed."""
+        pictures = [hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted((SAMPLES / sample).glob("*.png"))]
+        return _hash(base, pictures, self.config.model_dump() if self.config else None)
+
+    def key(self, base: str) -> str:
+        """What the trial's figures depend on, hashed."""
+        return _hash(PROTOCOL, [self.training_key(s, base) for s in self.samples], self.dials, self.orthogonal)
+
+
+def _hash(*parts: object) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:20]
+
+
+@dataclass
+class Lab:
+    """Runs trials, one after the other, with the judges and the base in memory."""
+
+    kept: Path = KEPT
+    work: Path = WORK
+    painter: Painter = field(default_factory=Painter)
+
+    @cached_property
+    def base(self) -> str:
+        """The starter's hash: figures of other weights are other figures."""
+        from pipelines.base_models.load import load_base
+
+        return str(load_base("starter").identity.hash)
+
+    @cached_property
+    def gallery(self) -> Gallery:
+        """Look-alikes among which the right individual must be found."""
+        return Gallery()
+
+    @cached_property
+    def lines(self) -> dict[str, dict[str, Any]]:
+        """What is kept, by key."""
+        if not self.kept.exists():
+            return {}
+        return {line["key"]: line for line in map(json.loads, self.kept.read_text("utf-8").splitlines())}
+
+    def find(self, trial: Trial) -> dict[str, Any] | None:
+        """The figures of a trial that was run on this base before."""
+        return self.lines.get(trial.key(self.base))
+
+    def run(self, trial: Trial, sheet: Path | None = None) -> dict[str, Any]:
+        """The trial's figures: kept ones, or new ones, which are kept before this returns."""
+        if found := self.find(trial):
+            return found
+        started = time.monotonic()
+        adapters = [] if trial.method == BASELINE else [self.adapter(trial, s) for s in trial.samples]
+        trained = time.monotonic() - started
+        images, asks = self.paint(trial, adapters)
+        line = {
+            "key": trial.key(self.base), "base": self.base, "samples": list(trial.samples), "method": trial.method,
+            "seed": trial.seed, "preset": trial.preset, "settings": dict(trial.settings), "dials": dict(trial.dials),
+            "orthogonal": trial.orthogonal, "train_seconds": round(trained, 1),
+            "bytes": sum(a.stat().st_size for a in adapters), "images": self.judge(trial, images, asks),
+        }
+        if sheet:
+            from pipelines.lab.sheets import trial_sheet
+
+            trial_sheet([p for s in trial.samples for p in Sample(s).pictures], images, asks, sheet)
+        self.lines[line["key"]] = line
+        write_text(self.kept, "".join(json.dumps(v, ensure_ascii=False) + "\n" for v in self.lines.values()))
+        return line
+
+    def adapter(self, trial: Trial, name: str) -> Path:
+        """The adapter of one sample, trained now unless it lies in the work folder."""
+        folder = self.work / "runs" / trial.training_key(name, self.base)
+        path = folder / ADAPTER_FILE
+        if path.exists():
+            return path
+        if not (folder / "config.json").exists():
+            _prepare(folder, Sample(name), trial)
+        if train_run(folder, report=_quiet, control=_Never(), cache=self.work / "cache") is None:
+            raise StudioError(f"The training of '{name}' ended early; run the same command again.")
+        return path
+
+    def paint(self, trial: Trial, adapters: Sequence[Path]) -> tuple[list[Image.Image], list[Ask]]:
+        """All pictures of a trial and what each was asked to show."""
+        nouns = [n for s in trial.samples for n in Sample(s).nouns]
+        concepts: list[Concept] = [c for a in adapters for c in read_record(a).concepts]
+        phrases = [c.phrase for c in concepts] or nouns
+        asks = asked.single(phrases[0], nouns[0]) if len(nouns) == 1 else asked.several(phrases)
+        use = [(a, 1.0, dict(trial.dials)) for a in adapters]
+        with self._as_ablated(trial):
+            return [self.painter.paint("starter", use, Request(prompt=a.text, seed=a.seed)).images[0]
+                    for a in asks], asks
+
+    @contextlib.contextmanager
+    def _as_ablated(self, trial: Trial) -> Any:
+        from adapters.perfusion.edit import Editor
+
+        before, Editor.orthogonal = Editor.orthogonal, trial.orthogonal
+        try:
+            yield
+        finally:
+            Editor.orthogonal = before
+
+    def judge(self, trial: Trial, images: Sequence[Image.Image], asks: Sequence[Ask]) -> list[dict[str, Any]]:
+        """Per picture: its group, and per concept that it should show the cosine and the rank in the gallery."""
+        glyphs = [g for s in trial.samples for g in Sample(s).glyphs]
+        said = read(load_scene_judge(), list(images))
+        rows = []
+        for image, ask, reading in zip(images, asks, said, strict=True):
+            crops = [image] if ask.group != "together" and not ask.companion else _crops(image)
+            found = [self.gallery.retrieve(crops, glyphs[c]) for c in ask.shows or range(len(glyphs))]
+            best = [max(range(len(crops)), key=f.cosines.__getitem__) for f in found]
+            rows.append({"group": ask.group, "shows": list(ask.shows), "right": ask.verdict(reading),
+                         "cosine": [round(f.cosines[b], 4) for f, b in zip(found, best, strict=True)],
+                         "rank": [f.ranks[b] for f, b in zip(found, best, strict=True)]})
+        return rows
+
+
+def _crops(image: Image.Image) -> list[Image.Image]:
+    """Squares of a picture in which one of several things may stand alone: halves, quarters, thirds, the whole."""
+    w, h = image.size
+    boxes = [(0, 0, w, h)]
+    for part in (0.6, 0.45):
+        s = round(w * part)
+        boxes += [(x, y, x + s, y + s) for x in (0, (w - s) // 2, w - s) for y in (h - s, (h - s) // 2)]
+    return [image.crop(b) for b in boxes]
+
+
+def _prepare(folder: Path, sample: Sample, trial: Trial) -> None:
+    config = trial.config
+    assert config is not None  # noqa: S101 -- the baseline trains nothing
+    concepts = tuple(Concept(name=f"{sample.name.split('/')[-1]}{n or ''}", noun=noun, trigger="")
+                     for n, noun in enumerate(sample.nouns))
+    references = take_in(sample.pictures, folder / "references")
+    if len(concepts) > 1 or config.needs_masks:
+        take_in_masks(sample.pictures, find_masks(sample.pictures), len(concepts), [r.path for r in references],
+                      folder / "masks")
+    RunConfig(name=concepts[0].name, class_noun=concepts[0].noun, base="starter", concepts=concepts,
+              image_hashes=tuple(r.sha256 for r in references), training=config).save(folder)
+
+
+class _Never:
+    def stop_requested(self) -> bool:
+        return False
+
+
+def _quiet(event: Mapping[str, object]) -> None:
+    if event["type"] == "step" and int(str(event["step"])) % 100 == 0 and os.environ.get("LAB_LOUD"):
+        print(f"  step {event['step']}/{event['total']} loss {event['loss']:.4f}", flush=True)

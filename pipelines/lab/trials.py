@@ -147,8 +147,9 @@ class Lab:
         adapters = [] if trial.method == BASELINE else [self.adapter(trial, s) for s in trial.samples]
         trained = time.monotonic() - started
         images, asks = self.paint(trial, adapters)
-        line = {
-            "key": trial.key(self.base), "base": self.base, "samples": list(trial.samples), "method": trial.method,
+        key = trial.key(self.base)
+        line: dict[str, Any] = {
+            "key": key, "base": self.base, "samples": list(trial.samples), "method": trial.method,
             "seed": trial.seed, "preset": trial.preset, "settings": dict(trial.settings), "dials": dict(trial.dials),
             "orthogonal": trial.orthogonal, "train_seconds": round(trained, 1),
             "bytes": sum(a.stat().st_size for a in adapters), "images": self.judge(trial, images, asks),
@@ -157,7 +158,7 @@ class Lab:
             from pipelines.lab.sheets import trial_sheet
 
             trial_sheet([p for s in trial.samples for p in Sample(s).pictures], images, asks, sheet)
-        self.lines[line["key"]] = line
+        self.lines[key] = line
         write_text(self.kept, "".join(json.dumps(v, ensure_ascii=False) + "\n" for v in self.lines.values()))
         return line
 

@@ -1,0 +1,122 @@
+"""Trials: what their figures depend on, that they are kept, and how tables read them. Nothing is trained here."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from pipelines.lab import asked, series, trials
+from pipelines.lab.asked import Ask
+from pipelines.lab.tables import ablation_row, figures, method_table
+from pipelines.lab.trials import Lab, Sample, Trial
+
+KOALA = Trial(("koala",), "perfusion")
+
+
+class Reads:
+    """A judge's reading that says what it is told."""
+
+    def __init__(self, scene: str, style: str = "drawn", nouns: tuple[str, ...] = ()) -> None:
+        self.scene, self.style, self._nouns = scene, style, nouns
+
+    def nouns(self, count: int) -> set[str]:
+        return set(self._nouns[:count])
+
+
+def test_a_trials_key_changes_with_all_that_its_figures_depend_on() -> None:
+    others = [replace(KOALA, seed=1), replace(KOALA, samples=("unicorn",)), replace(KOALA, method="lora"),
+              replace(KOALA, preset="fast"), replace(KOALA, settings=(("bias", 0.6),)),
+              replace(KOALA, dials=(("bias", 0.6),)), replace(KOALA, orthogonal=False)]
+    keys = [t.key("base") for t in (KOALA, *others)] + [KOALA.key("other base")]
+    assert len(set(keys)) == len(keys)
+    assert KOALA.key("base") == Trial(("koala",), "perfusion").key("base")
+
+
+def test_dials_share_one_training() -> None:
+    turned = replace(KOALA, dials=(("bias", 0.6),), orthogonal=False)
+    assert turned.training_key("koala", "base") == KOALA.training_key("koala", "base")
+    assert turned.key("base") != KOALA.key("base")
+
+
+def test_what_was_run_is_kept_and_not_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    painted = []
+
+    def paint(self: Lab, trial: Trial, adapters: Any) -> Any:
+        painted.append(trial)
+        return [Image.new("RGB", (64, 64))], [Ask("a cat", 0, "plain", (0,), "beach")]
+
+    monkeypatch.setattr(Lab, "paint", paint)
+    row = {"group": "plain", "shows": [0], "right": {}, "cosine": [0.5], "rank": [1]}
+    monkeypatch.setattr(Lab, "judge", lambda *a: [row])
+    monkeypatch.setattr(Lab, "base", "b")
+    kept = tmp_path / "trials.jsonl"
+    trial = Trial(("koala",), trials.BASELINE)
+    first = Lab(kept).run(trial)
+    again = Lab(kept).run(trial)
+    assert painted == [trial] and first == again
+    assert [json.loads(x)["key"] for x in kept.read_text().splitlines()] == [trial.key("b")]
+
+
+def test_a_single_concept_is_asked_for_plainly_in_styles_and_beside_things() -> None:
+    asks = asked.single("zok bear", "bear")
+    assert [sum(a.group == g for a in asks) for g in ("plain", "styled", "beside", "class")] == [8, 8, 8, 4]
+    assert len({(a.text, a.seed) for a in asks}) == len(asks)
+    assert all("zok bear" in a.text for a in asks if a.shows) and not any("zok" in a.text for a in asks if not a.shows)
+    assert not any(a.companion == "car" for a in asked.single("zok car", "car"))
+
+
+def test_several_concepts_are_asked_for_alone_and_in_every_combination() -> None:
+    asks = asked.several(["<a>", "<b>", "<c>"])
+    shown = {a.shows for a in asks}
+    assert shown == {(0,), (1,), (2,), (0, 1), (0, 2), (1, 2), (0, 1, 2)}
+    assert all(all(f"<{'abc'[n]}>" in a.text for n in a.shows) for a in asks)
+
+
+def test_the_verdict_counts_only_what_was_asked() -> None:
+    plain = Ask("", 0, "plain", (0,), "beach")
+    assert plain.verdict(Reads("beach", "pixel")) == {"scene": True}  # type: ignore[arg-type]
+    styled = Ask("", 0, "styled", (0,), "beach", style="pixel")
+    assert styled.verdict(Reads("city", "pixel")) == {"scene": False, "style": True}  # type: ignore[arg-type]
+    beside = Ask("", 0, "beside", (0,), "beach", companion="car")
+    assert beside.verdict(Reads("beach", nouns=("bear", "car"))) == {"scene": True, "companion": True}  # type: ignore[arg-type]
+    assert not beside.verdict(Reads("beach", nouns=("bear", "cat", "car")))["companion"]  # type: ignore[arg-type]
+
+
+def _line(method: str, cosine: float, right: bool, sample: str = "koala", seconds: float = 10.0) -> dict[str, Any]:
+    rows = [{"group": "plain", "shows": [0], "right": {"scene": right}, "cosine": [cosine], "rank": [0]},
+            {"group": "together", "shows": [0, 1], "right": {"scene": True}, "cosine": [cosine, 0.0], "rank": [9, 0]},
+            {"group": "class", "shows": [], "right": {"scene": False}, "cosine": [1.0], "rank": [0]}]
+    return {"samples": [sample], "method": method, "images": rows, "train_seconds": seconds, "bytes": 2000, "dials": {}}
+
+
+def test_figures_leave_class_pictures_out() -> None:
+    found = figures(_line("lora", 0.5, True))
+    assert found == {"identity": 0.5, "together": 0.25, "prompt": 1.0, "recall5": pytest.approx(2 / 3)}
+
+
+def test_an_ablations_row_counts_the_samples_that_go_the_papers_way() -> None:
+    pairs = [(_line("a", 0.7, True), _line("a", 0.4, True)), (_line("a", 0.3, True), _line("a", 0.5, False))]
+    row = ablation_row("masks", "claim", "identity", pairs)
+    assert row[6] == "1 of 2" and row[5].startswith("0.050 +- ")
+    assert "prompt +0.250" in row[7]
+
+
+def test_the_method_table_has_a_row_for_each_sample_and_one_over_all() -> None:
+    table = method_table([_line("lora", 0.5, True), _line("lora", 0.7, True, "unicorn"), _line("none", 0.1, True)])
+    assert "| koala | lora | 1 | 0.500" in table
+    assert "| **all sets** | lora | 2 | 0.600" in table
+    assert "2 kB" in table
+
+
+def test_every_series_names_samples_that_are_here() -> None:
+    everything = [*series.methods(), *series.bias_curve(),
+                  *(t for a in series.ablations() for pair in a.pairs() for t in pair)]
+    for name in {s for t in everything for s in t.samples}:
+        assert Sample(name).pictures and len(Sample(name).nouns) == len(Sample(name).glyphs)
+    held = {g for n in (*series.DEVELOPMENT_SETS, *series.DEVELOPMENT_SCENES) for g in Sample(n).glyphs}
+    assert held.isdisjoint({g for n in series.SETS for g in Sample(n).glyphs})

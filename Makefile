@@ -40,7 +40,7 @@ proof: .venv/installed
 	$(BIN)/python -m pipelines.proof --json
 
 bench: .venv/installed
-	$(BIN)/python -m pipelines.bench --json
+	$(BIN)/python -m pipelines.speed --json
 
 starter-report: .venv/installed
 	$(BIN)/python -m pipelines.starter.report
@@ -49,7 +49,7 @@ starter-report: .venv/installed
 results: .venv/installed
 	@{ echo "# Results"; echo; echo "Printed by \`make results\` on $$(date -u +%Y-%m-%d), $$(nproc) cores, $$(uname -m);"; \
 	  echo "seeds are fixed in the commands' code."; \
-	  for c in "pipelines.starter.report --write" "pipelines.proof --json" "pipelines.bench --json" \
+	  for c in "pipelines.starter.report --write" "pipelines.proof --json" "pipelines.speed --json" \
 	    "pipelines.proof --method textual-inversion --only koala --json" "pipelines.proof --method perfusion --only koala --json"; do \
 	    echo; echo '```'; echo "$$ python -m $$c"; $(BIN)/python -W ignore -m $$c 2>/dev/null | grep -v painted; test $${PIPESTATUS[0]} -le 1 || echo "FAILED"; echo '```'; \
 	  done; } > docs/RESULTS.tmp && mv docs/RESULTS.tmp docs/RESULTS.md

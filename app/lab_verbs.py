@@ -1,9 +1,11 @@
-"""The verbs `evaluate` and `compare`: what an adapter has learned, and which method learns it best."""
+"""The verbs `evaluate`, `compare` and `bench`: what an adapter has learned, which method does it best, how fast."""
 
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +24,9 @@ Verb = Callable[[str, Callable[[argparse.Namespace], dict[str, Any]], str], argp
 
 
 def add(verb: Verb) -> None:
-    """Register both on the command line."""
+    """Register them on the command line."""
+    bench = verb("bench", _bench, "measure speed on this machine: loop, pictures, adapter switching, library")
+    bench.add_argument("--quick", action="store_true", help="fewer blocks and steps, no whole run")
     evaluate = verb("evaluate", _evaluate, "measure likeness and prompt following of an adapter")
     compare = verb("compare", _compare, "teach the same pictures with several methods and compare them")
     for parser in (evaluate, compare):
@@ -140,3 +144,40 @@ def _pictures(rows: list[Row], out: Path, encoder: str) -> None:
     across = len(rows[0].pictures)
     grid([open_image(Path(p)) for r in rows for p in r.pictures],
          [r.label if not n else "" for r in rows for n in range(across)], out / "grid.png", across=across)
+
+
+def _bench(options: argparse.Namespace) -> dict[str, Any]:
+    from pipelines.speed.measure import measure
+
+    say = _say(options)
+    found = measure(options.quick, say)
+    found["library_seconds"] = {}
+    for count in (1, 100) if options.quick else (1, 100, 10_000):
+        found["library_seconds"][count] = taken = _listing(count)
+        say(f"a library of {count:6} adapters is listed in {1000 * taken:.0f} ms")
+    return found
+
+
+def _listing(count: int) -> float:
+    """Seconds to list a library of copies of one small adapter."""
+    from adapters.record import AdapterRecord
+    from adapters.studio_file import save
+    from adapters.tokens import TokensAdapter
+    from app.library import Library
+    from pipelines.base_models.load import load_base
+
+    host = load_base("starter")
+    with tempfile.TemporaryDirectory() as scratch:
+        home = Home.open(scratch)
+        adapter = TokensAdapter.for_training(host, {"<a>": "cat"})
+        record = AdapterRecord(kind=adapter.kind, method="textual-inversion", name="a", base=host.identity,
+                               trigger="<a>", spec=adapter.spec)
+        first = home.adapters / "a0.safetensors"
+        save(first, adapter, record)
+        for n in range(1, count):
+            shutil.copyfile(first, home.adapters / f"a{n}.safetensors")
+        library = Library(home)
+        started = time.perf_counter()
+        if len(library.entries()) != count:
+            raise StudioError(f"A library of {count} adapters was made, but not all of it is listed; check the disk.")
+        return round(time.perf_counter() - started, 4)

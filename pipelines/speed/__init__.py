@@ -1,0 +1,6 @@
+"""The speed lab: what the studio's loop, pictures and adapter switching cost.
+
+    loop       the trainer against a flat script, block by block, for every method
+    running    whole runs: time to the first preview, to the adapter; pictures
+    switching  many adapters in turn: time, memory, and that nothing is left behind
+"""

@@ -5,7 +5,7 @@ TORCH_INDEX ?=
 
 SHELL := /bin/bash
 
-.PHONY: run setup test lint check proof bench starter-report results starter clean
+.PHONY: run setup test lint check proof methods ablations bench starter-report results starter clean
 
 run: setup
 	$(BIN)/python -m app serve
@@ -38,6 +38,14 @@ check: lint
 
 proof: .venv/installed
 	$(BIN)/python -m pipelines.proof --json
+
+# Hours on two cores; what was run before is not run again, so they may be ended and gone on with.
+methods: .venv/installed
+	$(BIN)/python -W ignore -m pipelines.lab methods
+	$(BIN)/python -W ignore -m pipelines.lab curve
+
+ablations: .venv/installed
+	$(BIN)/python -W ignore -m pipelines.lab ablations
 
 bench: .venv/installed
 	$(BIN)/python -m pipelines.speed --json

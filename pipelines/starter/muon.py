@@ -20,7 +20,8 @@ def orthogonalise(matrix: torch.Tensor, iterations: int = 5) -> torch.Tensor:
     x = x / (x.norm() + 1e-7)
     for _ in range(iterations):
         gram = x @ x.T
-        x = a * x + (b * gram + c * gram @ gram) @ x
+        # a X + (b G + c G^2) X, without a copy of X for every term.
+        x = torch.addmm(x, torch.addmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
     back: torch.Tensor = x.T if tall else x
     return back.to(matrix.dtype)
 

@@ -99,6 +99,8 @@ def _evaluate(options: argparse.Namespace) -> dict[str, Any]:
         said = f", prompt following {f.prompt}" if f.prompt else ""
         among = f", right one of {f.look_alikes + 1} in {f.retrieval:.0%}" if f.retrieval is not None else ""
         say(f"{f.encoder}: likeness {f.identity}{said}{among}; {f.images} pictures, 95% intervals over prompts")
+    card = studio.library.add_figures(name, found[0].as_dict())
+    say(f"the figures stand in '{card}'")
     return {**found[0].as_dict(), "encoders": [f.as_dict() for f in found], "adapter": name,
             "seconds": round(time.monotonic() - started, 1)}
 

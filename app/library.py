@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from adapters.card import model_card
 from adapters.errors import StudioError
 from adapters.files import write_atomic, write_text
 from adapters.formats import formats_of
@@ -104,12 +105,20 @@ class Library:
         return self.complete(target, preview)
 
     def complete(self, path: Path, preview: Path | None = None) -> Entry:
-        """Write the sidecar that other programs read, and the thumbnail, beside an adapter file."""
+        """Write the sidecar that other programs read, the model card and the thumbnail beside an adapter file."""
         record = read_record(path)
         write_text(path.with_suffix(".json"), json.dumps(sidecar(record), indent=1))
+        write_text(path.with_suffix(".md"), model_card(record))
         if preview and preview.is_file():
             write_atomic(self.thumbnail(path.stem), lambda p: shutil.copyfile(preview, p) and None)
         return Entry(path, record, path.stem)
+
+    def add_figures(self, name: str, figures: dict[str, Any]) -> Path:
+        """Put what `evaluate` measured into the adapter's model card; returns the card."""
+        entry = self.get(name)
+        card = entry.path.with_suffix(".md")
+        write_text(card, model_card(entry.record, figures))
+        return card
 
     def thumbnail(self, name: str) -> Path:
         """Where an adapter's preview picture is, if it has one."""
@@ -128,7 +137,8 @@ class Library:
         entry = self.get(name)
         grave = self.trash / f"{time.strftime('%Y%m%d-%H%M%S')}-{entry.name}"
         grave.mkdir(parents=True, exist_ok=True)
-        for path in (entry.path, entry.path.with_suffix(".json"), self.thumbnail(entry.name)):
+        beside = (entry.path.with_suffix(s) for s in (".json", ".md"))
+        for path in (entry.path, *beside, self.thumbnail(entry.name)):
             if path.exists():
                 shutil.move(path, grave / path.name)
         return grave

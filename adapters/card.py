@@ -1,0 +1,79 @@
+"""A model card for an adapter: what it is, what it was made from, what was measured, what it cannot do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from huggingface_hub import ModelCard, ModelCardData
+
+from adapters.identity import FAMILIES
+from adapters.record import AdapterRecord
+
+_TAGS = {"lora": ["lora"], "tokens": ["textual_inversion"], "perfusion": ["perfusion"],
+         "bundle": ["lora", "textual_inversion"], "full": ["full-finetune"]}
+_SHOWN = ("steps", "batch", "accumulate", "learning_rate", "word_rate", "rank", "alpha", "layers", "vectors", "bias",
+          "temperature", "seed", "optimizer")
+
+
+def model_card(record: AdapterRecord, figures: Mapping[str, Any] | None = None) -> str:
+    """The card as Markdown with the hub's header. `figures` are those of `evaluate`, where it was run."""
+    facts = FAMILIES[record.base.family]
+    data = ModelCardData(
+        library_name="diffusers", pipeline_tag="text-to-image", base_model=None, license=facts.licence,
+        tags=["semblance", record.method, *_TAGS.get(record.kind, [])],
+        instance_prompt=record.phrase or None)
+    parts = [f"# {record.name}", _what(record, facts.title), _words(record), _made_from(record), _figures(figures),
+             _limits(record)]
+    return str(ModelCard(f"---\n{data.to_yaml()}\n---\n\n" + "\n\n".join(p for p in parts if p) + "\n"))
+
+
+def _what(record: AdapterRecord, title: str) -> str:
+    base = record.base.name or record.base.family
+    said = f"An adapter for {title}, learned with `{record.method}` on the base `{base}`"
+    return f"{said} (weights {record.base.hash})." if record.base.hash else f"{said}."
+
+
+def _words(record: AdapterRecord) -> str:
+    if not record.concepts and not record.phrase:
+        return "Its trigger word is not known."
+    rows = [(c.name, c.phrase, c.noun) for c in record.concepts] or [(record.name, record.phrase, record.class_noun)]
+    return "## Words\n" + _table(("concept", "in a prompt", "what it is"), [(n, f"`{p}`", w) for n, p, w in rows])
+
+
+def _made_from(record: AdapterRecord) -> str:
+    told = record.provenance
+    config = told.get("config") if isinstance(told.get("config"), dict) else {}
+    rows = [(key, str(config[key])) for key in _SHOWN if config.get(key) is not None]
+    hashes = told.get("images_sha256")
+    images = [str(h) for h in hashes] if isinstance(hashes, Sequence) and not isinstance(hashes, str) else []
+    text = "## Made from\n"
+    text += f"{len(images)} pictures, by SHA-256: {', '.join(f'`{h[:16]}`' for h in images)}.\n" if images else \
+        "The pictures are not known.\n"
+    if created := told.get("created"):
+        text += f"Made on {created}.\n"
+    return text + ("\n" + _table(("setting", "value"), rows) if rows else "")
+
+
+def _figures(figures: Mapping[str, Any] | None) -> str:
+    if not figures:
+        return "## Measured\nNothing yet; `evaluate` measures likeness and prompt following."
+    intervals = figures.get("interval") or {}
+    rows = []
+    for key in ("identity", "prompt", "retrieval", "copied", "diversity", "prior_collapse"):
+        if figures.get(key) is not None:
+            half = intervals.get(key) if isinstance(intervals, Mapping) else None
+            rows.append((key.replace("_", " "), f"{figures[key]}" + (f" ± {half}" if half is not None else "")))
+    return (f"## Measured\nBy {figures.get('encoder', 'an unnamed encoder')} on {figures.get('images', '?')} pictures, "
+            "95% intervals over prompts.\n\n") + _table(("figure", "value"), rows)
+
+
+def _limits(record: AdapterRecord) -> str:
+    return ("## Limits\nIt knows what its pictures show, from the sides they show it. It works on bases of its family "
+            "alone, and best on the one it was learned on. The base's licence holds for it, and so do the rights in "
+            "the pictures that it was made from.")
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in lines)

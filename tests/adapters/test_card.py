@@ -1,0 +1,39 @@
+"""Model cards: what stands in the header that the hub reads, and what a person reads."""
+
+from __future__ import annotations
+
+from huggingface_hub import ModelCard
+
+from adapters.card import model_card
+from adapters.identity import BaseIdentity
+from adapters.record import AdapterRecord, Concept
+
+RECORD = AdapterRecord(
+    kind="perfusion", method="perfusion", name="mycat", base=BaseIdentity(family="sd1", name="photo-base", hash="ab12"),
+    trigger="<mycat>", class_noun="cat", concepts=(Concept(name="mycat", noun="cat", trigger="<mycat>", learned=True),),
+    provenance={"config": {"steps": 400, "seed": 7}, "images_sha256": ["f" * 64], "created": "2026-01-02T03:04:05"})
+
+
+def test_the_hub_reads_licence_tags_and_the_prompt() -> None:
+    data = ModelCard(model_card(RECORD)).data
+    assert data.license == "creativeml-openrail-m" and data.instance_prompt == "<mycat>"
+    assert {"semblance", "perfusion"} <= set(data.tags or [])
+
+
+def test_a_person_reads_words_base_settings_and_picture_hashes() -> None:
+    text = model_card(RECORD)
+    for said in ("`<mycat>`", "photo-base", "ab12", "| steps | 400 |", "`" + "f" * 16 + "`", "2026-01-02"):
+        assert said in text
+    assert "Nothing yet" in text
+
+
+def test_figures_stand_beside_their_encoder_count_and_interval() -> None:
+    text = model_card(RECORD, {"encoder": "CLIP x", "images": 32, "identity": 0.71, "prompt": 0.3, "copied": None,
+                               "interval": {"identity": 0.02, "prompt": None}})
+    assert "CLIP x on 32 pictures" in text
+    assert "| identity | 0.71 ± 0.02 |" in text and "| prompt | 0.3 |" in text and "copied" not in text
+
+
+def test_an_adapter_without_words_says_so() -> None:
+    bare = AdapterRecord(kind="lora", method="imported", name="x", base=BaseIdentity(family="sdxl", name="", hash=""))
+    assert "trigger word is not known" in model_card(bare) and "pictures are not known" in model_card(bare)

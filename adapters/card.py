@@ -43,7 +43,8 @@ def _words(record: AdapterRecord) -> str:
 
 def _made_from(record: AdapterRecord) -> str:
     told = record.provenance
-    config = told.get("config") if isinstance(told.get("config"), dict) else {}
+    found = told.get("config")
+    config: dict[str, Any] = found if isinstance(found, dict) else {}
     rows = [(key, str(config[key])) for key in _SHOWN if config.get(key) is not None]
     hashes = told.get("images_sha256")
     images = [str(h) for h in hashes] if isinstance(hashes, Sequence) and not isinstance(hashes, str) else []

@@ -104,7 +104,7 @@ class Judge:
 
     name = "semblance likeness judge (starter's world)"
 
-    def __init__(self, folder: Path = ASSETS / "judges") -> None:
+    def __init__(self, folder: Path = ASSETS / "second" / "judges") -> None:
         self.model = load_embedder(folder)
 
     def images(self, pictures: Sequence[Image.Image]) -> torch.Tensor:

@@ -92,7 +92,7 @@ def loop_efficiency(method: str, blocks: int, steps: int, cache: Path) -> Effici
     recipe = recipe_builder(method)(host, config, lesson_of(method, cache))
     recipe.adapter.inject(host, "trained")
     phase = recipe.phases[-1]
-    samples = (phase.samples or recipe.samples)()  # type: ignore[misc]
+    samples = (phase.samples or recipe.samples)()
     trainer = Trainer(host, recipe, samples, config, accelerator)
     bare = bare_step(host, recipe, samples, config)
     with tempfile.TemporaryFile("w") as log:

@@ -27,6 +27,7 @@ from pipelines.lab.encoders import Clip, Dino, TextEncoder
 from pipelines.lab.evaluate import Pictures, Plan, evaluate, paint
 from pipelines.lab.prompts import DREAMBENCH_LIVE, DREAMBENCH_OBJECTS, fill, read_prompts
 from pipelines.lab.sheets import grid
+from pipelines.references import list_folder, open_image
 
 RED, GREEN, BLUE = (Image.new("RGB", (40, 40), c) for c in ("#ff0000", "#00ff00", "#0000ff"))
 WORDS = {"red": [1.0, 0, 0], "green": [0, 1.0, 0], "blue": [0, 0, 1.0]}
@@ -153,6 +154,16 @@ def test_dreambenchs_prompts_are_25_each() -> None:
 def test_a_named_encoder_is_taken_as_it_is(clip: Path) -> None:
     (found,) = choice.choose_encoders(str(clip), [RED], offline=True)
     assert found.name == str(clip)
+
+
+def test_the_starters_own_encoder_is_refused_for_pictures_unlike_its_world() -> None:
+    chance = torch.Generator().manual_seed(0)
+    noise = [Image.fromarray(torch.randint(256, (64, 64, 3), generator=chance, dtype=torch.uint8).numpy())] * 3
+    with pytest.raises(StudioError, match="only 0% of these pictures"):
+        choice.choose_encoders("", noise)
+    (forced,) = choice.choose_encoders("", noise, force=True)
+    (own,) = choice.choose_encoders("", [open_image(p) for p in list_folder(choice.SAMPLES / "unicorn")])
+    assert forced.name == own.name and "semblance" in own.name
 
 
 def test_the_samples_look_alikes_are_the_others(tmp_path: Path) -> None:

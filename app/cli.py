@@ -61,6 +61,7 @@ def build_parser() -> argparse.ArgumentParser:
                        help="any other setting of the method (see docs/METHODS.md)")
     for option, kind in _SETTINGS.items():
         train.add_argument(f"--{option.replace('_', '-')}", type=kind)
+    train.add_argument("--tensorboard", action="store_true", help="write the run's numbers for TensorBoard too")
     train.add_argument("--resume", action="store_true",
                        help="go on with the latest unfinished run of this name")
 
@@ -176,6 +177,7 @@ def _train(options: argparse.Namespace) -> dict[str, Any]:
         folder = studio.prepare_run(
             images, options.name, options.class_noun, base=options.base,
             method=options.method, preset=options.preset, trigger=options.trigger,
+            tensorboard=options.tensorboard,
             masks=masks if any(masks) else (), concepts=parse_concepts(options.concepts),
             **{o: getattr(options, o) for o in _SETTINGS}, **parse_settings(options.set),
         )

@@ -14,6 +14,11 @@ from pipelines.methods import config_class
 PRESETS = Path(__file__).resolve().parents[2] / "assets" / "presets"
 PRESET_NAMES = ("fast", "balanced", "best")
 
+OptimizerName = Literal["adamw", "adamw8bit", "adafactor", "prodigy"]
+Schedule = Literal["constant", "cosine", "cosine_with_restarts", "linear"]
+PACKAGES: dict[str, str] = {"adamw8bit": "bitsandbytes", "prodigy": "prodigyopt"}
+"""What an optimizer needs beyond requirements.txt."""
+
 
 class TrainingConfig(BaseModel):
     """The settings of a training run. Attribute docstrings are shown as tooltips."""
@@ -36,14 +41,23 @@ class TrainingConfig(BaseModel):
     """Batches whose gradients are added up before one correction; a larger batch for less memory."""
     learning_rate: float = Field(gt=0, le=1)
     """How far each correction goes."""
-    schedule: Literal["constant", "cosine", "linear"] = "cosine"
-    """How the learning rate falls over the run."""
+    optimizer: OptimizerName = "adamw"
+    """What makes the corrections: AdamW; the same in a quarter of its memory; Adafactor, with less still; or Prodigy,
+    which finds the learning rate itself in its first 100 steps or so (yours is then a factor of it, 1 where you give
+    none)."""
+    schedule: Schedule = "cosine"
+    """How the learning rate falls over the run; with restarts it falls and springs back 'cycles' times."""
+    cycles: int = Field(3, ge=1, le=100)
+    """How many times the rate falls; only with cosine_with_restarts."""
     warmup: int = Field(0, ge=0)
     """Steps over which the learning rate rises from zero."""
     weight_decay: float = Field(0.01, ge=0, le=1)
     """Pull of all trained numbers towards zero."""
     max_grad_norm: float = Field(1.0, gt=0)
     """Corrections longer than this are shortened."""
+    ema: float | None = Field(None, gt=0, lt=1)
+    """Save a running average of what is learned, calmer than its last state: its decay, such as 0.99; none saves the
+    last state."""
     min_snr_gamma: float | None = Field(5.0, gt=0)
     """Weight of the noise levels (Hang et al., arXiv 2303.09556); none weighs all alike."""
     flip: bool = False
@@ -73,26 +87,36 @@ class TrainingConfig(BaseModel):
     checkpoint_every: int = Field(50, ge=1)
     """Steps between checkpoints; at most so many are lost in a crash."""
 
-
     @property
     def learns_words(self) -> bool:
         """Whether triggers are learned words ('<mycat>') and not rare words of the base."""
         return False
+
+    @property
+    def packages(self) -> dict[str, str]:
+        """The packages beyond requirements.txt that these settings need, each with what wants it."""
+        package = PACKAGES.get(self.optimizer)
+        return {package: f"The optimizer '{self.optimizer}'"} if package else {}
 
 
 def resolve(method: str, family: str, preset: str = "balanced",
             **overrides: Any) -> TrainingConfig:
     """The method's settings from `assets/presets/<method>.toml`.
 
-    The preset's table, then the family's table of the same preset, then `overrides` that are not
-    None, each over the one before.
+    The preset's table, then the family's table of the same preset, then `overrides` that are not None, each over the
+    one before. With Prodigy, whose rates are factors, rates that are not among the overrides are the learning rate
+    given there, or 1.
     """
     settings = config_class(method)
     tables = tomllib.loads((PRESETS / f"{method}.toml").read_text("utf-8"))
     if preset not in PRESET_NAMES:
         raise StudioError(f"There is no preset '{preset}'; choose one of: {', '.join(PRESET_NAMES)}.")
     values = {"method": method, **tables[preset], **tables.get(family, {}).get(preset, {})}
-    values |= {k: v for k, v in overrides.items() if v is not None}
+    given = {k: v for k, v in overrides.items() if v is not None}
+    if given.get("optimizer") == "prodigy":
+        factor = given.get("learning_rate", 1.0)
+        values |= {name: factor for name in settings.model_fields if name.endswith("_rate")}
+    values |= given
     try:
         return settings.model_validate(values)
     except ValidationError as error:
@@ -104,4 +128,6 @@ def settings_error(error: ValidationError) -> StudioError:
     first = error.errors()[0]
     where = ".".join(str(p) for p in first["loc"]) or "settings"
     found = str(first.get("input"))[:60]
+    if first["type"] == "value_error":  # ours, and says itself what to do
+        return StudioError(f"'{where}' cannot be {found}: {first['ctx']['error']}.")
     return StudioError(f"'{where}' cannot be {found}: {first['msg'].lower()}; choose another value.")

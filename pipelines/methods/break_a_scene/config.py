@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from pipelines.methods.common import TrainingConfig
+from pipelines.methods.common import Schedule, TrainingConfig
 
 
 class Config(TrainingConfig):
@@ -34,7 +34,7 @@ class Config(TrainingConfig):
     """Learn what no mask covers as one more concept, '<background>'."""
     attention_resolution: int = Field(0, ge=0, le=64)
     """Side of the attention maps that are tied; 0 takes the base's (16, on SDXL 32)."""
-    schedule: Literal["constant", "cosine", "linear"] = "constant"
+    schedule: Schedule = "constant"
     """How the learning rate falls over each phase."""
     flip: bool = True
     """Also learn from the mirrored picture."""

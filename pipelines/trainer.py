@@ -52,6 +52,8 @@ class Trainer:
         self.step = 0
         self.alphas = host.scheduler.alphas_cumprod.to(host.device, torch.float32)
         self.groups = recipe.adapter.groups()
+        for p in (p for group in self.groups.values() for p in group):
+            p.data = p.data.float()  # what is learned is in fp32, whatever the base is in
         self.probe = recipe.probe() if recipe.probe else None
         if accelerator.num_processes > 1:
             self.generator.manual_seed(config.seed + 1_000_003 * accelerator.process_index)

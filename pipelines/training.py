@@ -33,6 +33,7 @@ from pipelines.generator import Generator, Request
 from pipelines.lesson import Lesson, Picture
 from pipelines.masks import open_mask
 from pipelines.methods import recipe_builder
+from pipelines.methods.common import TrainingConfig
 from pipelines.optimizers import check_rates
 from pipelines.references import list_folder, open_image
 from pipelines.run_config import RunConfig
@@ -59,6 +60,13 @@ def pick_precision(wanted: str) -> str:
         raise StudioError("This machine has no graphics processor, which fp16 needs; choose the "
                           "precision auto, bf16 or fp32.")
     return "no" if wanted == "fp32" else wanted
+
+
+def base_dtype(settings: TrainingConfig, mixed_precision: str) -> torch.dtype:
+    """What the frozen base is held in: fp32, but where memory is short (quantize) the arithmetic's own type."""
+    if settings.quantize == "none":
+        return torch.float32
+    return {"bf16": torch.bfloat16, "fp16": torch.float16}.get(mixed_precision, torch.float32)
 
 
 def _cpu_has_bf16() -> bool:
@@ -142,7 +150,8 @@ def train_run(folder: Path, *, report: Report, control: Control,
     if not accelerator.is_main_process:
         report = _silent
     report({"type": "stage", "text": f"Loading the base '{config.base}'"})
-    host = load_base(config.base, offline=config.offline,
+    host = load_base(config.base, offline=config.offline, quantize=settings.quantize,
+                     dtype=base_dtype(settings, accelerator.mixed_precision),
                      tell=lambda text: report({"type": "stage", "text": text})).to(accelerator.device)
     if not config.concepts or not all(c.trigger for c in config.concepts):
         config = config.with_triggers(lambda given: choose_trigger(host.tokenizer, {*taken, *given}))

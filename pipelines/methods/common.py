@@ -16,6 +16,7 @@ PRESET_NAMES = ("fast", "balanced", "best")
 
 OptimizerName = Literal["adamw", "adamw8bit", "adafactor", "prodigy"]
 Schedule = Literal["constant", "cosine", "cosine_with_restarts", "linear"]
+Quantize = Literal["none", "8bit", "4bit"]
 PACKAGES: dict[str, str] = {"adamw8bit": "bitsandbytes", "prodigy": "prodigyopt"}
 """What an optimizer needs beyond requirements.txt."""
 
@@ -80,6 +81,9 @@ class TrainingConfig(BaseModel):
     """Arithmetic of the base model; auto takes bf16 where the processor has it."""
     gradient_checkpointing: bool = False
     """Less memory for more time."""
+    quantize: Quantize = "none"
+    """Hold the base's denoiser in fewer bits while an adapter is learned beside it, for less memory; needs an NVIDIA
+    card (untested on one so far)."""
     preview_every: int = Field(50, ge=0)
     """Steps between previews; 0 makes none."""
     preview_steps: int = Field(15, ge=1, le=200)
@@ -94,7 +98,10 @@ class TrainingConfig(BaseModel):
 
     @property
     def packages(self) -> dict[str, str]:
-        """The packages beyond requirements.txt that these settings need, each with what wants it."""
+        """The packages beyond requirements.txt that these settings need everywhere, each with what wants it.
+
+        (A quantized base first of all needs a graphics card, so it is looked at when the base is loaded.)
+        """
         package = PACKAGES.get(self.optimizer)
         return {package: f"The optimizer '{self.optimizer}'"} if package else {}
 

@@ -62,6 +62,7 @@ def test_train_refuses_with_one_sentence(tmp_path: Path, pictures: Path, changes
 
 @pytest.mark.parametrize(("options", "says"), [
     (["--set", "optimizer=sgd"], "'optimizer' cannot be sgd"),
+    (["--method", "perfusion", "--set", "quantize=4bit"], "must be whole"),
     (["--set", "optimizer=prodigy"], "pip install prodigyopt"),
     (["--tensorboard"], "pip install tensorboard"),
 ])

@@ -11,7 +11,7 @@ from app.ui.settings import _component, _note, fields_of
 from pipelines.methods import METHODS
 from pipelines.methods.common import resolve
 
-CHOICES = {"optimizer": "adamw8bit", "schedule": "cosine_with_restarts"}
+CHOICES = {"optimizer": "adamw8bit", "schedule": "cosine_with_restarts", "quantize": "8bit"}
 NUMBERS = {"ema": "0.99", "cycles": "2", "min_snr_gamma": "3"}
 
 

@@ -52,7 +52,7 @@ def test_an_unknown_method_is_refused(method: str) -> None:
     ("steps", 0), ("steps", -1), ("steps", "many"), ("rank", 0), ("rank", 10_000), ("alpha", 0),
     ("learning_rate", float("nan")), ("learning_rate", 0), ("batch", 0), ("seed", -1), ("zoom", 0.1),
     ("precision", "fp8"), ("schedule", "none"), ("nonsense", 1), ("min_snr_gamma", 0), ("ema", 1), ("ema", 0),
-    ("optimizer", "sgd"), ("cycles", 0),
+    ("optimizer", "sgd"), ("quantize", "2bit"), ("cycles", 0),
 ])
 def test_a_setting_out_of_range_is_named(key: str, value: Any) -> None:
     with pytest.raises(StudioError, match=f"'{key}' cannot be"):

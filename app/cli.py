@@ -50,6 +50,7 @@ def build_parser() -> argparse.ArgumentParser:
     train.add_argument("--base", default="starter")
     train.add_argument("--method", default="lora", help=", ".join(METHODS))
     train.add_argument("--preset", default="balanced", help="fast, balanced or best")
+    train.add_argument("--memory", metavar="GB", help="settings for a graphics card of 8, 12 or 24 GB (estimated)")
     train.add_argument("--name", required=True)
     train.add_argument("--class-noun", default="", help="what the thing is, such as 'dog'")
     train.add_argument("--images", type=Path, help="folder of 1 to 30 pictures")
@@ -176,7 +177,7 @@ def _train(options: argparse.Namespace) -> dict[str, Any]:
         masks = find_masks(images, options.masks)
         folder = studio.prepare_run(
             images, options.name, options.class_noun, base=options.base,
-            method=options.method, preset=options.preset, trigger=options.trigger,
+            method=options.method, preset=options.preset, memory=options.memory, trigger=options.trigger,
             tensorboard=options.tensorboard,
             masks=masks if any(masks) else (), concepts=parse_concepts(options.concepts),
             **{o: getattr(options, o) for o in _SETTINGS}, **parse_settings(options.set),

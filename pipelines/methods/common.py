@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from adapters.errors import StudioError
+from adapters.identity import FAMILY_TITLES
 from pipelines.methods import config_class
 
 PRESETS = Path(__file__).resolve().parents[2] / "assets" / "presets"
 PRESET_NAMES = ("fast", "balanced", "best")
+MEMORY = ("8", "12", "24")
+"""Graphics memory in GB that there are tables for."""
 
 OptimizerName = Literal["adamw", "adamw8bit", "adafactor", "prodigy"]
 Schedule = Literal["constant", "cosine", "cosine_with_restarts", "linear"]
@@ -106,19 +111,21 @@ class TrainingConfig(BaseModel):
         return {package: f"The optimizer '{self.optimizer}'"} if package else {}
 
 
-def resolve(method: str, family: str, preset: str = "balanced",
+def resolve(method: str, family: str, preset: str = "balanced", memory: str | None = None,
             **overrides: Any) -> TrainingConfig:
     """The method's settings from `assets/presets/<method>.toml`.
 
-    The preset's table, then the family's table of the same preset, then `overrides` that are not None, each over the
-    one before. With Prodigy, whose rates are factors, rates that are not among the overrides are the learning rate
-    given there, or 1.
+    The preset's table, then the family's table of the same preset, then the table of `memory` (GB of the graphics
+    card, one of MEMORY), then `overrides` that are not None, each over the one before. With Prodigy, whose rates are
+    factors, rates that are not among the overrides are the learning rate given there, or 1.
     """
     settings = config_class(method)
     tables = tomllib.loads((PRESETS / f"{method}.toml").read_text("utf-8"))
     if preset not in PRESET_NAMES:
         raise StudioError(f"There is no preset '{preset}'; choose one of: {', '.join(PRESET_NAMES)}.")
     values = {"method": method, **tables[preset], **tables.get(family, {}).get(preset, {})}
+    if memory:
+        values = _fitted(values, settings, memory_table(tables, method, family, memory, preset))
     given = {k: v for k, v in overrides.items() if v is not None}
     if given.get("optimizer") == "prodigy":
         factor = given.get("learning_rate", 1.0)
@@ -128,6 +135,31 @@ def resolve(method: str, family: str, preset: str = "balanced",
         return settings.model_validate(values)
     except ValidationError as error:
         raise settings_error(error) from error
+
+
+def memory_table(tables: Mapping[str, Any], method: str, family: str, memory: str, preset: str) -> dict[str, Any]:
+    """What to change so that a method should fit `memory` GB.
+
+    `[memory.<GB>]` or, where the family has such tables, `[<family>.memory.<GB>]` in their place; a preset's own table
+    inside it comes on top. Raises StudioError when there is none: for other sizes, and where it cannot fit.
+    """
+    if memory not in MEMORY:
+        raise StudioError(f"There are no settings for {memory} GB of graphics memory; choose one of: "
+                          f"{', '.join(MEMORY)}, the next below what the card has.")
+    sizes: dict[str, Any] = tables.get(family, {}).get("memory", tables["memory"])
+    if memory not in sizes:
+        title = FAMILY_TITLES.get(family, family)
+        raise StudioError(f"'{method}' on {title} does not fit {memory} GB of graphics memory; choose another method "
+                          f"or base, or a card of {min(map(int, sizes))} GB.")
+    table: dict[str, Any] = sizes[memory]
+    return {k: v for k, v in table.items() if k not in PRESET_NAMES} | dict(table.get(preset, {}))
+
+
+def _fitted(values: Mapping[str, Any], settings: type[TrainingConfig], table: Mapping[str, Any]) -> dict[str, Any]:
+    """`table` over `values`. Its 'batch' is the most at a time; 'accumulate' makes up for what is cut off."""
+    batch, accumulate = (int(values.get(n, settings.model_fields[n].default)) for n in ("batch", "accumulate"))
+    most = min(batch, int(table.get("batch", batch)))
+    return {**values, **table, "batch": most, "accumulate": math.ceil(batch * accumulate / most)}
 
 
 def settings_error(error: ValidationError) -> StudioError:

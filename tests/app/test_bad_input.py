@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 import app.cli
+import app.studio
 from adapters.errors import StudioError
 from app.cli import main, parse_adapter
 from app.home import Home
@@ -61,6 +62,7 @@ def test_train_refuses_with_one_sentence(tmp_path: Path, pictures: Path, changes
 
 
 @pytest.mark.parametrize(("options", "says"), [
+    (["--memory", "6"], "no settings for 6 GB"),
     (["--set", "optimizer=sgd"], "'optimizer' cannot be sgd"),
     (["--method", "perfusion", "--set", "quantize=4bit"], "must be whole"),
     (["--set", "optimizer=prodigy"], "pip install prodigyopt"),
@@ -78,7 +80,7 @@ def test_train_refuses_settings_with_one_sentence_and_leaves_no_run(
     assert not any((home / "runs").iterdir())
 
 
-def test_logs_asked_for_on_the_command_line_are_in_the_runs_settings(
+def test_memory_and_logs_asked_for_on_the_command_line_are_in_the_runs_settings(
         tmp_path: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("tensorboard")
     seen: list[RunConfig] = []
@@ -88,10 +90,13 @@ def test_logs_asked_for_on_the_command_line_are_in_the_runs_settings(
         raise StudioError("far enough")
 
     monkeypatch.setattr(app.cli, "_train_here", stop_here)
-    for options in ([], ["--tensorboard"]):
+    monkeypatch.setattr(app.studio, "find_family", lambda *_, **__: "sd1")
+    for options in ([], ["--memory", "8", "--tensorboard"]):
         assert main(["--home", str(tmp_path / f"home{len(seen)}"), "train", "--name", "cat1", "--class-noun", "cat",
                      "--images", str(pictures), *options]) == 2
-    assert [config.tensorboard for config in seen] == [False, True]
+    plain, fitted = seen
+    assert (plain.tensorboard, plain.training.batch, plain.training.gradient_checkpointing) == (False, 2, False)
+    assert (fitted.tensorboard, fitted.training.batch, fitted.training.gradient_checkpointing) == (True, 1, True)
 
 
 def test_train_refuses_a_folder_without_pictures(tmp_path: Path,

@@ -11,7 +11,7 @@ import pipelines.methods.lora.recipe
 from adapters.errors import StudioError
 from pipelines import extras
 from pipelines.methods import METHODS, config_class
-from pipelines.methods.common import PRESET_NAMES, resolve
+from pipelines.methods.common import MEMORY, PRESET_NAMES, resolve
 from pipelines.methods.describe import page
 from pipelines.methods.lora.config import Config
 from pipelines.run_config import FILE, RunConfig
@@ -57,6 +57,61 @@ def test_an_unknown_method_is_refused(method: str) -> None:
 def test_a_setting_out_of_range_is_named(key: str, value: Any) -> None:
     with pytest.raises(StudioError, match=f"'{key}' cannot be"):
         resolve("lora", "sd1", **{key: value})
+
+
+# memory
+
+
+FITS = [(method, family, memory) for method in METHODS for family in ("sd1", "sd2", "sdxl") for memory in MEMORY
+        if family != "sdxl" or memory == "24" or method in ("lora", "textual-inversion")]
+
+
+@pytest.mark.parametrize(("method", "family", "memory"), FITS)
+@pytest.mark.parametrize("preset", PRESET_NAMES)
+def test_less_memory_never_means_fewer_pictures_a_step(method: str, preset: str, memory: str, family: str) -> None:
+    plain, fitted = resolve(method, family, preset), resolve(method, family, preset, memory)
+    assert fitted.batch <= plain.batch
+    assert fitted.batch * fitted.accumulate >= plain.batch * plain.accumulate
+    assert fitted.steps == plain.steps
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("preset", PRESET_NAMES)
+@pytest.mark.parametrize("memory", MEMORY)
+def test_the_starter_is_as_it_is_whatever_the_memory(method: str, preset: str, memory: str) -> None:
+    fitted = resolve(method, "starter", preset, memory)
+    assert fitted == resolve(method, "starter", preset) and fitted.accumulate == 1
+
+
+def test_sdxl_in_8_gb_takes_everything_that_saves() -> None:
+    found = resolve("lora", "sdxl", "best", "8")
+    assert (found.batch, found.accumulate, found.gradient_checkpointing) == (1, 4, True)
+    assert (found.optimizer, found.quantize) == ("adamw8bit", "4bit")
+    assert resolve("lora", "sd1", "best", "8").quantize == "none"
+
+
+def test_a_table_in_the_table_is_for_its_preset_alone() -> None:
+    assert [resolve("break-a-scene", "sd1", p, "24").optimizer for p in PRESET_NAMES] == ["adamw", "adamw", "adamw8bit"]
+    best = resolve("break-a-scene", "sd1", "best", "8")
+    assert (best.model_dump()["tuning"], best.learning_rate) == ("lora", 1e-4)
+
+
+def test_overrides_lie_over_the_memorys_table() -> None:
+    found = resolve("lora", "sdxl", "best", "8", batch=2, quantize="none")
+    assert (found.batch, found.quantize, found.optimizer) == (2, "none", "adamw8bit")
+
+
+@pytest.mark.parametrize("memory", ["6", "16", "much", "fast"])
+def test_other_amounts_of_memory_are_refused(memory: str) -> None:
+    with pytest.raises(StudioError, match=f"no settings for {memory} GB.* choose one of: 8, 12, 24"):
+        resolve("lora", "sd1", memory=memory)
+
+
+@pytest.mark.parametrize("method", ["perfusion", "break-a-scene"])
+@pytest.mark.parametrize("memory", ["8", "12"])
+def test_what_does_not_fit_is_said(method: str, memory: str) -> None:
+    with pytest.raises(StudioError, match=f"'{method}' on Stable Diffusion XL does not fit {memory} GB.* of 24 GB"):
+        resolve(method, "sdxl", memory=memory)
 
 
 # prodigy

@@ -20,7 +20,7 @@ setup: .venv/installed
 	$(BIN)/pip install -r requirements.txt
 	@touch $@
 
-.venv/installed-dev: .venv/installed requirements-dev.txt
+.venv/installed-dev: .venv/installed requirements-dev.txt requirements-extras.txt
 	$(BIN)/pip install -r requirements-dev.txt
 	@touch $@
 

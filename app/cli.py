@@ -51,6 +51,7 @@ def build_parser() -> argparse.ArgumentParser:
     train.add_argument("--base", default="starter")
     train.add_argument("--method", default="lora", help=", ".join(METHODS))
     train.add_argument("--preset", default="balanced", help="fast, balanced or best")
+    train.add_argument("--memory", metavar="GB", help="settings for a graphics card of 8, 12 or 24 GB (estimated)")
     train.add_argument("--name", required=True)
     train.add_argument("--class-noun", default="", help="what the thing is, such as 'dog'")
     train.add_argument("--images", type=Path, help="folder of 1 to 30 pictures")
@@ -62,6 +63,7 @@ def build_parser() -> argparse.ArgumentParser:
                        help="any other setting of the method (see docs/METHODS.md)")
     for option, kind in _SETTINGS.items():
         train.add_argument(f"--{option.replace('_', '-')}", type=kind)
+    train.add_argument("--tensorboard", action="store_true", help="write the run's numbers for TensorBoard too")
     train.add_argument("--resume", action="store_true",
                        help="go on with the latest unfinished run of this name")
 
@@ -177,7 +179,8 @@ def _train(options: argparse.Namespace) -> dict[str, Any]:
         masks = find_masks(images, options.masks)
         folder = studio.prepare_run(
             images, options.name, options.class_noun, base=options.base,
-            method=options.method, preset=options.preset, trigger=options.trigger,
+            method=options.method, preset=options.preset, memory=options.memory, trigger=options.trigger,
+            tensorboard=options.tensorboard,
             masks=masks if any(masks) else (), concepts=parse_concepts(options.concepts),
             **{o: getattr(options, o) for o in _SETTINGS}, **parse_settings(options.set),
         )

@@ -60,13 +60,14 @@ class Studio:
         self.painter = PainterProcess()
 
     def prepare_run(self, images: Sequence[Path], name: str, noun: str, *, base: str = "starter",
-                    method: str = "lora", preset: str = "balanced", trigger: str = "",
+                    method: str = "lora", preset: str = "balanced", memory: str | None = None, trigger: str = "",
                     masks: Sequence[Sequence[Path]] = (), concepts: Sequence[tuple[str, str]] = (),
-                    **overrides: Any) -> Path:
+                    tensorboard: bool = False, **overrides: Any) -> Path:
         """Check everything, then make the run's folder; nothing is left behind when a check fails.
 
         `masks` are those of each image, `concepts` (name, noun) of methods that learn several; without
-        them they are made up from the name, the noun and the number of masks.
+        them they are made up from the name, the noun and the number of masks. `memory` is the graphics card's in
+        GB (see `resolve`), `tensorboard` asks for its logs.
         """
         name, noun = check_name(name), check_noun(noun or (concepts[0][1] if concepts else ""))
         self.supervisor.settle_dead()
@@ -74,7 +75,7 @@ class Studio:
         if self.library.has(name) or name.lower() in busy:
             raise StudioError(f"There is a concept '{name}' already; choose another name or delete "
                               "that one first.")
-        training = resolve(method, find_family(locate(base), offline=self.offline), preset, **overrides)
+        training = resolve(method, find_family(locate(base), offline=self.offline), preset, memory, **overrides)
         named = _concepts(training, name, noun, trigger, concepts, len(masks[0]) if masks else 0)
         folder = self.home.runs / folder_id(name)
         try:
@@ -84,10 +85,12 @@ class Studio:
             if training.needs_masks and kept < len(named) * len(images):
                 raise StudioError(f"'{method}' needs a mask for each concept in each picture, {kept} of "
                                   f"{len(named) * len(images)} are there; give maskN.png files or paint them.")
-            RunConfig(
+            config = RunConfig(
                 name=name, class_noun=noun, base=base, offline=self.offline, trigger=trigger, concepts=named,
-                image_hashes=tuple(r.sha256 for r in references), training=training,
-            ).save(folder)
+                image_hashes=tuple(r.sha256 for r in references), tensorboard=tensorboard, training=training,
+            )
+            config.check_packages()
+            config.save(folder)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise

@@ -16,6 +16,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from PIL import Image, ImageDraw
 
@@ -76,7 +77,7 @@ def _log(event: dict[str, object]) -> None:
 
 
 def prove(name: str, work: Path, sheet: Path | None = None, *, method: str = "lora",
-          preset: str = "balanced", **overrides: object) -> Figures:
+          preset: str = "balanced", **overrides: Any) -> Figures:
     """Train on one sample set and measure; writes a contact sheet when `sheet` is given."""
     source = SAMPLES / name
     sample = json.loads((source / "sample.json").read_text("utf-8"))

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, SerializeAsAny, ValidationError, fie
 from adapters.errors import StudioError
 from adapters.files import write_text
 from adapters.record import Concept
+from pipelines.extras import require_all
 from pipelines.methods import config_class
 from pipelines.methods.common import TrainingConfig, settings_error
 
@@ -31,6 +32,8 @@ class RunConfig(BaseModel):
     concepts: tuple[Concept, ...] = ()
     """All concepts of the run; empty: one, of the run's own name and noun. Triggers as above."""
     image_hashes: tuple[str, ...] = ()
+    tensorboard: bool = False
+    """Whether the run writes its numbers for TensorBoard into its folder's `logs`."""
     training: SerializeAsAny[TrainingConfig]
 
     @field_validator("training", mode="before")
@@ -52,6 +55,10 @@ class RunConfig(BaseModel):
                 "trigger": trigger or choose([c.trigger for c in done]), "learned": learned}))
         return self.model_copy(update={"concepts": tuple(done), "trigger": done[0].trigger,
                                        "class_noun": done[0].noun})
+
+    def check_packages(self) -> None:
+        """Raise StudioError when a package that the run asks for is not installed."""
+        require_all(self.training.packages | ({"tensorboard": "The TensorBoard log"} if self.tensorboard else {}))
 
     def save(self, folder: Path) -> None:
         """Write `config.json` into the run's folder."""

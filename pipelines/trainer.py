@@ -6,6 +6,7 @@ import contextlib
 import math
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -16,8 +17,10 @@ from adapters.errors import StudioError
 from adapters.host import Host
 from adapters.text import Conditioning, Tokens
 from pipelines.methods.common import TrainingConfig
+from pipelines.optimizers import build_optimizer, effective_rates
 from pipelines.parallel import agreed, mean_gradients
 from pipelines.recipe import Batch, Phase, Prediction, Recipe, Samples
+from pipelines.weight_average import WeightAverage
 
 Report = Callable[[dict[str, Any]], None]
 
@@ -49,12 +52,15 @@ class Trainer:
         self.step = 0
         self.alphas = host.scheduler.alphas_cumprod.to(host.device, torch.float32)
         self.groups = recipe.adapter.groups()
+        for p in (p for group in self.groups.values() for p in group):
+            p.data = p.data.float()  # what is learned is in fp32, whatever the base is in
         self.probe = recipe.probe() if recipe.probe else None
         if accelerator.num_processes > 1:
             self.generator.manual_seed(config.seed + 1_000_003 * accelerator.process_index)
         self._phase: Phase | None = None
         self._samples: Samples = samples
         self.optimizer: torch.optim.Optimizer
+        self.average: WeightAverage | None = None
 
     @property
     def total(self) -> int:
@@ -62,7 +68,10 @@ class Trainer:
         return sum(p.steps for p in self.recipe.phases)
 
     def _enter(self, phase: Phase) -> None:
-        """Unfreeze the phase's groups and start its optimizer."""
+        """Unfreeze the phase's groups; its optimizer and its average of their weights begin anew.
+
+        What another phase has learned stays as it was left, which is what this one learns beside.
+        """
         for parameters in self.groups.values():
             for p in parameters:
                 p.requires_grad_(False)
@@ -71,8 +80,10 @@ class Trainer:
             for p in self.groups[name]:
                 p.requires_grad_(True)
             groups.append({"params": self.groups[name], "lr": rate, "peak": rate})
-        self.optimizer = torch.optim.AdamW(groups, weight_decay=self.config.weight_decay,
-                                           fused=self.host.device.type in ("cpu", "cuda"))
+        self.optimizer = build_optimizer(self.config.optimizer, groups, weight_decay=self.config.weight_decay,
+                                         device=self.host.device)
+        trained = [p for name in phase.rates for p in self.groups[name]]
+        self.average = WeightAverage(trained, self.config.ema) if self.config.ema else None
         self._phase = phase
         self._samples = phase.samples() if phase.samples else self.samples
 
@@ -140,6 +151,8 @@ class Trainer:
         self.optimizer.zero_grad()
         if self.recipe.stepped:
             self.recipe.stepped()
+        if self.average:
+            self.average.update()
         return {"loss": sum(numbers.values()), "rate": factor, **numbers}
 
     def _check_finite(self, numbers: Iterable[float]) -> None:
@@ -182,6 +195,14 @@ class Trainer:
             self.recipe.encoded(states, text)
         return states
 
+    def averaged(self) -> AbstractContextManager[None]:
+        """While the block runs, the adapter has the running average of its weights, where one is kept."""
+        return self.average.in_place() if self.average else contextlib.nullcontext()
+
+    def rates(self) -> dict[str, float]:
+        """How far the last step went, by group; only once a phase has begun."""
+        return effective_rates(self.optimizer, tuple(self._phase.rates) if self._phase else ())
+
     def state_dict(self) -> dict[str, Any]:
         """Everything that the next step depends on."""
         return {
@@ -189,6 +210,7 @@ class Trainer:
             "adapter": self.recipe.adapter.state(), "phase": self._phase.name if self._phase else "",
             "optimizer": self.optimizer.state_dict() if self._phase else {},
             "scaler": self.accelerator.scaler.state_dict() if self.accelerator.scaler else {},
+            "average": self.average.state_dict() if self.average else {},
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -206,13 +228,22 @@ class Trainer:
                 self.optimizer.load_state_dict(state["optimizer"])
         # Last, so that what a phase prepares with the base is made by the base, as when it began.
         self.recipe.adapter.load_state(state["adapter"])
+        if self.average:
+            self.average.load_state_dict(state["average"])
 
 
 def rate_factor(config: TrainingConfig, step: int, steps: int) -> float:
-    """Learning rate factor at a step (from 0) of a phase."""
+    """Learning rate factor at a step (from 0) of a phase of `steps`.
+
+    First (step + 1) / (warmup + 1) up to 1; then, with x the part of the rest that is done, in 0-1:
+    constant 1; linear 1 - x; cosine (1 + cos(pi x)) / 2; cosine_with_restarts (1 + cos(pi (cycles x mod 1))) / 2, as
+    in diffusers and sd-scripts (after Loshchilov and Hutter, arXiv 1608.03983).
+    """
     if step < config.warmup:
         return (step + 1) / (config.warmup + 1)
     done = (step - config.warmup) / max(steps - config.warmup, 1)
-    if config.schedule == "cosine":
+    if config.schedule == "cosine_with_restarts" and done < 1:
+        done = config.cycles * done % 1
+    if config.schedule in ("cosine", "cosine_with_restarts"):
         return 0.5 * (1 + math.cos(math.pi * done))
     return 1 - done if config.schedule == "linear" else 1.0

@@ -1,14 +1,16 @@
 """A whole training run in a folder: references in, adapter file out, resumable in between.
 
     config.json  references/*.png  masks/<picture>-<concept>.png  previews/*.png  checkpoints/*.safetensors  resume.pt
-    adapter.safetensors (when it ended)
+    logs/ (where TensorBoard's are asked for)  adapter.safetensors (when it ended)
 """
 
 from __future__ import annotations
 
+import contextlib
 import io
 import platform
 from collections.abc import Collection
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -31,8 +33,11 @@ from pipelines.generator import Generator, Request
 from pipelines.lesson import Lesson, Picture
 from pipelines.masks import open_mask
 from pipelines.methods import recipe_builder
+from pipelines.methods.common import TrainingConfig
+from pipelines.optimizers import check_rates
 from pipelines.references import list_folder, open_image
 from pipelines.run_config import RunConfig
+from pipelines.scalars import LOGS, logging_scalars
 from pipelines.trainer import Control, Hook, Report, Trainer
 from pipelines.triggers import choose_trigger, noun_warning
 from pipelines.wording import with_article
@@ -57,6 +62,13 @@ def pick_precision(wanted: str) -> str:
     return "no" if wanted == "fp32" else wanted
 
 
+def base_dtype(settings: TrainingConfig, mixed_precision: str) -> torch.dtype:
+    """What the frozen base is held in: fp32, but where memory is short (quantize) the arithmetic's own type."""
+    if settings.quantize == "none":
+        return torch.float32
+    return {"bf16": torch.bfloat16, "fp16": torch.float16}.get(mixed_precision, torch.float32)
+
+
 def _cpu_has_bf16() -> bool:
     try:
         return "avx512_bf16" in Path("/proc/cpuinfo").read_text("utf-8")
@@ -79,12 +91,16 @@ class _Run:
     record: AdapterRecord
     accelerator: Accelerator
 
+    def save(self, path: Path) -> None:
+        """The adapter as it is to be used: the running average of its weights, where one is kept."""
+        with self.trainer.averaged():
+            save(path, self.trainer.recipe.adapter, self.record)  # type: ignore[arg-type]
+
     def checkpoint(self, step: int) -> None:
         """Adapter file of this step, then the state that resumes from it."""
         if not self.accelerator.is_main_process:
             return
-        name = f"{self.config.name}-step{step:08d}.safetensors"
-        save(self.folder / "checkpoints" / name, self.trainer.recipe.adapter, self.record)  # type: ignore[arg-type]
+        self.save(self.folder / "checkpoints" / f"{self.config.name}-step{step:08d}.safetensors")
         buffer = io.BytesIO()
         torch.save(self.trainer.state_dict(), buffer)
         write_bytes(self.folder / RESUME_FILE, buffer.getvalue())
@@ -94,7 +110,7 @@ class _Run:
         if not self.accelerator.is_main_process or not self.config.training.preview_every:
             return
         subject = " and ".join(with_article(c.phrase) for c in self.record.concepts)
-        with self.accelerator.autocast():
+        with self.accelerator.autocast(), self.trainer.averaged():
             painter = Generator(self.host)
             for number, prompt in enumerate(PREVIEW_PROMPTS):
                 painted = painter.paint(Request(prompt=prompt.format(subject), seed=PREVIEW_SEED,
@@ -103,6 +119,15 @@ class _Run:
                 write_atomic(path, lambda p, image=painted.images[0]: image.save(p, "PNG"))  # type: ignore[misc]
                 report({"type": "preview", "step": step, "number": number, "file": path.name,
                         "prompt": painted.settings["prompt"]})
+
+    def logged(self, report: Report) -> AbstractContextManager[Report]:
+        """`report`, which writes what TensorBoard shows too where the run asks for it."""
+        if not (self.config.tensorboard and self.accelerator.is_main_process):
+            return contextlib.nullcontext(report)
+        settings = self.config.training
+        return logging_scalars(
+            self.folder / LOGS, report, first=self.trainer.step + 1, rates=self.trainer.rates,
+            pictures=settings.batch * settings.accumulate * self.accelerator.num_processes)
 
 
 def train_run(folder: Path, *, report: Report, control: Control,
@@ -114,6 +139,7 @@ def train_run(folder: Path, *, report: Report, control: Control,
     need again: class images and text statistics.
     """
     config = RunConfig.load(folder)
+    config.check_packages()
     settings = config.training
     cache = cache or folder / "cache"
     AcceleratorState._reset_state()  # one training after another in a process may each have its precision
@@ -124,7 +150,8 @@ def train_run(folder: Path, *, report: Report, control: Control,
     if not accelerator.is_main_process:
         report = _silent
     report({"type": "stage", "text": f"Loading the base '{config.base}'"})
-    host = load_base(config.base, offline=config.offline,
+    host = load_base(config.base, offline=config.offline, quantize=settings.quantize,
+                     dtype=base_dtype(settings, accelerator.mixed_precision),
                      tell=lambda text: report({"type": "stage", "text": text})).to(accelerator.device)
     if not config.concepts or not all(c.trigger for c in config.concepts):
         config = config.with_triggers(lambda given: choose_trigger(host.tokenizer, {*taken, *given}))
@@ -141,6 +168,8 @@ def train_run(folder: Path, *, report: Report, control: Control,
     with accelerator.main_process_first(), torch.random.fork_rng():
         torch.manual_seed(settings.seed)
         recipe = recipe_builder(settings.method)(host, settings, lesson)
+        for phase in recipe.phases:
+            check_rates(settings.optimizer, phase.rates)
         recipe.adapter.inject(host, "trained")
         samples = recipe.samples()
     if settings.gradient_checkpointing:
@@ -155,16 +184,17 @@ def train_run(folder: Path, *, report: Report, control: Control,
         report({"type": "stage", "text": "First preview, without the adapter"})
         run.preview(0, report)
     report({"type": "stage", "text": "Training"})
-    finished = trainer.run(report=report, control=control, hooks=(
-        Hook(settings.checkpoint_every, run.checkpoint),
-        Hook(settings.preview_every, lambda step: run.preview(step, report)),
-    ))
+    with run.logged(report) as told:
+        finished = trainer.run(report=told, control=control, hooks=(
+            Hook(settings.checkpoint_every, run.checkpoint),
+            Hook(settings.preview_every, lambda step: run.preview(step, report)),
+        ))
     if not finished:
         report({"type": "stopped", "step": trainer.step})
         return None
     path = folder / ADAPTER_FILE
     if accelerator.is_main_process:
-        save(path, recipe.adapter, run.record)
+        run.save(path)
     report({"type": "finished", "step": trainer.step, "trigger": run.record.phrase})
     return path
 

@@ -14,6 +14,7 @@ from app.ui import render, settings
 from app.ui.messages import readable
 from pipelines.masks import assign_masks
 from pipelines.methods import METHODS, config_class
+from pipelines.methods.common import MEMORY
 from pipelines.wording import parse_concepts
 
 _NOTHING_YET = ("No training yet. Drop 4 to 6 pictures of one thing on the left, name it, say what it "
@@ -60,6 +61,9 @@ def build(page: gr.Blocks, studio: Studio) -> None:
             with gr.Accordion("Advanced", open=False):
                 preset = gr.Radio([("Fast preview", "fast"), ("Balanced", "balanced"), ("Best", "best")],
                                   value="balanced", label="How thorough", elem_id="preset")
+                memory = gr.Radio([("Any", ""), *((f"{m} GB", m) for m in MEMORY)], value="",
+                                  label="Graphics memory", elem_id="memory",
+                                  info="Settings that should fit such a card; estimated.")
                 steps = gr.Number(label="Steps", precision=0, value=None, elem_id="steps",
                                   info="Empty: the preset's.")
                 seed = gr.Number(label="Seed", precision=0, value=0, elem_id="train-seed")
@@ -98,15 +102,15 @@ def build(page: gr.Blocks, studio: Studio) -> None:
         return [chosen, *show(chosen["value"])]
 
     @readable
-    def begin(pictures: Sequence[tuple[str, str | None]] | None, title: str, what: str, how: str,
+    def begin(pictures: Sequence[tuple[str, str | None]] | None, title: str, what: str, how: str, room: str,
               count: float | None, start_seed: float | None, model: str, way: str, drawn: Sequence[str] | None,
               named: str, other: dict[str, Any]) -> list[Any]:
         paths = [Path(p) for p, _ in pictures or []]
         given: dict[str, Any] = {}
         if config_class(way).needs_masks:
             given = {"masks": masks_of(paths, [Path(m) for m in drawn or []]), "concepts": parse_concepts(named or "")}
-        started = studio.start_training(paths, title, what, base=model, preset=how, method=way, **given, **other,
-                                        steps=int(count) if count else None,
+        started = studio.start_training(paths, title, what, base=model, preset=how, memory=room, method=way, **given,
+                                        **other, steps=int(count) if count else None,
                                         seed=int(start_seed or 0))
         return [choose(started), *show(started)]
 
@@ -121,7 +125,7 @@ def build(page: gr.Blocks, studio: Studio) -> None:
     outputs = [run, panel, *buttons]
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     method.change(lambda way: (gr.update(visible=config_class(way).needs_masks), {}), method, [scene, changed], **quiet)
-    start.click(begin, [gallery, name, noun, preset, steps, seed, base, method, masks, concepts, changed],
+    start.click(begin, [gallery, name, noun, preset, memory, steps, seed, base, method, masks, concepts, changed],
                 outputs, concurrency_limit=4,
                 api_visibility="private")
     for button, verb in ((stop, "stop"), (resume, "resume"), (keep, "keep")):

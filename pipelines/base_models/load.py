@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
 from diffusers.loaders.single_file_utils import SingleFileComponentError
+from diffusers.quantizers import PipelineQuantizationConfig
+from diffusers.quantizers.quantization_config import BitsAndBytesConfig
 from safetensors import SafetensorError
 
 from adapters.errors import StudioError
@@ -18,21 +20,27 @@ from adapters.identity import FAMILIES, FAMILY_TITLES, BaseIdentity, Family
 from pipelines.base_models.families import find_family
 from pipelines.base_models.hub import VARIANTS, fetch
 from pipelines.base_models.locate import BaseLocation, fingerprint, locate
+from pipelines.base_models.quantize import check_quantize, quantization
 from pipelines.base_models.single_file import open_single_file
+from pipelines.methods.common import Quantize
 
 _PATTERNS = ("*.json", "*.txt", *(f"{part}/*.safetensors" for part in ("unet", "vae", *TEXT_ENCODERS)))
 
 
-def load_base(spec: str, *, offline: bool = False, dtype: torch.dtype = torch.float32,
+def load_base(spec: str, *, offline: bool = False, dtype: torch.dtype = torch.float32, quantize: Quantize = "none",
               tell: Callable[[str], None] | None = None) -> Host:
     """Load `--base` on the CPU; `tell` hears how far a download is.
 
-    Raises StudioError when it is no base of a known family.
+    With `quantize` the denoiser is loaded on the graphics card, its linear layers in 8 or 4 bits. Raises StudioError
+    when it is no base of a known family, and when it cannot be quantized here.
     """
+    if quantize != "none":
+        check_quantize(quantize)
+    fewer_bits = None if quantize == "none" else quantization(quantize, dtype)
     location = locate(spec)
     family = find_family(location, offline=offline)
     try:
-        pipeline, weights = _open(location, family, offline, dtype, tell)
+        pipeline, weights = _open(location, family, offline, dtype, fewer_bits, tell)
         networks = {n: m for n, m in pipeline.components.items() if isinstance(m, torch.nn.Module)}
         if any(p.is_meta for m in networks.values() for p in m.parameters()):
             raise ValueError("some of its weights are not there")
@@ -64,12 +72,15 @@ def _host(pipeline: Any, family: Family, name: str, digest: str) -> Host:
 
 
 def _open(location: BaseLocation, family: Family, offline: bool, dtype: torch.dtype,
-          tell: Callable[[str], None] | None) -> tuple[Any, Path | None]:
+          fewer_bits: BitsAndBytesConfig | None, tell: Callable[[str], None] | None) -> tuple[Any, Path | None]:
     if location.form == "file" and location.path:
-        return open_single_file(location.path, read_header(location.path), family, dtype), location.path
+        pipeline = open_single_file(location.path, read_header(location.path), family, dtype, fewer_bits)
+        return pipeline, location.path
     folder = location.path or fetch(location.name, offline, _PATTERNS, tell)
     options: dict[str, Any] = {"use_safetensors": True, "local_files_only": True, "feature_extractor": None,
                                "image_encoder": None}
+    if fewer_bits:
+        options["quantization_config"] = PipelineQuantizationConfig(quant_mapping={"unet": fewer_bits})
     if FAMILIES[family].large:
         parts = {"default": dtype, "vae": torch.float32}
         pipeline = StableDiffusionXLPipeline.from_pretrained(folder, dtype=parts, add_watermarker=False, **options)
@@ -79,6 +90,6 @@ def _open(location: BaseLocation, family: Family, offline: bool, dtype: torch.dt
     files = sorted(f for f in (folder / "unet").glob("*.safetensors") if not any(f.match(v) for v in VARIANTS))
     # diffusers only warns about weights that are not there, and fills them with chance.
     held = {name for file in files for name in read_header(file).tensors}
-    if missing := sorted(set(pipeline.unet.state_dict()) - held):
+    if missing := sorted({name for name, _ in pipeline.unet.named_parameters()} - held):
         raise ValueError(f"the denoiser's '{missing[0]}' is not in its files")
     return pipeline, next(iter(files), None)

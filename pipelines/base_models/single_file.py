@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKL, StableDiffusionPipeline, StableDiffusionXLPipeline
+from diffusers import AutoencoderKL, StableDiffusionPipeline, StableDiffusionXLPipeline, UNet2DConditionModel
+from diffusers.quantizers.quantization_config import BitsAndBytesConfig
 from safetensors import safe_open
 
 from adapters.files import Header
@@ -23,24 +24,34 @@ _TELLTALE = "model.diffusion_model.output_blocks.11.1.transformer_blocks.0.norm1
 _SPREAD = 0.09
 
 
-def open_single_file(path: Path, header: Header, family: Family, dtype: torch.dtype) -> Any:
+def open_single_file(path: Path, header: Header, family: Family, dtype: torch.dtype,
+                     fewer_bits: BitsAndBytesConfig | None = None) -> Any:
     """diffusers' pipeline with the file's weights.
 
     diffusers converts the layout, OpenCLIP's text encoders too; an autoencoder that overflows in half precision
-    is read in fp32.
+    is read in fp32. `fewer_bits` is how the denoiser is to be quantized; that takes as much disk as it has weights, in
+    the temporary folder, for as long as it loads.
     """
     velocity = prediction_of(path, header, family) == "v_prediction"
     with tempfile.TemporaryDirectory() as scratch:
         config = configuration(Path(scratch) / "base", family, velocity=velocity, zero_snr="ztsnr" in header.tensors)
+        parts: dict[str, Any] = {}
+        if fewer_bits:
+            # From a single file diffusers takes the weights for quantized already (0.42), so through a folder.
+            UNet2DConditionModel.from_single_file(
+                str(path), config=str(config), subfolder="unet", dtype=dtype, local_files_only=True,
+            ).save_pretrained(Path(scratch) / "unet")
+            parts["unet"] = UNet2DConditionModel.from_pretrained(
+                Path(scratch) / "unet", dtype=dtype, quantization_config=fewer_bits)
         if not FAMILIES[family].large:
             return StableDiffusionPipeline.from_single_file(
                 str(path), config=str(config), dtype=dtype, local_files_only=True, safety_checker=None,
-                feature_extractor=None)
+                feature_extractor=None, **parts)
         vae = AutoencoderKL.from_single_file(str(path), config=str(config), subfolder="vae", dtype=torch.float32,
                                              local_files_only=True)
         return StableDiffusionXLPipeline.from_single_file(
             str(path), config=str(config), dtype=dtype, local_files_only=True, vae=vae, feature_extractor=None,
-            image_encoder=None, add_watermarker=False)
+            image_encoder=None, add_watermarker=False, **parts)
 
 
 def prediction_of(path: Path, header: Header, family: Family) -> Prediction:

@@ -6,13 +6,14 @@ Made from the configurations, so a new method is on it by itself. Imports no tor
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from typing import Any, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic.fields import FieldInfo
 
 from pipelines.methods import METHODS, config_class
-from pipelines.methods.common import PRESET_NAMES, PRESETS, TrainingConfig
+from pipelines.methods.common import MEMORY, PRESET_NAMES, PRESETS, TrainingConfig
 
 _SIGNS = ((Ge, "ge", "≥"), (Gt, "gt", ">"), (Le, "le", "≤"), (Lt, "lt", "<"))
 
@@ -57,15 +58,37 @@ def _presets(method: str) -> list[str]:
     return rows
 
 
+def _changes(table: Mapping[str, Any]) -> str:
+    """A memory table in words."""
+    words = [f"at most {v} at a time" if k == "batch" else f"{k} {v}".lower() if isinstance(v, bool) else f"{k} {v}"
+             for k, v in table.items() if k not in PRESET_NAMES]
+    presets = [f"{preset}: {_changes(table[preset])}" for preset in PRESET_NAMES if preset in table]
+    return "; ".join([", ".join(words), *presets] if words else presets)
+
+
+def _memory(method: str) -> list[str]:
+    tables: dict[str, Any] = tomllib.loads((PRESETS / f"{method}.toml").read_text("utf-8"))
+    general, large = tables["memory"], tables["sdxl"]["memory"]
+    rows = ["| `--memory` | Stable Diffusion 1.x, 2.x | Stable Diffusion XL |", "|---|---|---|"]
+    for size in MEMORY:
+        cells = [_changes(sizes[size]) or "as it is" if size in sizes else "does not fit" for sizes in (general, large)]
+        rows.append(f"| {size} GB | {cells[0]} | {cells[1]} |")
+    return rows
+
+
 def page() -> str:
     """The whole of docs/METHODS.md."""
     lines = ["# Methods", "",
              "Printed by `python -m pipelines.methods.describe` from the methods' configurations. On the command",
-             "line every setting is `--set NAME=VALUE`; in the browser it stands under Advanced."]
+             "line every setting is `--set NAME=VALUE`; in the browser it stands under Advanced.", "",
+             "What `--memory` (in the browser: Graphics memory) changes of a preset is **estimated** from the sizes of",
+             "weights and activations; none of it was tried on such a card. Where it shows fewer pictures to the base",
+             "at a time, `accumulate` makes up for it. The starter fits everywhere as it is. What `optimizer`,",
+             "`quantize` and `--tensorboard` need beyond the usual packages is in `requirements-extras.txt`."]
     for method in METHODS:
         config = config_class(method)
         lines += ["", f"## {method}", "", f"{config.title}. {' '.join((config.__doc__ or '').split())}", "",
-                  *_table(own_fields(method)), "", *_presets(method)]
+                  *_table(own_fields(method)), "", *_presets(method), "", *_memory(method)]
     lines += ["", "## Settings of every method", "",
               *_table({n: f for n, f in TrainingConfig.model_fields.items() if n != "method"})]
     return "\n".join(lines) + "\n"

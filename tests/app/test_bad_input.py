@@ -9,10 +9,14 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+import app.cli
+import app.studio
 from adapters.errors import StudioError
 from app.cli import main, parse_adapter
 from app.home import Home
 from app.studio import Studio
+from pipelines import extras
+from pipelines.run_config import RunConfig
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -55,6 +59,44 @@ def _train(home: Path, images: Path, capsys: pytest.CaptureFixture[str], **chang
 def test_train_refuses_with_one_sentence(tmp_path: Path, pictures: Path, changes: dict[str, str],
                                          says: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert says in _train(tmp_path / "home", pictures, capsys, **changes)
+
+
+@pytest.mark.parametrize(("options", "says"), [
+    (["--memory", "6"], "no settings for 6 GB"),
+    (["--set", "optimizer=sgd"], "'optimizer' cannot be sgd"),
+    (["--method", "perfusion", "--set", "quantize=4bit"], "must be whole"),
+    (["--set", "optimizer=prodigy"], "pip install prodigyopt"),
+    (["--tensorboard"], "pip install tensorboard"),
+])
+def test_train_refuses_settings_with_one_sentence_and_leaves_no_run(
+        tmp_path: Path, pictures: Path, options: list[str], says: str, capsys: pytest.CaptureFixture[str],
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(extras, "find_spec", lambda name: None)
+    home = tmp_path / "home"
+    assert main(["--home", str(home), "train", "--name", "cat1", "--class-noun", "cat", "--images", str(pictures),
+                 *options]) == 2
+    message = capsys.readouterr().err.strip()
+    assert message.startswith("error: ") and "\n" not in message and says in message
+    assert not any((home / "runs").iterdir())
+
+
+def test_memory_and_logs_asked_for_on_the_command_line_are_in_the_runs_settings(
+        tmp_path: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("tensorboard")
+    seen: list[RunConfig] = []
+
+    def stop_here(_studio: Studio, folder: Path, _report: object) -> dict[str, object]:
+        seen.append(RunConfig.load(folder))
+        raise StudioError("far enough")
+
+    monkeypatch.setattr(app.cli, "_train_here", stop_here)
+    monkeypatch.setattr(app.studio, "find_family", lambda *_, **__: "sd1")
+    for options in ([], ["--memory", "8", "--tensorboard"]):
+        assert main(["--home", str(tmp_path / f"home{len(seen)}"), "train", "--name", "cat1", "--class-noun", "cat",
+                     "--images", str(pictures), *options]) == 2
+    plain, fitted = seen
+    assert (plain.tensorboard, plain.training.batch, plain.training.gradient_checkpointing) == (False, 2, False)
+    assert (fitted.tensorboard, fitted.training.batch, fitted.training.gradient_checkpointing) == (True, 1, True)
 
 
 def test_train_refuses_a_folder_without_pictures(tmp_path: Path,

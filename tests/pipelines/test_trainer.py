@@ -62,7 +62,20 @@ def test_cosine_rate_is_half_a_wave() -> None:
     assert factors == pytest.approx([1, (1 + 0.5**0.5) / 2, 0.5, (1 - 0.5**0.5) / 2, 0], abs=1e-12)
 
 
-@pytest.mark.parametrize("schedule", ["constant", "linear", "cosine"])
+def test_with_restarts_each_cycle_is_half_a_wave_from_the_peak() -> None:
+    config = settings(schedule="cosine_with_restarts", cycles=3)
+    wave = [rate_factor(settings(schedule="cosine"), s, 4) for s in range(4)]
+    assert [rate_factor(config, s, 12) for s in range(13)] == pytest.approx([*wave * 3, 0], abs=1e-12)
+
+
+def test_one_cycle_with_restarts_is_the_cosine_and_warmup_is_not_part_of_it() -> None:
+    config, cosine = settings(schedule="cosine_with_restarts", cycles=1), settings(schedule="cosine")
+    assert [rate_factor(config, s, 7) for s in range(8)] == [rate_factor(cosine, s, 7) for s in range(8)]
+    late = settings(schedule="cosine_with_restarts", cycles=2, warmup=3)
+    assert [rate_factor(late, s, 11) for s in (3, 7)] == [1.0, 1.0]
+
+
+@pytest.mark.parametrize("schedule", ["constant", "linear", "cosine", "cosine_with_restarts"])
 def test_warmup_rises_by_equal_parts_to_the_peak(schedule: Any) -> None:
     config = settings(schedule=schedule, warmup=3)
     assert [rate_factor(config, s, 10) for s in range(4)] == [0.25, 0.5, 0.75, 1.0]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
-from pipelines.methods.common import TrainingConfig
+from pipelines.methods.common import Schedule, TrainingConfig
 
 
 class Config(TrainingConfig):
@@ -34,7 +34,7 @@ class Config(TrainingConfig):
     """Learn what no mask covers as one more concept, '<background>'."""
     attention_resolution: int = Field(0, ge=0, le=64)
     """Side of the attention maps that are tied; 0 takes the base's (16, on SDXL 32)."""
-    schedule: Literal["constant", "cosine", "linear"] = "constant"
+    schedule: Schedule = "constant"
     """How the learning rate falls over each phase."""
     flip: bool = True
     """Also learn from the mirrored picture."""
@@ -42,6 +42,14 @@ class Config(TrainingConfig):
     """Weight of class images painted by the base, in the second phase."""
     min_snr_gamma: float | None = Field(None, gt=0)
     """Weight of the noise levels; the paper weighs all alike."""
+
+    @field_validator("tuning")
+    @classmethod
+    def _weights_that_can_be_learned(cls, value: str, info: ValidationInfo) -> str:
+        if value == "full" and info.data.get("quantize", "none") != "none":
+            raise ValueError("full tuning learns the base's own weights, which a quantized base does not have whole; "
+                             "take lora, or set quantize to none")
+        return value
 
     @property
     def learns_words(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
 from pipelines.methods.common import TrainingConfig
 
@@ -30,6 +30,14 @@ class Config(TrainingConfig):
     """Also learn a word for the concept, fixed after half of the run (pivotal tuning)."""
     word_rate: float = Field(1e-3, gt=0, le=1)
     """Learning rate of the word's vectors."""
+
+    @field_validator("dora")
+    @classmethod
+    def _lengths_that_can_be_read(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and info.data.get("quantize", "none") != "none":
+            raise ValueError("DoRA reads the length of the base's weights, which a quantized base does not have whole; "
+                             "set quantize to none")
+        return value
 
     @property
     def learns_words(self) -> bool:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from pipelines.methods.common import TrainingConfig
+from pipelines.methods.common import Quantize, TrainingConfig
 
 
 class Config(TrainingConfig):
@@ -34,6 +34,14 @@ class Config(TrainingConfig):
     """None in the paper."""
     masks: Literal["auto", "given", "none"] = "auto"
     """Where the loss looks: masks found automatically when none are given, given ones only, or none."""
+
+    @field_validator("quantize")
+    @classmethod
+    def _whole_base(cls, value: Quantize) -> Quantize:
+        if value != "none":
+            raise ValueError("Perfusion's edit is computed from the base's own keys and values, which must be whole; "
+                             "set it to none")
+        return value
 
     @property
     def learns_words(self) -> bool:

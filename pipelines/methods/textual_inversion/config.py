@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
 from pipelines.methods.common import TrainingConfig
 
@@ -22,6 +22,14 @@ class Config(TrainingConfig):
     """Weight of the noise levels; the paper weighs all alike."""
     weight_decay: float = Field(0.0, ge=0, le=1)
     """Pull of the vectors towards zero; none in the paper."""
+
+    @field_validator("norm_prior")
+    @classmethod
+    def _rate_that_is_known(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and info.data.get("optimizer") == "prodigy":
+            raise ValueError("its pull goes by the learning rate, which Prodigy finds itself; leave it out, or take "
+                             "another optimizer")
+        return value
 
     @property
     def learns_words(self) -> bool:

@@ -26,8 +26,12 @@ class AutoencoderConfig(config.AutoencoderConfig):
 
 
 class DiffusionConfig(config.DiffusionConfig):
-    """With `start_from` (a pipeline folder) both begin with its weights, words by their spelling."""
+    """With `start_from` (a pipeline folder) both begin with its weights, words by their spelling.
 
+    `object_weight` is what the loss counts for where objects stand, beside 1 elsewhere.
+    """
+
+    object_weight: float = 1.0
     start_from: str | None = None
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from diffusers import AutoencoderKL, StableDiffusionPipeline
 from transformers import CLIPTokenizer
 
@@ -31,11 +30,12 @@ def train(config: StarterConfig, work: Path) -> None:
     """Train or resume; state lives in `work/diffusion.pt`."""
     s, where = config.diffusion, device()
     vae = autoencoder.train(config, work).eval()
-    latents, captions = cache_scenes(config, vae.to(where), work)
+    scenes = cache_scenes(config, vae.to(where), work)
+    latents = scenes.latents
     del vae
     torch.manual_seed(config.seed + 2)
     tokens = tokenizer.build(s.text_length)
-    ids = tokens(captions, padding="max_length", truncation=True, return_tensors="pt").input_ids
+    ids = tokens(scenes.captions, padding="max_length", truncation=True, return_tensors="pt").input_ids
     empty = tokens("", padding="max_length", return_tensors="pt").input_ids[0]
     model = build_model(config, tokens)
     if s.start_from:
@@ -59,7 +59,8 @@ def train(config: StarterConfig, work: Path) -> None:
         with torch.autocast(where.type, torch.bfloat16):
             states = model["text_encoder"](text.to(where)).last_hidden_state
             predicted = model["unet"](noisy, t.to(where), states).sample
-        error = F.mse_loss(predicted.float(), target, reduction="none").mean((1, 2, 3))
+        weight = 1 + (s.object_weight - 1) * scenes.objects[index].to(where)[:, None].float()
+        error = (weight * (predicted.float() - target).square()).mean((1, 2, 3)) / weight.mean((1, 2, 3))
         # Not min-SNR: for v-prediction it fades out the noisiest steps, and these are where the
         # words decide what is painted. With it, 1,000 steps taught scenes but no classes.
         error.mean().backward()

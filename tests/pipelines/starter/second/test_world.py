@@ -12,6 +12,7 @@ from pipelines.starter.second.captions import PLURALS, RELATIONS, SIZES, subject
 from pipelines.starter.second.combinations import held_out_pair
 from pipelines.starter.second.drawing import CHUNK, Order, chunks, draw_chunk, scenes
 from pipelines.starter.second.glyphs import Catalogue
+from pipelines.starter.second.latents import object_boxes
 from pipelines.starter.second.scenes import SCENES
 from pipelines.starter.second.styles import DRAWN, HELD_OUT_STYLES, STYLES
 from pipelines.starter.second.world import Spec, Unseen, World, draw, place_one
@@ -181,6 +182,18 @@ def test_a_silhouette_is_dark_within_its_outline_and_pale_outside() -> None:
     rendered = draw(np.random.default_rng(1), spec, 128)
     light, mask = np.asarray(rendered.image.convert("L"), float), np.asarray(rendered.masks[0])
     assert light[mask > 250].mean() < 60 and light[mask < 5].mean() > 120
+
+
+@needs_font
+def test_the_boxes_that_the_loss_looks_at_hold_the_objects_and_little_else() -> None:
+    catalogue = Catalogue()
+    world, rng = World(catalogue, catalogue.trainable(), styled=0.0), np.random.default_rng(5)
+    specs = [world.spec(rng) for _ in range(20)]
+    boxes = object_boxes(specs, 32)
+    for spec, box in zip(specs, boxes.numpy(), strict=True):
+        shown = np.max([np.asarray(m.resize((32, 32))) for m in draw(rng, spec, 128).masks], 0) > 127
+        assert shown[box].sum() >= 0.97 * shown.sum()
+        assert box.sum() <= 1.1 * sum((32 * p.side + 2) ** 2 for p in spec.placements)
 
 
 @needs_font

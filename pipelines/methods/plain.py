@@ -16,7 +16,7 @@ def plain_samples(host: Host, config: TrainingConfig, lesson: Lesson, *, live: b
 
     `live` keeps prompts as tokens, for methods that learn words or encoders.
     """
-    lesson = fill_in(host, lesson, config.masks)
+    lesson = fill_in(host, lesson, config.masks, config.mask_source, config.mask_model)
     subject = with_article(lesson.concepts[0].phrase)
     own = build_dataset(host, lesson.pictures, [c.format(subject) for c in CAPTIONS], config, live=live)
     if not config.prior_weight:

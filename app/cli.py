@@ -73,6 +73,8 @@ def build_parser() -> argparse.ArgumentParser:
     for option in ("seed", "steps", "width", "height", "images"):
         generate.add_argument(f"--{option}", type=int)
     generate.add_argument("--guidance", type=float)
+    generate.add_argument("--edit", type=Path, metavar="PICTURE", help="paint this picture anew inside --mask alone")
+    generate.add_argument("--mask", type=Path, help="of the picture's size, white where it is painted")
     generate.add_argument("--out", type=Path, required=True)
 
     export = verb("export", _export, "write an adapter for other programs")
@@ -263,6 +265,8 @@ def _generate(options: argparse.Namespace) -> dict[str, Any]:
     from pipelines.painter import Painter
 
     studio = _studio(options)
+    if (options.edit is None) != (options.mask is None):
+        raise StudioError("--edit and --mask belong together; give a picture and a mask of its size.")
     chosen = [parse_adapter(a) for a in options.adapter]
     if len({name for name, *_ in chosen}) < len(chosen):
         raise StudioError("An adapter is named twice; name each once, with the weight it should have.")
@@ -276,7 +280,8 @@ def _generate(options: argparse.Namespace) -> dict[str, Any]:
     out: Path = options.out
     files = [out] if request.images == 1 else [
         out.with_name(f"{out.stem}-{n}{out.suffix}") for n in range(request.images)]
-    settings = Painter().paint_files(options.base, paths, request, files, offline=studio.offline)
+    settings = Painter().paint_files(options.base, paths, request, files, offline=studio.offline,
+                                     edit=(options.edit, options.mask) if options.edit else None)
     _say(options, "\n".join(map(str, files)))
     return {"files": [str(f) for f in files], **settings}
 

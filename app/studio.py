@@ -141,13 +141,17 @@ class Studio:
 
     def generate(self, request: dict[str, Any], *, base: str = "starter",
                  adapters: Sequence[Use] = (),
-                 progress: Callable[[int, int], None] | None = None) -> list[Path]:
-        """Paint in the warm process; returns the files, in the home's `images` folder."""
+                 progress: Callable[[int, int], None] | None = None,
+                 edit: tuple[Path, Path] | None = None) -> list[Path]:
+        """Paint in the warm process; returns the files, in the home's `images` folder.
+
+        With `edit`, a picture and its mask, only what the mask has white is painted.
+        """
         locate(base)
         chosen = [(self.library.get(name).path, strength, dials) for name, strength, dials in adapters]
         stamp = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
         files = [self.home.images / f"{stamp}-{n}.png" for n in range(int(request.get("images", 1)))]
-        self.painter.paint(base, chosen, request, files, offline=self.offline, progress=progress)
+        self.painter.paint(base, chosen, request, files, offline=self.offline, progress=progress, edit=edit)
         return files
 
     def examine(self) -> dict[str, Any]:

@@ -52,7 +52,9 @@ def build_parser() -> argparse.ArgumentParser:
     train.add_argument("--preset", default="balanced", help="fast, balanced or best")
     train.add_argument("--name", required=True)
     train.add_argument("--class-noun", default="", help="what the thing is, such as 'dog'")
-    train.add_argument("--images", type=Path, help="folder of 1 to 30 pictures")
+    train.add_argument("--images", type=Path, metavar="DIR|FILE",
+                       help="folder of 1 to 30 pictures, or a dataset: kohya's folder or dataset.toml, OneTrainer's "
+                            "concepts.json, ai-toolkit's YAML")
     train.add_argument("--masks", type=Path, help="folder of masks: maskN.png, or <picture>-maskN.png")
     train.add_argument("--concepts", default="", metavar="NAME:NOUN,...",
                        help="the concepts behind the masks, in their order; made up when not given")
@@ -163,9 +165,7 @@ class _Interrupt:
 
 
 def _train(options: argparse.Namespace) -> dict[str, Any]:
-    from pipelines.masks import find_masks
-    from pipelines.references import list_folder
-
+    from pipelines.dataset_folders import Dataset, read_dataset
 
     studio = _studio(options)
     started = time.monotonic()
@@ -173,13 +173,16 @@ def _train(options: argparse.Namespace) -> dict[str, Any]:
     def begin() -> str:
         if options.resume:
             return str(_unfinished(studio, options.name))
-        images = list_folder(options.images) if options.images else []
-        masks = find_masks(images, options.masks)
+        dataset = Dataset()
+        if options.images:
+            dataset = read_dataset(options.images, masks=options.masks, trigger=options.trigger)
+        for notice in dataset.notices:
+            print(notice, file=sys.stderr, flush=True)
         folder = studio.prepare_run(
-            images, options.name, options.class_noun, base=options.base,
+            dataset, options.name, options.class_noun, base=options.base,
             method=options.method, preset=options.preset, trigger=options.trigger,
-            masks=masks if any(masks) else (), concepts=parse_concepts(options.concepts),
-            **{o: getattr(options, o) for o in _SETTINGS}, **parse_settings(options.set),
+            concepts=parse_concepts(options.concepts),
+            **({o: getattr(options, o) for o in _SETTINGS} | parse_settings(options.set)),
         )
         studio.store.add(folder.name, options.name, running_in=os.getpid())
         return str(folder)

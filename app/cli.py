@@ -54,7 +54,9 @@ def build_parser() -> argparse.ArgumentParser:
     train.add_argument("--memory", metavar="GB", help="settings for a graphics card of 8, 12 or 24 GB (estimated)")
     train.add_argument("--name", required=True)
     train.add_argument("--class-noun", default="", help="what the thing is, such as 'dog'")
-    train.add_argument("--images", type=Path, help="folder of 1 to 30 pictures")
+    train.add_argument("--images", type=Path, metavar="DIR|FILE",
+                       help="folder of 1 to 30 pictures, or a dataset: kohya's folder or dataset.toml, OneTrainer's "
+                            "concepts.json, ai-toolkit's YAML")
     train.add_argument("--masks", type=Path, help="folder of masks: maskN.png, or <picture>-maskN.png")
     train.add_argument("--concepts", default="", metavar="NAME:NOUN,...",
                        help="the concepts behind the masks, in their order; made up when not given")
@@ -76,6 +78,8 @@ def build_parser() -> argparse.ArgumentParser:
     for option in ("seed", "steps", "width", "height", "images"):
         generate.add_argument(f"--{option}", type=int)
     generate.add_argument("--guidance", type=float)
+    generate.add_argument("--edit", type=Path, metavar="PICTURE", help="paint this picture anew inside --mask alone")
+    generate.add_argument("--mask", type=Path, help="of the picture's size, white where it is painted")
     generate.add_argument("--out", type=Path, required=True)
 
     export = verb("export", _export, "write an adapter for other programs")
@@ -165,9 +169,7 @@ class _Interrupt:
 
 
 def _train(options: argparse.Namespace) -> dict[str, Any]:
-    from pipelines.masks import find_masks
-    from pipelines.references import list_folder
-
+    from pipelines.dataset_folders import Dataset, read_dataset
 
     studio = _studio(options)
     started = time.monotonic()
@@ -175,14 +177,16 @@ def _train(options: argparse.Namespace) -> dict[str, Any]:
     def begin() -> str:
         if options.resume:
             return str(_unfinished(studio, options.name))
-        images = list_folder(options.images) if options.images else []
-        masks = find_masks(images, options.masks)
+        dataset = Dataset()
+        if options.images:
+            dataset = read_dataset(options.images, masks=options.masks, trigger=options.trigger)
+        for notice in dataset.notices:
+            print(notice, file=sys.stderr, flush=True)
         folder = studio.prepare_run(
-            images, options.name, options.class_noun, base=options.base,
+            dataset, options.name, options.class_noun, base=options.base,
             method=options.method, preset=options.preset, memory=options.memory, trigger=options.trigger,
-            tensorboard=options.tensorboard,
-            masks=masks if any(masks) else (), concepts=parse_concepts(options.concepts),
-            **{o: getattr(options, o) for o in _SETTINGS}, **parse_settings(options.set),
+            tensorboard=options.tensorboard, concepts=parse_concepts(options.concepts),
+            **({o: getattr(options, o) for o in _SETTINGS} | parse_settings(options.set)),
         )
         studio.store.add(folder.name, options.name, running_in=os.getpid())
         return str(folder)
@@ -268,6 +272,8 @@ def _generate(options: argparse.Namespace) -> dict[str, Any]:
     from pipelines.painter import Painter
 
     studio = _studio(options)
+    if (options.edit is None) != (options.mask is None):
+        raise StudioError("--edit and --mask belong together; give a picture and a mask of its size.")
     chosen = [parse_adapter(a) for a in options.adapter]
     if len({name for name, *_ in chosen}) < len(chosen):
         raise StudioError("An adapter is named twice; name each once, with the weight it should have.")
@@ -281,7 +287,8 @@ def _generate(options: argparse.Namespace) -> dict[str, Any]:
     out: Path = options.out
     files = [out] if request.images == 1 else [
         out.with_name(f"{out.stem}-{n}{out.suffix}") for n in range(request.images)]
-    settings = Painter().paint_files(options.base, paths, request, files, offline=studio.offline)
+    settings = Painter().paint_files(options.base, paths, request, files, offline=studio.offline,
+                                     edit=(options.edit, options.mask) if options.edit else None)
     _say(options, "\n".join(map(str, files)))
     return {"files": [str(f) for f in files], **settings}
 

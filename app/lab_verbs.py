@@ -131,7 +131,9 @@ def _compare(options: argparse.Namespace) -> dict[str, Any]:
 def _line(row: Row) -> str:
     cost = f"{row.seconds:.0f} s, {row.peak_bytes / 1e6:.0f} MB, file {row.file_bytes / 1000:.0f} kB" \
         if row.seconds else "nothing trained"
-    return (f"{row.label:24} likeness {row.figures['identity']:.3f}  prompt {row.figures['prompt'] or 0:.3f}  "
+    prompt = row.figures["prompt"]
+    said = "not read by this encoder" if prompt is None else f"{prompt:.3f}"
+    return (f"{row.label:24} likeness {row.figures['identity']:.3f}  prompt {said}  "
             f"copied {row.figures['copied'] or 0:.0%}  {cost}")
 
 
@@ -140,12 +142,14 @@ def _pictures(rows: list[Row], out: Path, encoder: str) -> None:
     from pipelines.lab.sheets import grid
     from pipelines.references import open_image
 
-    points = [Point(r.label, r.method, r.figures["prompt"] or 0, r.figures["identity"],
-                    r.figures["interval"]["prompt"] or 0, r.figures["interval"]["identity"] or 0) for r in rows]
-    pareto(points, out / "pareto.png", x=f"prompt following ({encoder})", y=f"likeness ({encoder})")
     across = len(rows[0].pictures)
     grid([open_image(Path(p)) for r in rows for p in r.pictures],
          [r.label if not n else "" for r in rows for n in range(across)], out / "grid.png", across=across)
+    if rows[0].figures["prompt"] is None:  # the encoder reads no words, so there is nothing to plot against
+        return
+    points = [Point(r.label, r.method, r.figures["prompt"] or 0, r.figures["identity"],
+                    r.figures["interval"]["prompt"] or 0, r.figures["interval"]["identity"] or 0) for r in rows]
+    pareto(points, out / "pareto.png", x=f"prompt following ({encoder})", y=f"likeness ({encoder})")
 
 
 def _bench(options: argparse.Namespace) -> dict[str, Any]:

@@ -45,10 +45,14 @@ class PainterProcess:
 
     def paint(self, base: str, adapters: Sequence[tuple[Path, float, dict[str, str]]], request: dict[str, Any],
               files: Sequence[Path], *, offline: bool,
-              progress: Callable[[int, int], None] | None = None) -> dict[str, Any]:
-        """Paint into `files`; returns the resolved settings or raises StudioError."""
+              progress: Callable[[int, int], None] | None = None,
+              edit: tuple[Path, Path] | None = None) -> dict[str, Any]:
+        """Paint into `files`, with `edit` (a picture and its mask) inside the mask alone.
+
+        Returns the resolved settings or raises StudioError.
+        """
         job = {"base": base, "adapters": [(str(p), s, d) for p, s, d in adapters], "request": request,
-               "files": [str(f) for f in files], "offline": offline}
+               "files": [str(f) for f in files], "offline": offline, "edit": [str(p) for p in edit or ()]}
         with self._lock:
             child = self._start()
             try:

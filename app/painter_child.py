@@ -31,7 +31,8 @@ def main() -> None:
             settings = painter.paint_files(
                 job["base"], [(Path(p), float(s), d) for p, s, d in job["adapters"]],
                 Request.model_validate(job["request"]), [Path(f) for f in job["files"]],
-                offline=job["offline"], progress=lambda done, total: answer({"progress": [done, total]}),
+                offline=job["offline"], edit=(Path(job["edit"][0]), Path(job["edit"][1])) if job["edit"] else None,
+                progress=lambda done, total: answer({"progress": [done, total]}),
             )
             answer({"settings": settings})
         except StudioError as error:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from adapters.errors import StudioError
+from adapters.files import write_text
 from adapters.naming import MAX_LENGTH, check_name, check_noun
 from adapters.record import Concept
 from app.home import Home
@@ -23,10 +24,11 @@ from app.store import ACTIVE, RESUMABLE, Job, JobStore
 from app.supervisor import Supervisor
 from pipelines.base_models.families import find_family
 from pipelines.base_models.locate import locate
+from pipelines.dataset_folders import Dataset
 from pipelines.masks import take_in_masks
 from pipelines.methods.common import TrainingConfig, resolve
-from pipelines.references import take_in
-from pipelines.run_config import RunConfig
+from pipelines.references import Reference, take_in
+from pipelines.run_config import CLASS_IMAGES, RunConfig
 
 Use = tuple[str, float, dict[str, str]]
 """An adapter's name, its strength, and its dials where they are not as trained."""
@@ -49,6 +51,36 @@ def _concepts(training: TrainingConfig, name: str, noun: str, trigger: str, give
     return tuple(made)
 
 
+def _check_words(dataset: Dataset, training: TrainingConfig, concepts: Sequence[Concept]) -> None:
+    """Raise StudioError when the dataset speaks of more things than the method can learn from it."""
+    if dataset.others and training.learns_words:
+        raise StudioError(f"'{training.method}' learns the word of one thing, the dataset has pictures of "
+                          f"'{dataset.others[0][:60]}' too; take these out, or choose lora.")
+    if dataset.class_images and len(concepts) > 1:
+        raise StudioError(f"The regularisation pictures are of one class, {len(concepts)} concepts are learned; leave "
+                          "them out, the base paints class images of each.")
+
+
+def _take_in(dataset: Dataset, folder: Path, concepts: int, training: TrainingConfig) -> list[Reference]:
+    """The dataset's files, checked, in the run's folder."""
+    references = take_in(dataset.pictures, folder / "references", dataset.most)
+    kept = take_in_masks(dataset.pictures, dataset.masks, concepts, [r.path for r in references], folder / "masks")
+    wanted = concepts * len(references)
+    if training.needs_masks and training.masks != "auto" and kept < wanted:
+        raise StudioError(f"'{training.method}' needs a mask for each concept in each picture, {kept} of {wanted} are "
+                          "there; give maskN.png files, paint them, or set masks=auto.")
+    for sample, reference in zip(dataset.samples, references, strict=True):
+        if sample.caption:
+            write_text(reference.path.with_suffix(".txt"), sample.caption)
+    if dataset.class_images:
+        take_in(dataset.class_images, folder / CLASS_IMAGES, dataset.most)
+    return references
+
+
+def _unless_ones(values: Sequence[float]) -> tuple[float, ...]:
+    return tuple(values) if any(v != 1 for v in values) else ()
+
+
 class Studio:
     """Everything that a person can do, on one data folder."""
 
@@ -59,35 +91,37 @@ class Studio:
         self.supervisor = Supervisor(home, self.store, self.library)
         self.painter = PainterProcess()
 
-    def prepare_run(self, images: Sequence[Path], name: str, noun: str, *, base: str = "starter",
+    def prepare_run(self, images: Sequence[Path] | Dataset, name: str, noun: str, *, base: str = "starter",
                     method: str = "lora", preset: str = "balanced", memory: str | None = None, trigger: str = "",
-                    masks: Sequence[Sequence[Path]] = (), concepts: Sequence[tuple[str, str]] = (),
-                    tensorboard: bool = False, **overrides: Any) -> Path:
+                    concepts: Sequence[tuple[str, str]] = (), tensorboard: bool = False,
+                    **overrides: Any) -> Path:
         """Check everything, then make the run's folder; nothing is left behind when a check fails.
 
-        `masks` are those of each image, `concepts` (name, noun) of methods that learn several; without
-        them they are made up from the name, the noun and the number of masks. `memory` is the graphics card's in
-        GB (see `resolve`), `tensorboard` asks for its logs.
+        `images` are pictures, or a dataset with masks and captions; what it says of trigger, noun and settings
+        counts where nothing else is asked for. `concepts` are (name, noun) of methods that learn several;
+        without them they are made up from the name, the noun and the number of masks. `memory` is the
+        graphics card's in GB (see `resolve`), `tensorboard` asks for its logs.
         """
-        name, noun = check_name(name), check_noun(noun or (concepts[0][1] if concepts else ""))
+        dataset = images if isinstance(images, Dataset) else Dataset.of(images)
+        name, noun = check_name(name), check_noun(noun or (concepts[0][1] if concepts else dataset.noun))
+        overrides = {**dataset.settings, **{k: v for k, v in overrides.items() if v is not None}}
         self.supervisor.settle_dead()
         busy = {j.name.lower() for j in self.store.all() if j.state in ACTIVE}
         if self.library.has(name) or name.lower() in busy:
             raise StudioError(f"There is a concept '{name}' already; choose another name or delete "
                               "that one first.")
         training = resolve(method, find_family(locate(base), offline=self.offline), preset, memory, **overrides)
-        named = _concepts(training, name, noun, trigger, concepts, len(masks[0]) if masks else 0)
+        trigger = trigger or dataset.trigger
+        named = _concepts(training, name, noun, trigger, concepts, len(dataset.masks[0]) if dataset.samples else 0)
+        _check_words(dataset, training, named)
         folder = self.home.runs / folder_id(name)
         try:
-            references = take_in(images, folder / "references")
-            kept = take_in_masks(images, masks or [()] * len(images), len(named), [r.path for r in references],
-                                 folder / "masks")
-            if training.needs_masks and kept < len(named) * len(images):
-                raise StudioError(f"'{method}' needs a mask for each concept in each picture, {kept} of "
-                                  f"{len(named) * len(images)} are there; give maskN.png files or paint them.")
+            references = _take_in(dataset, folder, len(named), training)
             config = RunConfig(
                 name=name, class_noun=noun, base=base, offline=self.offline, trigger=trigger, concepts=named,
                 image_hashes=tuple(r.sha256 for r in references), tensorboard=tensorboard, training=training,
+                repeats=_unless_ones([s.repeats for s in dataset.samples]),
+                weights=_unless_ones([s.weight for s in dataset.samples]),
             )
             config.check_packages()
             config.save(folder)
@@ -96,7 +130,7 @@ class Studio:
             raise
         return folder
 
-    def start_training(self, images: Sequence[Path], name: str, noun: str, **options: Any) -> str:
+    def start_training(self, images: Sequence[Path] | Dataset, name: str, noun: str, **options: Any) -> str:
         """Queue a training; returns the run's id."""
         folder = self.prepare_run(images, name, noun, **options)
         try:
@@ -144,13 +178,17 @@ class Studio:
 
     def generate(self, request: dict[str, Any], *, base: str = "starter",
                  adapters: Sequence[Use] = (),
-                 progress: Callable[[int, int], None] | None = None) -> list[Path]:
-        """Paint in the warm process; returns the files, in the home's `images` folder."""
+                 progress: Callable[[int, int], None] | None = None,
+                 edit: tuple[Path, Path] | None = None) -> list[Path]:
+        """Paint in the warm process; returns the files, in the home's `images` folder.
+
+        With `edit`, a picture and its mask, only what the mask has white is painted.
+        """
         locate(base)
         chosen = [(self.library.get(name).path, strength, dials) for name, strength, dials in adapters]
         stamp = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
         files = [self.home.images / f"{stamp}-{n}.png" for n in range(int(request.get("images", 1)))]
-        self.painter.paint(base, chosen, request, files, offline=self.offline, progress=progress)
+        self.painter.paint(base, chosen, request, files, offline=self.offline, progress=progress, edit=edit)
         return files
 
     def examine(self) -> dict[str, Any]:

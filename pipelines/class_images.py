@@ -1,4 +1,4 @@
-"""Class images for prior preservation: painted once per base and noun, then kept."""
+"""Class images for prior preservation: given by the person, or painted once per base and noun, then kept."""
 
 from __future__ import annotations
 
@@ -11,10 +11,15 @@ from adapters.files import write_atomic
 from adapters.host import Host
 from pipelines.generator import Generator, Request
 from pipelines.lesson import Report
-from pipelines.references import open_image
+from pipelines.references import list_folder, open_image
 from pipelines.wording import with_article
 
 _SEED = 90_000
+
+
+def given_class_images(folder: Path, count: int) -> list[Image.Image]:
+    """The first `count` pictures of the run's own class images, none when it has no such folder."""
+    return [open_image(p) for p in list_folder(folder)[:count]] if folder.is_dir() else []
 
 
 def paint_class_images(host: Host, noun: str, count: int, cache: Path | None, report: Report) -> list[Image.Image]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from pipelines.lesson import Picture
 from pipelines.methods.common import TrainingConfig
 from pipelines.recipe import Batch, Samples
 
+Part = TypeVar("Part", bound=Samples, covariant=True)
 CAPTIONS = ("a photo of {}", "a picture of {}", "an image of {}", "{}")
 
 
@@ -74,8 +76,8 @@ def _view(picture: Picture, box: tuple[int, int, int, int], size: tuple[int, int
     if mirrored:  # as far from the mirrored picture's left as it was from the right
         left = picture.image.width * scale - size[0] - left
     top = box[1] * scale + (height * scale - size[1]) / 2
-    return View(cut(picture.image), tuple(cut(m) for m in picture.masks), picture.caption,
-                framing=Framing(picture.image.size, (round(left), round(top)), size))
+    return View(cut(picture.image), tuple(cut(m) for m in picture.masks), picture.caption, picture.repeats,
+                picture.weight, framing=Framing(picture.image.size, (round(left), round(top)), size))
 
 
 def mask_grid(masks: Sequence[Image.Image], size: tuple[int, int], *, soft: bool) -> torch.Tensor:
@@ -91,7 +93,8 @@ class LatentDataset:
     """Views of one size: `latents` [V, C, h, w], `masks` [V, N, h, w] or None, `text` of P prompts.
 
     `prompts_of[v]` are the numbers of the prompts that view v may have (None: all). `sizes` [V, 6] are
-    SDXL's.
+    SDXL's. View v is drawn in proportion to `repeats[v]` (None: all alike); `weights` [V] multiply the
+    losses (None: all 1).
     """
 
     latents: torch.Tensor
@@ -99,11 +102,28 @@ class LatentDataset:
     masks: torch.Tensor | None = None
     prompts_of: tuple[tuple[int, ...], ...] | None = None
     sizes: torch.Tensor | None = None
+    repeats: torch.Tensor | None = None
+    weights: torch.Tensor | None = None
+
+    @property
+    def share(self) -> float:
+        """How often it is drawn from, among several."""
+        return float(len(self.latents) if self.repeats is None else self.repeats.sum())
+
+    def choose(self, generator: torch.Generator, batch: int) -> torch.Tensor:
+        """The numbers [batch] of random views."""
+        if self.repeats is None:
+            return torch.randint(len(self.latents), (batch,), generator=generator)
+        return torch.multinomial(self.repeats, batch, replacement=True, generator=generator)
+
+    def weights_of(self, views: torch.Tensor) -> torch.Tensor | None:
+        """The weights [B] of views [B]."""
+        return None if self.weights is None else self.weights[views.to(self.weights.device)]
 
     def sample(self, generator: torch.Generator, batch: int) -> Batch:
         """A random batch: views and prompts drawn apart."""
         device = self.latents.device
-        views = torch.randint(len(self.latents), (batch,), generator=generator)
+        views = self.choose(generator, batch)
         if self.prompts_of is None:
             texts = torch.randint(len(self.text), (batch,), generator=generator)
         else:
@@ -112,19 +132,19 @@ class LatentDataset:
         views = views.to(device)
         return Batch(self.latents[views], self.text[texts.to(device)],
                      None if self.masks is None else self.masks[views],
-                     sizes=None if self.sizes is None else self.sizes[views])
+                     sizes=None if self.sizes is None else self.sizes[views], weights=self.weights_of(views))
 
 
 @dataclass(frozen=True)
-class Buckets:
-    """Several sizes: each batch is of one, chosen by how many views it has."""
+class Buckets(Generic[Part]):
+    """Several sizes: each batch is of one, chosen by its share of the views and their repeats."""
 
-    parts: tuple[LatentDataset, ...]
+    parts: tuple[Part, ...]
+    shares: tuple[float, ...]
 
     def sample(self, generator: torch.Generator, batch: int) -> Batch:
         """A batch of one part."""
-        weights = torch.tensor([float(len(p.latents)) for p in self.parts])
-        part = int(torch.multinomial(weights, 1, generator=generator))
+        part = int(torch.multinomial(torch.tensor(self.shares), 1, generator=generator))
         return self.parts[part].sample(generator, batch)
 
 
@@ -153,40 +173,46 @@ class WithPrior:
         if a.masks is not None:
             masks = torch.cat([a.masks, torch.zeros_like(a.masks[:1]).expand(batch, -1, -1, -1)])
         sizes = None if a.sizes is None or b.sizes is None else torch.cat([a.sizes, b.sizes])
-        return Batch(torch.cat([a.latents, b.latents]), join(a.text, b.text), masks, batch, sizes)
+        return Batch(torch.cat([a.latents, b.latents]), join(a.text, b.text), masks, batch, sizes, a.weights)
 
 
 def build_dataset(host: Host, pictures: Sequence[Picture], prompts: Sequence[str], config: TrainingConfig, *,
-                  live: bool = False, soft_masks: bool = True) -> LatentDataset | Buckets:
+                  live: bool = False, soft_masks: bool = True,
+                  size: tuple[int, int] | None = None) -> LatentDataset | Buckets[LatentDataset]:
     """Encode every view of `pictures`, and `prompts` and captions: once, or as tokens when `live`.
 
-    Masks are kept when every picture has them.
+    Masks are kept when every picture has them. All views are of `size` (width, height in pixels) when it is
+    given, else as the settings say.
     """
     generator = torch.Generator().manual_seed(config.seed)
     multiple = host.downsampling * host.latent_multiple
     groups: dict[tuple[int, int], list[View]] = {}
     for picture in pictures:
-        size = (host.resolution, host.resolution)
-        if config.buckets:
-            size = bucket(picture.image.size, host.resolution, multiple)
-        groups.setdefault(size, []).extend(views_of(
-            picture, size=size, flip=config.flip, zoom=config.zoom, views=config.views, generator=generator))
-    captions = list(dict.fromkeys(p.caption for p in pictures if p.caption))
+        wanted = size or (host.resolution, host.resolution)
+        if config.buckets and not size:
+            wanted = bucket(picture.image.size, host.resolution, multiple)
+        groups.setdefault(wanted, []).extend(views_of(
+            picture, size=wanted, flip=config.flip, zoom=config.zoom, views=config.views, generator=generator))
+    captions = list(dict.fromkeys(c for p in pictures for c in p.captions))
     tokens = host.text.tokenize([*prompts, *captions])
     text: Conditioning | Tokens = tokens
     if not live:
         with torch.no_grad():
             text = host.text.encode(tokens)
+    often, weighty = len({p.repeats for p in pictures}) > 1, any(p.weight != 1 for p in pictures)
     parts = []
     for views in groups.values():
         chosen = None
         if captions:
             every = tuple(range(len(prompts)))
-            chosen = tuple((len(prompts) + captions.index(v.caption),) if v.caption else every for v in views)
+            chosen = tuple(tuple(len(prompts) + captions.index(c) for c in v.captions) or every for v in views)
         latents = encode_images(host, [v.image for v in views])
         masks = None
         if all(v.masks for v in views):
             grid = (latents.shape[-2], latents.shape[-1])
             masks = torch.stack([mask_grid(v.masks, grid, soft=soft_masks) for v in views]).to(latents.device)
-        parts.append(LatentDataset(latents, text, masks, chosen, host.sizes([v.framing for v in views])))
-    return parts[0] if len(parts) == 1 else Buckets(tuple(parts))
+        parts.append(LatentDataset(
+            latents, text, masks, chosen, host.sizes([v.framing for v in views]),
+            torch.tensor([float(v.repeats) for v in views]) if often else None,
+            torch.tensor([float(v.weight) for v in views]).to(latents.device) if weighty else None))
+    return parts[0] if len(parts) == 1 else Buckets(tuple(parts), tuple(p.share for p in parts))

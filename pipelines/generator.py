@@ -17,6 +17,7 @@ from adapters.host import Host
 from adapters.identity import FAMILY_TITLES
 from adapters.record import AdapterRecord
 from pipelines.base_models.stock import stock_pipeline
+from pipelines.editing import Blend, Edit, Keep
 
 
 class Request(BaseModel):
@@ -94,17 +95,21 @@ class Generator:
             while self._injected:
                 self._injected.pop().eject()
 
-    def paint(self, request: Request, progress: Progress | None = None) -> Painted:
+    def paint(self, request: Request, progress: Progress | None = None, edit: Edit | None = None) -> Painted:
         """Paint `request.images` pictures, each from its own seed, one after the other.
 
         The noise is the stock pipeline's with `torch.Generator('cpu').manual_seed(seed)`.
         `progress(done, total)` is called after each denoising step and may raise to cancel.
+        With `edit` they are its picture, painted anew inside its mask; `request.width` and `height` are then
+        those at which is painted.
         """
         facts = self.host.facts
         steps, guidance = request.steps or facts.steps, request.guidance or facts.guidance
-        side = self.host.resolution
+        usual = edit.size(self.host) if edit else (self.host.resolution, self.host.resolution)
         factor = self.host.downsampling * self.host.latent_multiple
-        width, height = (round((n or side) / factor) * factor for n in (request.width, request.height))
+        width, height = (round((asked or own) / factor) * factor
+                         for asked, own in zip((request.width, request.height), usual, strict=True))
+        blend = Blend(self.host, edit, (width, height)) if edit else None
         for adapter in self._injected:
             adapter.on_prompt(self.host, request.prompt, request.negative_prompt, guidance > 1)
         # One by one, as the stock pipeline does: in a batch the last bits can differ.
@@ -115,11 +120,13 @@ class Generator:
             words |= {"pooled_prompt_embeds": wanted.pooled, "negative_pooled_prompt_embeds": unwanted.pooled}
         images, seeds = [], [request.seed + n for n in range(request.images)]
         for number, seed in enumerate(seeds):
+            keep = blend.keeping(self.pipeline.scheduler, seed, wanted.states.dtype) if blend else None
+
             def on_step(_pipe: Any, step: int, _t: Any, values: dict[str, Any],
-                        number: int = number) -> dict[str, Any]:
+                        number: int = number, keep: Keep | None = keep) -> dict[str, Any]:
                 if progress:
                     progress(number * steps + step + 1, steps * len(seeds))
-                return values
+                return {"latents": keep(step, values["latents"])} if keep else values
 
             result = self.pipeline(
                 **words, num_inference_steps=steps, guidance_scale=guidance, width=width, height=height,
@@ -128,11 +135,13 @@ class Generator:
             )
             # Decoded here, so that the autoencoder keeps its own precision.
             images += self.pipeline.image_processor.postprocess(self.host.decode(result.images), output_type="pil")
+        if edit:
+            images, (width, height) = [edit.kept_outside(i) for i in images], edit.picture.size
         settings = {
             "prompt": request.prompt, "negative_prompt": request.negative_prompt,
             "seed": request.seed, "steps": steps, "guidance": guidance,
             "sampler": type(self.host.scheduler).__name__.removesuffix("Scheduler"),
-            "width": width, "height": height,
+            "width": width, "height": height, **({"edit": True} if edit else {}),
         }
         return Painted(images, seeds, settings)
 

@@ -27,12 +27,20 @@ def no_class_images(noun: str, count: int) -> list[Image.Image]:
 class Picture:
     """An RGB picture; per concept an 8-bit mask of its size (none at all, or one for each concept).
 
-    `caption` replaces the method's own prompts when it is not empty.
+    `caption` replaces the method's own prompts when it is not empty; several lines are captions that take
+    turns by chance. The picture is drawn in proportion to `repeats`, and `weight` multiplies its loss.
     """
 
     image: Image.Image
     masks: tuple[Image.Image, ...] = ()
     caption: str = ""
+    repeats: float = 1.0
+    weight: float = 1.0
+
+    @property
+    def captions(self) -> list[str]:
+        """The caption's lines that are not empty."""
+        return [line for line in map(str.strip, self.caption.splitlines()) if line]
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,7 @@ class DenoisingLoss:
         if self.min_snr_gamma is not None:
             weights = snr_weights(prediction.snr, self.min_snr_gamma, self.prediction_type)
             mean, prior = mean * weights[:own], prior * weights[own:]
-        found = {"denoising": mean.mean()}
+        found = {"denoising": batch.weighed(mean).mean()}
         if batch.prior:
             found["prior"] = self.prior_weight * prior.mean()
         return found

@@ -11,8 +11,11 @@ import torch
 from adapters.record import AdapterRecord
 from adapters.studio_file import StoredAdapter, load
 from pipelines.base_models.load import load_base
+from pipelines.editing import Edit
 from pipelines.generator import Chosen, Generator, Painted, Progress, Request
 from pipelines.image_file import save_png
+from pipelines.masks import open_mask
+from pipelines.references import open_image
 
 Use = tuple[Path, float] | tuple[Path, float, Mapping[str, float | str]]
 """An adapter file, its strength, and its dials where they are not as trained."""
@@ -23,6 +26,12 @@ def pick_device() -> str:
     if torch.cuda.is_available():
         return "cuda"
     return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def _open_edit(picture: Path, mask: Path) -> Edit:
+    """Both files, checked."""
+    image = open_image(picture)
+    return Edit(image, open_mask(mask, image))
 
 
 class Painter:
@@ -48,18 +57,22 @@ class Painter:
         return self._adapters[key]
 
     def paint(self, base: str, adapters: Sequence[Use], request: Request, *,
-              offline: bool = False, progress: Progress | None = None) -> Painted:
-        """Paint `request` with the adapter files at their strengths."""
+              offline: bool = False, progress: Progress | None = None, edit: Edit | None = None) -> Painted:
+        """Paint `request` with the adapter files at their strengths; with `edit` inside its mask alone."""
         generator = self._generator(base, offline)
         chosen = [Chosen(*self._adapter(path), strength, dict(*dials)) for path, strength, *dials in adapters]
         with generator.using(chosen):
-            return generator.paint(request, progress)
+            return generator.paint(request, progress, edit)
 
     def paint_files(self, base: str, adapters: Sequence[Use], request: Request,
                     files: Sequence[Path], *, offline: bool = False,
-                    progress: Progress | None = None) -> dict[str, Any]:
-        """`paint`, each picture into its file with its settings inside; returns the settings."""
-        painted = self.paint(base, adapters, request, offline=offline, progress=progress)
+                    progress: Progress | None = None, edit: tuple[Path, Path] | None = None) -> dict[str, Any]:
+        """`paint`, each picture into its file with its settings inside; returns the settings.
+
+        `edit` are a picture's file and its mask's.
+        """
+        painted = self.paint(base, adapters, request, offline=offline, progress=progress,
+                             edit=_open_edit(*edit) if edit else None)
         named = [(path.stem, strength) for path, strength, *_ in adapters]
         for image, seed, file in zip(painted.images, painted.seeds, files, strict=True):
             save_png(image, file, {**painted.settings, "seed": seed, "base": base}, named)

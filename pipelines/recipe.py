@@ -20,7 +20,8 @@ class Batch:
     `latents` [B, C, h, w], scaled as the denoiser wants them; `text` encoded once and for all, or as
     tokens that are encoded in every step because words or encoders are learned; `masks` [B, N, h, w]
     in 0-1, one layer a concept, zeros for a concept that the sample does not show. The last `prior`
-    samples are class images (prior preservation). `sizes` [B, 6] are SDXL's.
+    samples are class images (prior preservation). `sizes` [B, 6] are SDXL's. `weights` [B - prior] multiply
+    the losses of the person's own samples.
     """
 
     latents: torch.Tensor
@@ -28,6 +29,11 @@ class Batch:
     masks: torch.Tensor | None = None
     prior: int = 0
     sizes: torch.Tensor | None = None
+    weights: torch.Tensor | None = None
+
+    def weighed(self, losses: torch.Tensor) -> torch.Tensor:
+        """Losses [B - prior] of the own samples, each times its sample's weight."""
+        return losses if self.weights is None else losses * self.weights.to(losses)
 
     @property
     def union(self) -> torch.Tensor | None:

@@ -104,20 +104,21 @@ def is_mask(path: Path) -> bool:
     return MASK_NAME.fullmatch(path.stem) is not None
 
 
-def take_in(paths: Sequence[Path], folder: Path) -> list[Reference]:
-    """Check every picture, then copy all of them into `folder` as `00.png`, `01.png`, ….
+def take_in(paths: Sequence[Path], folder: Path, most: int = MAX_IMAGES) -> list[Reference]:
+    """Check every picture, `most` of them, then copy all into `folder` as `00.png`, `01.png`, ….
 
     Nothing is written unless every picture is good.
     """
     if not paths:
-        raise StudioError(f"There are no pictures; give 1 to {MAX_IMAGES} pictures of one thing.")
-    if len(paths) > MAX_IMAGES:
-        raise StudioError(f"{len(paths)} pictures were given, at most {MAX_IMAGES} are used; "
+        raise StudioError(f"There are no pictures; give 1 to {most} pictures of one thing.")
+    if len(paths) > most:
+        raise StudioError(f"{len(paths)} pictures were given, at most {most} are used; "
                           "keep the best ones.")
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".incoming-", dir=folder.parent) as scratch:
         # One picture in memory at a time: thirty from a phone would be gigabytes.
-        references = [_keep(source, Path(scratch) / f"{number:02d}.png", folder)
+        digits = max(len(str(len(paths) - 1)), 2)
+        references = [_keep(source, Path(scratch) / f"{number:0{digits}d}.png", folder)
                       for number, source in enumerate(paths)]
         folder.mkdir(exist_ok=True)
         for reference in references:

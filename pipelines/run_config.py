@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, SerializeAsAny, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, field_validator
 
 from adapters.errors import StudioError
 from adapters.files import write_text
@@ -16,6 +16,8 @@ from pipelines.methods import config_class
 from pipelines.methods.common import TrainingConfig, settings_error
 
 FILE = "config.json"
+CLASS_IMAGES = "class-images"  # the folder of class images that the person gave
+Share = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class RunConfig(BaseModel):
@@ -34,6 +36,10 @@ class RunConfig(BaseModel):
     image_hashes: tuple[str, ...] = ()
     tensorboard: bool = False
     """Whether the run writes its numbers for TensorBoard into its folder's `logs`."""
+    repeats: tuple[Share, ...] = ()
+    """How often each picture is drawn beside the others; empty: all alike."""
+    weights: tuple[Share, ...] = ()
+    """What multiplies each picture's loss; empty: 1."""
     training: SerializeAsAny[TrainingConfig]
 
     @field_validator("training", mode="before")

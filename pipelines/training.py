@@ -1,7 +1,8 @@
 """A whole training run in a folder: references in, adapter file out, resumable in between.
 
-    config.json  references/*.png  masks/<picture>-<concept>.png  previews/*.png  checkpoints/*.safetensors  resume.pt
-    logs/ (where TensorBoard's are asked for)  adapter.safetensors (when it ended)
+    config.json  references/*.png (*.txt: captions)  masks/<picture>-<concept>.png  class-images/*.png (where given)
+    previews/*.png  checkpoints/*.safetensors  resume.pt  logs/ (where TensorBoard's are asked for)
+    adapter.safetensors (when it ended)
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ from adapters.record import AdapterRecord
 from adapters.studio_file import save
 from pipelines.base_models.load import load_base
 from pipelines.base_models.words import known_words
-from pipelines.class_images import paint_class_images
+from pipelines.class_images import given_class_images, paint_class_images
+from pipelines.dataset_folders import TRIGGER
 from pipelines.generator import Generator, Request
 from pipelines.lesson import Lesson, Picture
 from pipelines.masks import open_mask
@@ -36,7 +38,7 @@ from pipelines.methods import recipe_builder
 from pipelines.methods.common import TrainingConfig
 from pipelines.optimizers import check_rates
 from pipelines.references import list_folder, open_image
-from pipelines.run_config import RunConfig
+from pipelines.run_config import CLASS_IMAGES, RunConfig
 from pipelines.scalars import LOGS, logging_scalars
 from pipelines.trainer import Control, Hook, Report, Trainer
 from pipelines.triggers import choose_trigger, noun_warning
@@ -162,8 +164,9 @@ def train_run(folder: Path, *, report: Report, control: Control,
             report({"type": "warning", "text": warning})
     report({"type": "stage", "text": "Preparing the pictures"})
     lesson = Lesson(
-        _pictures(folder, len(config.concepts)), config.concepts, cache=cache, report=report,
-        class_images=lambda noun, count: paint_class_images(host, noun, count, cache, report))
+        _pictures(folder, config), config.concepts, cache=cache, report=report,
+        class_images=lambda noun, count: (given_class_images(folder / CLASS_IMAGES, count)
+                                          or paint_class_images(host, noun, count, cache, report)))
     # The main process first: the others find its class images and statistics in the cache.
     with accelerator.main_process_first(), torch.random.fork_rng():
         torch.manual_seed(settings.seed)
@@ -203,17 +206,22 @@ def _silent(event: dict[str, Any]) -> None:
     """The report of every process but the main one."""
 
 
-def _pictures(folder: Path, concepts: int) -> tuple[Picture, ...]:
-    """The run's references, each with the masks that lie in `masks/`."""
-    found = []
-    for path in list_folder(folder / "references"):
-        image = open_image(path)
-        masks = [folder / "masks" / f"{path.stem}-{n}.png" for n in range(concepts)]
-        caption = path.with_suffix(".txt")
-        found.append(Picture(image, tuple(open_mask(m, image) for m in masks if m.exists()),
-                             caption.read_text("utf-8").strip() if caption.exists() else ""))
-    if not found:
+def _pictures(folder: Path, config: RunConfig) -> tuple[Picture, ...]:
+    """The run's references, each with the masks that lie in `masks/` and its caption, the trigger put in."""
+    paths = list_folder(folder / "references")
+    if not paths:
         raise StudioError("The run's folder has no pictures; start it anew with 1 to 30 pictures.")
+    repeats, weights = (given or (1.0,) * len(paths) for given in (config.repeats, config.weights))
+    if not len(repeats) == len(weights) == len(paths):
+        raise StudioError(f"The run's folder has {len(paths)} pictures and its settings are for {len(config.repeats)}; "
+                          "start it anew.")
+    found = []
+    for path, often, weight in zip(paths, repeats, weights, strict=True):
+        image = open_image(path)
+        masks = [folder / "masks" / f"{path.stem}-{n}.png" for n in range(len(config.concepts))]
+        file = path.with_suffix(".txt")
+        caption = file.read_text("utf-8").strip().replace(TRIGGER, config.trigger) if file.exists() else ""
+        found.append(Picture(image, tuple(open_mask(m, image) for m in masks if m.exists()), caption, often, weight))
     return tuple(found)
 
 

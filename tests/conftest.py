@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import torch
+from accelerate.state import AcceleratorState
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel
 
@@ -16,6 +18,13 @@ from adapters.record import AdapterRecord
 from pipelines.base_models.clip_vocabulary import clip_tokenizer
 
 torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def fresh_accelerator() -> Iterator[None]:
+    """accelerate keeps the first precision that a process asks for; each test may ask for its own."""
+    yield
+    AcceleratorState._reset_state()
 
 
 @pytest.fixture(scope="session")

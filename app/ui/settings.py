@@ -50,4 +50,4 @@ def _component(name: str, field: FieldInfo) -> Any:
     if get_origin(field.annotation) is not None and all(isinstance(c, str) for c in get_args(field.annotation)):
         return gr.Dropdown(["", *get_args(field.annotation)], value="", label=label, info=info, min_width=200)
     # Not gr.Number: inside a rendered form it cannot be empty.
-    return gr.Textbox("", label=label, info=info, max_length=20, min_width=200)
+    return gr.Textbox("", label=label, info=info, max_length=400 if field.annotation is str else 20, min_width=200)

@@ -12,6 +12,7 @@ import gradio as gr
 from app.studio import Studio
 from app.ui import render, settings
 from app.ui.messages import readable
+from pipelines.dataset_folders import Dataset
 from pipelines.masks import assign_masks
 from pipelines.methods import METHODS, config_class
 from pipelines.methods.common import MEMORY
@@ -106,10 +107,11 @@ def build(page: gr.Blocks, studio: Studio) -> None:
               count: float | None, start_seed: float | None, model: str, way: str, drawn: Sequence[str] | None,
               named: str, other: dict[str, Any]) -> list[Any]:
         paths = [Path(p) for p, _ in pictures or []]
-        given: dict[str, Any] = {}
+        dataset, given = Dataset.of(paths), dict[str, Any]()
         if config_class(way).needs_masks:
-            given = {"masks": masks_of(paths, [Path(m) for m in drawn or []]), "concepts": parse_concepts(named or "")}
-        started = studio.start_training(paths, title, what, base=model, preset=how, memory=room, method=way, **given,
+            dataset = Dataset.of(paths, masks_of(paths, [Path(m) for m in drawn or []]))
+            given = {"concepts": parse_concepts(named or "")}
+        started = studio.start_training(dataset, title, what, base=model, preset=how, memory=room, method=way, **given,
                                         **other, steps=int(count) if count else None,
                                         seed=int(start_seed or 0))
         return [choose(started), *show(started)]

@@ -76,6 +76,10 @@ class TrainingConfig(BaseModel):
     """Keep each picture's shape (aspect-ratio buckets); off crops all to squares."""
     masks: Literal["auto", "given", "none"] = "given"
     """Where the loss looks: masks found automatically when none are given, given ones only, or none."""
+    mask_source: Literal["attention", "grabcut", "clipseg", "sam"] = "attention"
+    """What finds automatic masks: the base's attention, GrabCut (needs OpenCV), CLIPSeg or SAM (need their weights)."""
+    mask_model: str = Field("", max_length=400)
+    """Folder or hub id of CLIPSeg's or SAM's weights; empty takes CIDAS/clipseg-rd64-refined, facebook/sam-vit-base."""
     prior_weight: float = Field(0.0, ge=0, le=10)
     """Weight of class images painted by the base, which keep it from forgetting the class; 0 is off."""
     prior_images: int = Field(60, ge=1, le=1000)

@@ -57,7 +57,7 @@ def test_deleting_moves_to_the_trash(library: Library, adapter_file: Path) -> No
     library.add(adapter_file, "mycat")
     grave = library.delete("mycat")
     assert not library.has("mycat")
-    assert {p.name for p in grave.iterdir()} == {"mycat.safetensors", "mycat.json"}
+    assert {p.name for p in grave.iterdir()} == {"mycat.safetensors", "mycat.json", "mycat.md"}
 
 
 @pytest.mark.parametrize("name", ["../mycat", "ghost", "a/b"])

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from adapters.host import Host
+from adapters.record import Concept
 from adapters.text import Conditioning, Tokens
 from pipelines.dataset import (
     CAPTIONS,
@@ -19,8 +22,9 @@ from pipelines.dataset import (
     views_of,
 )
 from pipelines.encode import encode_images
-from pipelines.lesson import Picture
+from pipelines.lesson import Lesson, Picture
 from pipelines.methods.lora.config import Config
+from pipelines.methods.plain import plain_samples
 from pipelines.wording import with_article
 
 
@@ -105,6 +109,71 @@ def test_a_caption_stands_in_for_the_prompts_of_its_picture(host: Host) -> None:
     captioned = (batch.latents == data.latents[0]).flatten(1).all(1)
     assert torch.equal(batch.text.states[captioned], data.text.states[-1].expand(int(captioned.sum()), -1, -1))
     assert not (batch.text.states[~captioned] == data.text.states[-1]).flatten(1).all(1).any()
+
+
+def counted(data: LatentDataset | Buckets, number: int, seed: int = 0) -> dict[tuple[float, ...], int]:
+    """How often each latent is drawn, by its first numbers."""
+    found: dict[tuple[float, ...], int] = {}
+    generator = torch.Generator().manual_seed(seed)
+    for _ in range(number):
+        for latent in data.sample(generator, 4).latents:
+            key = tuple(latent.flatten()[:4].tolist())
+            found[key] = found.get(key, 0) + 1
+    return found
+
+
+@pytest.mark.parametrize("buckets", [False, True])
+def test_views_are_drawn_in_proportion_to_their_pictures_repeats_also_across_buckets(host: Host,
+                                                                                    buckets: bool) -> None:
+    config = Config(steps=1, learning_rate=1, buckets=buckets, flip=True)
+    pictures = [Picture(picture(), repeats=1), Picture(picture(40, 60), repeats=4), Picture(picture(64, 40), repeats=3)]
+    data = build_dataset(host, pictures, PROMPTS, config)
+    assert isinstance(data, Buckets) == buckets
+    counts = sorted(counted(data, 1000).values())  # two views each; of 4000: 250, 750 and 1000 a view
+    assert len(counts) == 6
+    for seen, expected in zip(counts, (250, 250, 750, 750, 1000, 1000), strict=True):
+        assert abs(seen - expected) < 5 * expected**0.5 * (2 if buckets else 1)  # a bucket's batch is of one size
+
+
+def test_equal_repeats_and_weights_of_1_draw_the_same_numbers_as_none(host: Host) -> None:
+    config = Config(steps=1, learning_rate=1, zoom=0.5, views=3)
+    one = [Picture(picture()), Picture(picture(40, 60))]
+    plain, tens = (build_dataset(host, ps, PROMPTS, config) for ps in (one, [replace(p, repeats=10) for p in one]))
+    assert isinstance(plain, Buckets) and isinstance(tens, Buckets)
+    for part in (*plain.parts, *tens.parts):
+        assert part.repeats is None and part.weights is None
+    assert counted(plain, 20) == counted(tens, 20)
+
+
+def test_each_sample_has_its_pictures_weight_and_class_images_have_none(host: Host) -> None:
+    config = Config(steps=1, learning_rate=1, buckets=False, flip=True)
+    data = build_dataset(host, [Picture(picture(), weight=0.5), Picture(picture(40, 60))], PROMPTS, config)
+    assert isinstance(data, LatentDataset)
+    batch = WithPrior(data, build(host)).sample(torch.Generator().manual_seed(0), 32)
+    assert batch.weights is not None and batch.weights.shape == (32,) and set(batch.weights.tolist()) == {0.5, 1.0}
+    for latent, weight in zip(batch.latents, batch.weights.tolist(), strict=False):
+        light = any(torch.equal(latent, data.latents[v]) for v in (0, 1))
+        assert weight == (0.5 if light else 1.0)
+
+
+def test_lines_of_a_caption_take_turns(host: Host) -> None:
+    config = Config(steps=1, learning_rate=1, buckets=False)
+    data = build_dataset(host, [Picture(picture(), caption="a red cat\n\n a blue cat ")], PROMPTS, config)
+    assert isinstance(data, LatentDataset) and data.prompts_of == ((len(PROMPTS), len(PROMPTS) + 1),)
+    drawn = data.sample(torch.Generator().manual_seed(0), 64).text.states
+    expected = host.text.encode_prompts([*PROMPTS, "a red cat", "a blue cat"]).states
+    reds, blues = ((drawn == expected[n]).flatten(1).all(1).sum() for n in (-2, -1))
+    assert 20 < reds < 44 and reds + blues == 64
+
+
+def test_class_images_have_the_size_of_their_bucket(host: Host) -> None:
+    config = Config(steps=2, batch=2, learning_rate=1, prior_weight=1.0)
+    taught = Lesson((Picture(picture(64, 40)), Picture(picture(40, 64)), Picture(picture(64, 40))),
+                    (Concept(name="mycat", noun="cat", trigger="zok"),),
+                    class_images=lambda noun, count: [picture(48, 48)] * count)
+    samples, generator = plain_samples(host, config, taught, live=False), torch.Generator().manual_seed(0)
+    shapes = [tuple(samples.sample(generator, 2).latents.shape) for _ in range(20)]
+    assert {s[0] for s in shapes} == {4} and len(set(shapes)) == 2
 
 
 def test_class_images_stand_behind_the_own_ones(host: Host) -> None:

@@ -22,6 +22,7 @@ from adapters.tensors import read_tensors, write_tensors
 from adapters.tokens import TokensAdapter
 from pipelines.base_models.load import load_base
 from pipelines.dataset import LatentDataset, build_dataset, views_of
+from pipelines.editing import Edit
 from pipelines.encode import encode_images
 from pipelines.generator import Chosen, Generator, Request
 from pipelines.lesson import Lesson, Picture
@@ -144,6 +145,19 @@ def test_break_a_scene_looks_at_32_on_sdxl_and_at_16_on_sd2(hosts: dict[str, Hos
 
 
 # painting
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_an_edit_keeps_what_the_mask_keeps_and_a_white_mask_is_plain_painting(hosts: dict[str, Host],
+                                                                             family: str) -> None:
+    request = Request(prompt="a photo of a cat", seed=7, steps=3, guidance=5.0, width=128, height=64)
+    painter, picture, mask = Generator(hosts[family]), photo(128, 64), Image.new("L", (128, 64), 0)
+    mask.paste(255, (0, 0, 70, 64))
+    half = np.array(painter.paint(request, edit=Edit(picture, mask)).images[0])
+    assert np.array_equal(half[:, 70:], np.array(picture)[:, 70:])
+    assert not np.array_equal(half[:, :70], np.array(picture)[:, :70])
+    whole = painter.paint(request, edit=Edit(picture, Image.new("L", (128, 64), 255))).images[0]
+    assert np.array_equal(np.array(whole), np.array(painter.paint(request).images[0]))
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -9,8 +9,9 @@ from PIL import Image
 
 from adapters.errors import StudioError
 from adapters.host import Host
-from pipelines import auto_masks
-from pipelines.auto_masks import attention_masks, attention_resolution, fill_in
+from pipelines.auto_masks import fill_in
+from pipelines.mask_sources import attention
+from pipelines.mask_sources.attention import attention_masks, attention_resolution
 from pipelines.masks import check_masks, find_masks, open_mask, take_in_masks
 from pipelines.methods.break_a_scene.scene import with_background
 from pipelines.recipe import Batch
@@ -152,7 +153,7 @@ def test_without_masks_there_is_no_union() -> None:
 @pytest.fixture
 def coarse(monkeypatch: pytest.MonkeyPatch) -> None:
     """The tiny base attends on 4 x 4."""
-    monkeypatch.setattr(auto_masks, "attention_resolution", lambda host: 4)
+    monkeypatch.setattr(attention, "attention_resolution", lambda host: 4)
 
 
 @pytest.mark.usefixtures("coarse")

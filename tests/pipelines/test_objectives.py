@@ -44,3 +44,19 @@ def test_without_gamma_the_loss_is_the_mean_square() -> None:
 def test_with_gamma_each_picture_has_its_own_weight(kind: str, expected: float) -> None:
     loss = DenoisingLoss(kind, 5.0)(prediction([1.0, 10.0]), BATCH)["denoising"]
     assert loss.item() == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_weight_multiplies_its_samples_loss_and_no_class_images() -> None:
+    weighty = Batch(torch.zeros(1), torch.zeros(1), weights=torch.tensor([0.5, 2.0]))
+    assert DenoisingLoss("epsilon")(prediction([1, 1]), weighty)["denoising"].item() == (0.5 * 1 + 2 * 9) / 2
+    both = Batch(torch.zeros(1), torch.zeros(1), prior=1, weights=torch.tensor([0.5]))
+    found = DenoisingLoss("epsilon")(prediction([1, 1]), both)
+    assert (found["denoising"].item(), found["prior"].item()) == (0.5, 9.0)
+
+
+def test_a_weight_scales_the_gradient_of_its_sample() -> None:
+    predicted = torch.ones(2, 4, 2, 2, requires_grad=True)
+    batch = Batch(torch.zeros(1), torch.zeros(1), weights=torch.tensor([0.25, 1.0]))
+    asked = Prediction(predicted, torch.zeros(2, 4, 2, 2), torch.ones(2))
+    DenoisingLoss("epsilon")(asked, batch)["denoising"].backward()
+    assert predicted.grad is not None and torch.equal(predicted.grad[0], predicted.grad[1] / 4)

@@ -26,6 +26,8 @@ class Config(TrainingConfig):
     """Part of the steps that the first phase takes; the paper's is a half."""
     attention_weight: float = Field(0.01, ge=0)
     """Weight of the loss that ties each word's attention to its mask; 0 is off."""
+    masks: Literal["auto", "given"] = "given"
+    """Masks are given, or found automatically by each concept's noun where none are."""
     masked_loss: bool = True
     """Look only inside the masks."""
     union_sampling: bool = True

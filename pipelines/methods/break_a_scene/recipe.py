@@ -14,9 +14,10 @@ from adapters.lora import LoraAdapter
 from adapters.lora.adapter import ATTENTION, CONVOLUTIONS, FEED_FORWARD
 from adapters.tokens import TokensAdapter
 from pipelines.attention import WordProbe
-from pipelines.auto_masks import attention_resolution
+from pipelines.auto_masks import fill_in
 from pipelines.dataset import Buckets, LatentDataset, Mixed, WithPrior, build_dataset
 from pipelines.lesson import Lesson
+from pipelines.mask_sources.attention import attention_resolution
 from pipelines.methods.break_a_scene.config import Config
 from pipelines.methods.break_a_scene.scene import SceneLoss, UnionSamples, with_background
 from pipelines.methods.plain import class_samples
@@ -26,10 +27,15 @@ BACKGROUND = "<background>"
 
 
 def build(host: Host, config: Config, lesson: Lesson) -> Recipe:
-    """The recipe for `config` on `host`. Raises StudioError unless every picture has its masks."""
-    if not all(p.masks for p in lesson.pictures):
+    """The recipe for `config` on `host`.
+
+    Raises StudioError when a picture has no masks, unless they are to be found by the concepts' nouns.
+    """
+    if config.masks != "auto" and not all(p.masks for p in lesson.pictures):
         raise StudioError("Break-A-Scene needs a mask for each concept in each picture; give maskN.png files "
-                          "beside the picture, or paint them.")
+                          "beside the picture, paint them, or set masks=auto.")
+    if any(p.caption for p in lesson.pictures):
+        lesson.report({"type": "warning", "text": "Break-A-Scene makes prompts of its own, the captions are not used."})
     initialisers = {c.trigger: c.noun for c in lesson.concepts}
     if config.background:
         initialisers[BACKGROUND] = "background"
@@ -40,7 +46,10 @@ def build(host: Host, config: Config, lesson: Lesson) -> Recipe:
                                          targets=(*ATTENTION, *FEED_FORWARD, *CONVOLUTIONS))
     first = round(config.steps * config.word_share)
     group = {"lora": "lora", "full": "weights"}[config.tuning]
-    views = functools.cache(lambda: scene_views(host, config, lesson))
+
+    @functools.cache
+    def views() -> LatentDataset:
+        return scene_views(host, config, fill_in(host, lesson, config.masks, config.mask_source, config.mask_model))
 
     def samples() -> UnionSamples:
         return UnionSamples(host, views(), tuple(initialisers), union=config.union_sampling)

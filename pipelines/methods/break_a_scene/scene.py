@@ -54,7 +54,7 @@ class UnionSamples:
         """A random batch of views, each under its own subset's prompt."""
         count = len(self.words)
         device = self.views.latents.device
-        views = torch.randint(len(self.views.latents), (batch,), generator=generator).to(device)
+        views = self.views.choose(generator, batch).to(device)
         chosen = torch.zeros(batch, count)
         subsets = []
         for n in range(batch):
@@ -68,7 +68,7 @@ class UnionSamples:
             raise ValueError("Break-A-Scene needs masks.")
         masks = self.views.masks[views] * chosen[:, :, None, None].to(device)
         sizes = None if self.views.sizes is None else self.views.sizes[views]
-        return Batch(self.views.latents[views], tokens, masks, sizes=sizes)
+        return Batch(self.views.latents[views], tokens, masks, sizes=sizes, weights=self.views.weights_of(views))
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,8 @@ class SceneLoss:
         L_rec = mean over all elements of (pred M - target M)^2      M the union of the chosen masks
         L_att = 1/B sum_b sum_i mean over R^2 of (GT_i - A_i / max A_i)^2
         L     = L_rec + prior_weight L_prior + attention_weight L_att
+
+    A sample's weight, where the batch has them, multiplies its part of L_rec and of L_att.
     """
 
     prediction_type: str
@@ -94,21 +96,26 @@ class SceneLoss:
         error = difference.square().mean((1, 2, 3))
         if self.min_snr_gamma is not None:
             error = error * snr_weights(prediction.snr, self.min_snr_gamma, self.prediction_type)
-        found = {"denoising": error[:own].mean()}
+        found = {"denoising": batch.weighed(error[:own]).mean()}
         if batch.prior:
             found["prior"] = self.prior_weight * error[own:].mean()
         if self.attention_weight and prediction.attention is not None and batch.masks is not None:
-            found["attention"] = self.attention_weight * attention_loss(
-                prediction.attention[:own], batch.masks[:own])
+            found["attention"] = self.attention_weight * batch.weighed(attention_losses(
+                prediction.attention[:own], batch.masks[:own])).mean()
         return found
 
 
 def attention_loss(attention: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
     """L_att for maps [B, N, R, R] and masks [B, N, h, w]; concepts whose mask is zero do not count."""
+    return attention_losses(attention, masks).mean()
+
+
+def attention_losses(attention: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
+    """Each sample's part [B] of L_att."""
     side = attention.shape[-1]
     wanted = (F.interpolate(masks, (side, side), mode="nearest") > 0.5).to(attention)
     peak = attention.amax((-1, -2), keepdim=True)  # not detached, as in the authors' code
     scaled = attention / peak.clamp(min=1e-9)
     present = masks.amax((-1, -2)) > 0
     error = (wanted - scaled).square().mean((-1, -2)) * present
-    return error.sum(1).mean()
+    return error.sum(1)

@@ -48,7 +48,8 @@ def states() -> torch.Tensor:
 @pytest.fixture
 def gate_is_removal(monkeypatch: pytest.MonkeyPatch) -> None:
     """The gate replaced by r."""
-    def same_twice(states: torch.Tensor, concepts: list[Concept]) -> tuple[torch.Tensor, torch.Tensor]:
+    def same_twice(states: torch.Tensor, concepts: list[Concept],
+                   *, orthogonal: bool) -> tuple[torch.Tensor, torch.Tensor]:
         removal, _ = gates(states, concepts)
         return removal, removal
 
@@ -57,7 +58,8 @@ def gate_is_removal(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def gate_is_1(monkeypatch: pytest.MonkeyPatch) -> None:
-    def open_wide(states: torch.Tensor, concepts: list[Concept]) -> tuple[torch.Tensor, torch.Tensor]:
+    def open_wide(states: torch.Tensor, concepts: list[Concept],
+                   *, orthogonal: bool) -> tuple[torch.Tensor, torch.Tensor]:
         removal, gate = gates(states, concepts)
         return removal, torch.ones_like(gate)
 

@@ -159,3 +159,15 @@ def test_the_attention_loss_is_of_the_own_pictures_at_its_weight(weight: float) 
     found = asked(zero, zero, masks, prior=2, attention=maps, attention_weight=weight)
     assert torch.equal(found["attention"], weight * attention_loss(maps[:2], masks[:2]))
     assert "attention" not in asked(zero, zero, masks, attention=maps, attention_weight=0)
+
+
+def test_a_weight_multiplies_reconstruction_and_attention_of_its_sample() -> None:
+    maps = half(16).expand(2, 1, 16, 16).clone()
+    maps[0, 0, 0, 15] = 1  # the first sample alone is wrong
+    error = torch.zeros(2, 4, 8, 8)
+    error[0] = 2
+    batch = Batch(error, TEXT, half(32).expand(2, 1, 32, 32), weights=torch.tensor([0.25, 9.0]))
+    prediction = Prediction(error, torch.zeros_like(error), torch.ones(2), maps)
+    found = SceneLoss("epsilon", 1.0, masked=False)(prediction, batch)
+    assert found["denoising"].item() == 0.25 * 4 / 2
+    assert found["attention"].item() == 0.25 / 256 / 2

@@ -13,6 +13,7 @@ from adapters.errors import StudioError
 from adapters.record import read_record
 from app.cli import main
 from app.home import Home
+from app.runs import read_events
 from app.studio import Studio
 from pipelines.class_images import given_class_images
 from pipelines.dataset_folders import read_dataset
@@ -153,3 +154,21 @@ def test_the_command_line_trains_on_kohyas_folder_and_says_what_is_not_used(
     assert "not used: the folder 'log'\n" in out.err
     record = read_record(Path(json.loads(out.out.splitlines()[-1])["adapter"]))
     assert (record.trigger, record.class_noun, record.phrase) == ("zok", "cat", "zok cat")
+
+
+def test_regularisation_pictures_are_learned_from_in_the_place_of_painted_ones(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_: Any) -> Any:
+        raise AssertionError
+
+    monkeypatch.setattr("pipelines.training.paint_class_images", never)
+    put(tmp_path / "reg", "r.png"), put(tmp_path / "a")
+    Image.new("RGB", (96, 64), "red").save(tmp_path / "a" / "wide.png")
+    (tmp_path / "d.toml").write_text('[[datasets]]\n[[datasets.subsets]]\nimage_dir = "a"\nclass_tokens = "zok cat"\n'
+                                     '[[datasets.subsets]]\nimage_dir = "reg"\nis_reg = true\n')
+    home = tmp_path / "home"
+    assert main(["--home", str(home), "train", "--name", "mycat", "--images", str(tmp_path / "d.toml"), "--preset",
+                 "fast", "--steps", "1", "--batch", "1", "--preview-every", "0", "--set", "rank=1"]) == 0
+    [run] = (home / "runs").iterdir()
+    [step] = [e for e in read_events(run) if e["type"] == "step"]
+    assert step["prior"] > 0

@@ -30,16 +30,15 @@ from pipelines.methods.common import TrainingConfig, resolve
 from pipelines.painter import Painter
 from pipelines.references import list_folder, take_in
 from pipelines.run_config import RunConfig
-from pipelines.starter.judge import ASSETS
+from pipelines.starter.judge import ASSETS, load_scene_judge
 from pipelines.starter.likeness import Gallery
-from pipelines.starter.second.judge import load_scene_judge
-from pipelines.starter.second.reading import read
+from pipelines.starter.reading import read
 from pipelines.training import ADAPTER_FILE, train_run
 
 SAMPLES = Path(__file__).resolve().parents[2] / "assets" / "samples"
 KEPT = Path(__file__).resolve().parents[2] / "docs" / "evidence" / "trials.jsonl"
 WORK = Path(".lab")
-JUDGES = ASSETS / "second" / "judges"  # they know styles, and more individuals than the shipped base does
+JUDGES = ASSETS / "judges"
 PROTOCOL = 1  # raised when prompts or figures change, so that older lines are not taken for the same
 BASELINE = "none"
 

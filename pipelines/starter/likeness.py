@@ -10,6 +10,7 @@ from PIL import Image
 from safetensors import safe_open
 
 from pipelines.starter.judge import ASSETS, SceneJudge, load_embedder, prepare
+from pipelines.starter.reading import read
 
 
 @dataclass(frozen=True)
@@ -47,13 +48,4 @@ class Gallery:
 
 def scenes_of(judge: SceneJudge, images: list[Image.Image]) -> list[str]:
     """The scene that the judge sees in each picture."""
-    with torch.no_grad():
-        best = judge(prepare(images))["place"].argmax(-1)
-    return [judge.scenes[int(n)] for n in best]
-
-
-def classes_of(judge: SceneJudge, images: list[Image.Image]) -> list[str]:
-    """The object class that the judge sees most clearly in each picture."""
-    with torch.no_grad():
-        best = judge(prepare(images))["objects"].amax(-1).argmax(-1)
-    return [judge.nouns[int(n)] for n in best]
+    return [seen.scene for seen in read(judge, images)]

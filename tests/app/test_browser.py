@@ -144,7 +144,7 @@ def test_pictures_become_a_concept_that_paints_and_leaves(server: Server, page: 
     images = page.locator("#pictures img")
     expect(images).to_have_count(4)
     page.wait_for_function("[...document.querySelectorAll('#pictures img')].every("
-                           "i => i.complete && i.naturalWidth === 128)")
+                           "i => i.complete && i.naturalWidth === 256)")
     _shot(page, "create")
 
     page.get_by_role("tab", name="Library").click()

@@ -20,8 +20,9 @@ from adapters.errors import StudioError
 from pipelines.base_models.load import load_base
 from pipelines.mask_sources import SOURCES, MaskSource, grabcut, open_source
 from pipelines.references import open_image
+from pipelines.shipped import SAMPLES
 
-SCENES = Path(__file__).resolve().parents[1] / "assets" / "samples" / "scenes"
+SCENES = SAMPLES / "scenes"
 _AROUND = 1.7  # side of a cut-out, in the thing's longer sides
 _SMALLEST = 64  # pixels
 

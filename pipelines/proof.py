@@ -28,13 +28,14 @@ from pipelines.methods.common import resolve
 from pipelines.painter import Painter
 from pipelines.references import list_folder, open_image, take_in
 from pipelines.run_config import RunConfig
+from pipelines.shipped import SAMPLES
 from pipelines.starter.judge import load_scene_judge
 from pipelines.starter.likeness import Gallery, scenes_of
 from pipelines.starter.scenes import SCENES
+from pipelines.trainer import Uninterrupted
 from pipelines.training import train_run
 from pipelines.wording import with_article
 
-SAMPLES = Path(__file__).resolve().parents[1] / "assets" / "samples"
 SETS = ("koala", "firetruck", "pixelalien")
 PLACES = ("beach", "snow", "city", "forest", "desert", "night", "sea", "mountains")
 SEEDS = (0, 1, 2)
@@ -65,11 +66,6 @@ class Figures:
                 and self.gain > 2 * self.standard_error and self.scene_kept >= 0.9)
 
 
-class _Never:
-    def stop_requested(self) -> bool:
-        return False
-
-
 def _log(event: dict[str, object]) -> None:
     if event["type"] == "step" and int(str(event["step"])) % 50 == 0:
         print(f"  step {event['step']}/{event['total']} loss {event['loss']:.4f}", file=sys.stderr,
@@ -89,7 +85,7 @@ def prove(name: str, work: Path, sheet: Path | None = None, *, method: str = "lo
         training=resolve(method, "starter", preset, **{"preview_every": 0, **overrides}),
     ).save(folder)
     started = time.monotonic()
-    adapter = train_run(folder, report=_log, control=_Never())
+    adapter = train_run(folder, report=_log, control=Uninterrupted())
     seconds = time.monotonic() - started
     assert adapter is not None  # noqa: S101 -- nothing asks this run to stop
     return measure(name, sample["glyph"], method, adapter, seconds, references[0].path.parent, sheet)

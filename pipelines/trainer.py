@@ -33,6 +33,14 @@ class Control(Protocol):
         ...
 
 
+class Uninterrupted:
+    """The control of a run that nobody stops."""
+
+    def stop_requested(self) -> bool:
+        """Never."""
+        return False
+
+
 @dataclass(frozen=True)
 class Hook:
     """Something done every `every` steps and at the end of the run, such as a checkpoint."""

@@ -20,9 +20,10 @@ from pipelines.base_models.locate import STARTER_PATH
 from pipelines.dataset import square
 from pipelines.encode import encode_images
 from pipelines.generator import Chosen, Generator
-from pipelines.proof import SAMPLES, measure, prove
+from pipelines.proof import measure, prove
 from pipelines.recipe import Batch
 from pipelines.references import list_folder, open_image
+from pipelines.shipped import SAMPLES
 from pipelines.wording import with_article
 
 REPOSITORY = Path(__file__).resolve().parents[1]

@@ -6,7 +6,7 @@ import gzip
 
 from transformers import CLIPTokenizer
 
-from pipelines.base_models.locate import ASSETS
+from pipelines.shipped import ASSETS
 
 VOCABULARY_PATH = ASSETS / "clip" / "bpe_simple_vocab_16e6.txt.gz"
 _MERGES = 49_152 - 256 - 2  # merges that the released models use; the file holds more

@@ -9,7 +9,8 @@ from typing import Any
 from adapters.errors import StudioError
 from adapters.files import Header, read_header
 from adapters.identity import FAMILIES, FAMILY_TITLES, Family
-from pipelines.base_models.locate import ASSETS, STARTER_PATH, BaseLocation
+from pipelines.base_models.locate import STARTER_PATH, BaseLocation
+from pipelines.shipped import ASSETS
 
 CONFIGS: dict[Family, Path] = {"starter": STARTER_PATH, "sd1": ASSETS / "sd1", "sd2": ASSETS / "sd2",
                                "sdxl": ASSETS / "sdxl"}

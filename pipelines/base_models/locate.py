@@ -11,9 +11,9 @@ from typing import Literal
 
 from adapters.errors import StudioError
 from adapters.files import read_header
+from pipelines.shipped import STARTER
 
-ASSETS = Path(__file__).resolve().parents[2] / "assets"
-STARTER_PATH = ASSETS / "starter" / "pipeline"
+STARTER_PATH = STARTER / "pipeline"
 PIPELINES = ("StableDiffusionPipeline", "StableDiffusionXLPipeline")
 _OTHER_PIPELINES = {
     "StableDiffusionXLImg2ImgPipeline": "SDXL's refiner (StableDiffusionXLImg2ImgPipeline)",

@@ -17,7 +17,7 @@ from adapters.files import Header
 from adapters.identity import FAMILIES, Family, Prediction
 from pipelines.base_models.clip_vocabulary import clip_tokenizer
 from pipelines.base_models.families import CONFIGS
-from pipelines.base_models.locate import ASSETS
+from pipelines.shipped import ASSETS
 
 VELOCITY = ASSETS / "sd2-v"
 _TELLTALE = "model.diffusion_model.output_blocks.11.1.transformer_blocks.0.norm1.bias"

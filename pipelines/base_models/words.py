@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 
-from pipelines.base_models.locate import ASSETS
+from pipelines.shipped import STARTER
 
 
 @functools.cache
@@ -13,4 +13,4 @@ def known_words(family: str) -> frozenset[str]:
     """The starter's caption words; empty for bases whose captions nobody listed."""
     if family != "starter":
         return frozenset()
-    return frozenset(json.loads((ASSETS / "starter" / "words.json").read_text("utf-8")))
+    return frozenset(json.loads((STARTER / "words.json").read_text("utf-8")))

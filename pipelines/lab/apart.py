@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from adapters.errors import StudioError
+from pipelines.shipped import REPOSITORY
 
 _UNIT = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss
 
@@ -28,7 +29,7 @@ def train_apart(folder: Path, cache: Path) -> Cost:
     """Train the run in `folder`. Raises StudioError with what the process said when it fails."""
     started = time.monotonic()
     done = subprocess.run([sys.executable, "-W", "ignore", "-m", "pipelines.lab.apart", str(folder), str(cache)],
-                          capture_output=True, text=True, check=False, cwd=Path(__file__).resolve().parents[2])
+                          capture_output=True, text=True, check=False, cwd=REPOSITORY)
     lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
     if done.returncode or not lines:
         said = (done.stderr.strip().splitlines() or ["no reason given"])[-1][:300]
@@ -37,21 +38,17 @@ def train_apart(folder: Path, cache: Path) -> Cost:
     return Cost(Path(told["adapter"]), round(time.monotonic() - started, 1), int(told["peak_bytes"]))
 
 
-class _Never:
-    def stop_requested(self) -> bool:
-        return False
-
-
 def main() -> int:
     """Train and print one JSON line: the adapter's path and the peak memory."""
     folder, cache = map(Path, sys.argv[1:3])
     import torch
 
+    from pipelines.trainer import Uninterrupted
     from pipelines.training import train_run
 
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     try:
-        adapter = train_run(folder.resolve(), report=lambda event: None, control=_Never(), cache=cache.resolve())
+        adapter = train_run(folder.resolve(), report=lambda event: None, control=Uninterrupted(), cache=cache.resolve())
     except StudioError as error:
         print(error, file=sys.stderr)
         return 2

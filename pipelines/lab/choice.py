@@ -9,12 +9,9 @@ from PIL import Image, ImageOps
 
 from adapters.errors import StudioError
 from pipelines.lab.encoders import CLIP_ID, DINO_ID, Clip, Dino, Encoder, Judge, starter_pair
-from pipelines.lab.trials import JUDGES
 from pipelines.references import list_folder, open_image
-from pipelines.starter.judge import ASSETS
+from pipelines.shipped import SAMPLES, STARTER
 from pipelines.starter.likeness import Gallery
-
-SAMPLES = Path(__file__).resolve().parents[2] / "assets" / "samples"
 
 
 def choose_encoders(wanted: str, references: Sequence[Image.Image], *, force: bool = False,
@@ -31,7 +28,7 @@ def choose_encoders(wanted: str, references: Sequence[Image.Image], *, force: bo
     if not force and (share := at_home(references)) < 0.5:
         raise StudioError(f"The starter's own encoder knows drawn scenes alone, and only {share:.0%} of these pictures "
                           f"are like them; download '{CLIP_ID}', name one with --encoder, or give --force.")
-    return [starter_pair() if (ASSETS / "pipeline" / "clip").is_dir() else Judge()]
+    return [starter_pair() if (STARTER / "pipeline" / "clip").is_dir() else Judge()]
 
 
 def _if_here(kind: type[Clip] | type[Dino], place: str) -> Encoder | None:
@@ -43,7 +40,7 @@ def _if_here(kind: type[Clip] | type[Dino], place: str) -> Encoder | None:
 
 def at_home(pictures: Sequence[Image.Image]) -> float:
     """The share of pictures that look like the starter's world to its likeness judge."""
-    gallery = Gallery(JUDGES)
+    gallery = Gallery()
     side = min(min(p.size) for p in pictures)
     seen = Judge().images([ImageOps.fit(p, (side, side)) for p in pictures])
     return float(((seen @ gallery.vectors.T).amax(1) > HOME).float().mean())

@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from PIL import Image
 
 from adapters.errors import StudioError
-from pipelines.starter.judge import ASSETS, load_embedder, prepare
+from pipelines.shipped import STARTER
+from pipelines.starter.judge import JUDGES, load_embedder, prepare
 
 CLIP_ID = "openai/clip-vit-base-patch32"
 DINO_ID = "facebook/dino-vits16"
@@ -104,7 +105,7 @@ class Judge:
 
     name = "semblance likeness judge (starter's world)"
 
-    def __init__(self, folder: Path = ASSETS / "second" / "judges") -> None:
+    def __init__(self, folder: Path = JUDGES) -> None:
         self.model = load_embedder(folder)
 
     def images(self, pictures: Sequence[Image.Image]) -> torch.Tensor:
@@ -112,7 +113,7 @@ class Judge:
         return _in_batches(pictures, lambda part: self.model(prepare(part)))
 
 
-def starter_pair(pipeline: Path = ASSETS / "pipeline") -> Clip:
+def starter_pair(pipeline: Path = STARTER / "pipeline") -> Clip:
     """The starter's own text-image pair: live scores where no CLIP weights are there."""
     return Clip(pipeline / "clip", "semblance starter pair", tokenizer=pipeline / "tokenizer")
 

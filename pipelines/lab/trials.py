@@ -30,15 +30,15 @@ from pipelines.methods.common import TrainingConfig, resolve
 from pipelines.painter import Painter
 from pipelines.references import list_folder, take_in
 from pipelines.run_config import RunConfig
-from pipelines.starter.judge import ASSETS, load_scene_judge
+from pipelines.shipped import REPOSITORY, SAMPLES
+from pipelines.starter.judge import load_scene_judge
 from pipelines.starter.likeness import Gallery
 from pipelines.starter.reading import read
+from pipelines.trainer import Uninterrupted
 from pipelines.training import ADAPTER_FILE, train_run
 
-SAMPLES = Path(__file__).resolve().parents[2] / "assets" / "samples"
-KEPT = Path(__file__).resolve().parents[2] / "docs" / "evidence" / "trials.jsonl"
+KEPT = REPOSITORY / "docs" / "evidence" / "trials.jsonl"
 WORK = Path(".lab")
-JUDGES = ASSETS / "judges"
 PROTOCOL = 1  # raised when prompts or figures change, so that older lines are not taken for the same
 BASELINE = "none"
 
@@ -127,7 +127,7 @@ class Lab:
     @cached_property
     def gallery(self) -> Gallery:
         """Look-alikes among which the right individual must be found."""
-        return Gallery(JUDGES)
+        return Gallery()
 
     @cached_property
     def lines(self) -> dict[str, dict[str, Any]]:
@@ -171,7 +171,7 @@ class Lab:
             return path
         if not (folder / "config.json").exists():
             _prepare(folder, Sample(name), trial)
-        if train_run(folder, report=_quiet, control=_Never(), cache=self.work / "cache") is None:
+        if train_run(folder, report=_quiet, control=Uninterrupted(), cache=self.work / "cache") is None:
             raise StudioError(f"The training of '{name}' ended early; run the same command again.")
         return path
 
@@ -199,7 +199,7 @@ class Lab:
     def judge(self, trial: Trial, images: Sequence[Image.Image], asks: Sequence[Ask]) -> list[dict[str, Any]]:
         """Per picture: its group, and per concept that it should show the cosine and the rank in the gallery."""
         glyphs = [g for s in trial.samples for g in Sample(s).glyphs]
-        said = read(load_scene_judge(JUDGES), list(images))
+        said = read(load_scene_judge(), list(images))
         rows = []
         for image, ask, reading in zip(images, asks, said, strict=True):
             crops = [image] if ask.group != "together" and not ask.companion else _crops(image)
@@ -232,11 +232,6 @@ def _prepare(folder: Path, sample: Sample, trial: Trial) -> None:
                       folder / "masks")
     RunConfig(name=concepts[0].name, class_noun=concepts[0].noun, base="starter", concepts=concepts,
               image_hashes=tuple(r.sha256 for r in references), training=config).save(folder)
-
-
-class _Never:
-    def stop_requested(self) -> bool:
-        return False
 
 
 def _quiet(event: Mapping[str, object]) -> None:

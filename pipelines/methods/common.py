@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import tomllib
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -13,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from adapters.errors import StudioError
 from adapters.identity import FAMILY_TITLES
 from pipelines.methods import config_class
+from pipelines.shipped import PRESETS
 
-PRESETS = Path(__file__).resolve().parents[2] / "assets" / "presets"
 PRESET_NAMES = ("fast", "balanced", "best")
 MEMORY = ("8", "12", "24")
 """Graphics memory in GB that there are tables for."""

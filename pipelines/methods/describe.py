@@ -13,7 +13,8 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic.fields import FieldInfo
 
 from pipelines.methods import METHODS, config_class
-from pipelines.methods.common import MEMORY, PRESET_NAMES, PRESETS, TrainingConfig
+from pipelines.methods.common import MEMORY, PRESET_NAMES, TrainingConfig
+from pipelines.shipped import PRESETS
 
 _SIGNS = ((Ge, "ge", "≥"), (Gt, "gt", ">"), (Le, "le", "≤"), (Lt, "lt", "<"))
 

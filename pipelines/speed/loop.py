@@ -31,10 +31,10 @@ from pipelines.methods import config_class, recipe_builder
 from pipelines.methods.common import TrainingConfig, resolve
 from pipelines.recipe import Prediction, Recipe, Samples
 from pipelines.references import list_folder, open_image
+from pipelines.shipped import SAMPLES
 from pipelines.trainer import Trainer
 from pipelines.training import pick_precision
 
-SAMPLES = Path(__file__).resolve().parents[2] / "assets" / "samples"
 STAGED = 8
 
 

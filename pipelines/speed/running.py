@@ -13,13 +13,9 @@ from pipelines.generator import Generator, Request
 from pipelines.methods.common import resolve
 from pipelines.references import list_folder, take_in
 from pipelines.run_config import RunConfig
-from pipelines.speed.loop import SAMPLES
+from pipelines.shipped import SAMPLES
+from pipelines.trainer import Uninterrupted
 from pipelines.training import train_run
-
-
-class _Never:
-    def stop_requested(self) -> bool:
-        return False
 
 
 def image_seconds(count: int = 3) -> float:
@@ -43,7 +39,7 @@ def training_seconds(steps: int, method: str = "lora") -> dict[str, float]:
                   training=resolve(method, "starter", steps=steps, batch=4, preview_every=50)).save(folder)
         started = time.perf_counter()
         train_run(folder, report=lambda e: events.append((time.perf_counter() - started, e)),
-                  control=_Never())
+                  control=Uninterrupted())
         total = time.perf_counter() - started
     first = next((at for at, e in events if e["type"] == "preview" and e["step"] > 0), float("nan"))
     return {"total": round(total, 1), "first_preview": round(first, 1), "count": steps,

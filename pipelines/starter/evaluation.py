@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from pipelines.shipped import STARTER
 from pipelines.starter.drawing import Order, scenes
 from pipelines.starter.glyphs import Catalogue
-from pipelines.starter.judge import ASSETS
 from pipelines.starter.reading import Wanted
 from pipelines.starter.world import Spec, World
 
-EVALUATION = ASSETS / "evaluation"
+EVALUATION = STARTER / "evaluation"
 PACKED, ACROSS = 100, 10
 PROMPT_SEED, _SCENE_SEED = 1, 50_000
 SINGLES, SIDES, STACKS, UNSEEN = 300, 130, 70, 60

@@ -18,9 +18,11 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from pipelines.shipped import STARTER
+
 JUDGE_SIZE = 96
 REGIONS = ("left", "right", "top", "bottom")
-ASSETS = Path(__file__).resolve().parents[2] / "assets" / "starter"
+JUDGES = STARTER / "judges"
 
 
 class _Block(nn.Module):
@@ -112,7 +114,7 @@ def labels(path: Path) -> dict[str, object]:
         return dict(json.loads(file.metadata()["labels"]))
 
 
-def load_scene_judge(folder: Path = ASSETS / "judges") -> SceneJudge:
+def load_scene_judge(folder: Path = JUDGES) -> SceneJudge:
     """The shipped classifier, in evaluation mode."""
     path = folder / "scene_judge.safetensors"
     known = labels(path)
@@ -121,7 +123,7 @@ def load_scene_judge(folder: Path = ASSETS / "judges") -> SceneJudge:
     return model.eval()
 
 
-def load_embedder(folder: Path = ASSETS / "judges") -> Embedder:
+def load_embedder(folder: Path = JUDGES) -> Embedder:
     """The shipped embedder, in evaluation mode."""
     model = Embedder()
     model.load_state_dict({k: v.float() for k, v in load_file(folder / "embedder.safetensors").items()})

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from safetensors import safe_open
 
-from pipelines.starter.judge import ASSETS, SceneJudge, load_embedder, prepare
+from pipelines.starter.judge import JUDGES, SceneJudge, load_embedder, prepare
 from pipelines.starter.reading import read
 
 
@@ -28,7 +28,7 @@ class Retrieval:
 class Gallery:
     """Mean embeddings of every individual of the world, held-out ones and look-alikes included."""
 
-    def __init__(self, folder: Path = ASSETS / "judges") -> None:
+    def __init__(self, folder: Path = JUDGES) -> None:
         self.embedder = load_embedder(folder)
         with safe_open(folder / "gallery.safetensors", "pt") as file:
             self.vectors = file.get_tensor("gallery").float()

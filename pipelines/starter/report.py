@@ -24,9 +24,10 @@ from PIL import Image, ImageDraw
 
 from adapters.errors import StudioError
 from adapters.files import write_text
+from pipelines.shipped import STARTER
 from pipelines.starter.autoencoder import reconstruct
 from pipelines.starter.evaluation import PROMPT_SEED, Prompt, prompts, unpack
-from pipelines.starter.judge import ASSETS, SceneJudge, labels, load_scene_judge
+from pipelines.starter.judge import SceneJudge, labels, load_scene_judge
 from pipelines.starter.pair import FOLDER, Pair
 from pipelines.starter.photos import photo_folder, split_subjects, squares
 from pipelines.starter.reading import FIGURES, interval, outcomes, read
@@ -156,7 +157,7 @@ def main() -> int:
     """Measure, print, keep a contact sheet; exit code 2 when something needed is not there."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--prompts", type=int, help="this many of the prompts only, evenly spread")
-    parser.add_argument("--starter", type=Path, default=ASSETS, help="a folder as the stage 'export' writes it")
+    parser.add_argument("--starter", type=Path, default=STARTER, help="a folder as the stage 'export' writes it")
     parser.add_argument("--sheet", type=Path, help="where 64 of the pictures go; docs/starter.png with --write")
     parser.add_argument("--write", action="store_true", help="put the figures into the model card")
     options = parser.parse_args()

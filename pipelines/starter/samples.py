@@ -12,12 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
+from pipelines.shipped import SAMPLES
 from pipelines.starter.captions import article
 from pipelines.starter.glyphs import Catalogue, Individual
 from pipelines.starter.scenes import SCENES
 from pipelines.starter.world import Spec, draw, place_one, place_row
 
-SAMPLES = Path(__file__).resolve().parents[2] / "assets" / "samples"
 # The first three are the proof's. The alien's shape is unlike its class: a pixelated creature where the base
 # knows a smooth head.
 SETS = {"koala": "🐨", "firetruck": "🚒", "pixelalien": "👾", "unicorn": "🦄", "cupcake": "🧁", "tyrannosaur": "🦖"}

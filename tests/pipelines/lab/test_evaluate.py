@@ -28,6 +28,7 @@ from pipelines.lab.evaluate import Pictures, Plan, evaluate, paint
 from pipelines.lab.prompts import DREAMBENCH_LIVE, DREAMBENCH_OBJECTS, fill, read_prompts
 from pipelines.lab.sheets import grid
 from pipelines.references import list_folder, open_image
+from pipelines.shipped import SAMPLES
 
 RED, GREEN, BLUE = (Image.new("RGB", (40, 40), c) for c in ("#ff0000", "#00ff00", "#0000ff"))
 WORDS = {"red": [1.0, 0, 0], "green": [0, 1.0, 0], "blue": [0, 0, 1.0]}
@@ -162,12 +163,12 @@ def test_the_starters_own_encoder_is_refused_for_pictures_unlike_its_world() -> 
     with pytest.raises(StudioError, match="only 0% of these pictures"):
         choice.choose_encoders("", noise)
     (forced,) = choice.choose_encoders("", noise, force=True)
-    (own,) = choice.choose_encoders("", [open_image(p) for p in list_folder(choice.SAMPLES / "unicorn")])
+    (own,) = choice.choose_encoders("", [open_image(p) for p in list_folder(SAMPLES / "unicorn")])
     assert forced.name == own.name and "semblance" in own.name
 
 
 def test_the_samples_look_alikes_are_the_others(tmp_path: Path) -> None:
-    koala = choice.SAMPLES / "koala"
+    koala = SAMPLES / "koala"
     assert "koala" not in choice.sample_look_alikes("starter", koala)
     assert {"unicorn", "poodle"} <= choice.sample_look_alikes("starter", koala).keys()
     copied = tmp_path / "mine"

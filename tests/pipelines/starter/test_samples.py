@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pipelines.shipped import SAMPLES
 from pipelines.starter.glyphs import Catalogue
-from pipelines.starter.samples import DEVELOPMENT_MULTI, DEVELOPMENT_SETS, MULTI, SAMPLES, SETS, STYLE
+from pipelines.starter.samples import DEVELOPMENT_MULTI, DEVELOPMENT_SETS, MULTI, SETS, STYLE
 from pipelines.starter.styles import HELD_OUT_STYLES
 
 SPARE = SAMPLES / "development"

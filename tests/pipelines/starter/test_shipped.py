@@ -14,11 +14,12 @@ from PIL import Image
 from transformers import CLIPModel, CLIPTextModel, CLIPTokenizer
 
 from pipelines.base_models.locate import STARTER_PATH
-from pipelines.proof import PLACES, SAMPLES, SETS
+from pipelines.proof import PLACES, SETS
+from pipelines.shipped import SAMPLES, STARTER
 from pipelines.starter.autoencoder import reconstruct
 from pipelines.starter.evaluation import unpack
 from pipelines.starter.glyphs import COLOURS, Catalogue
-from pipelines.starter.judge import ASSETS, labels, load_scene_judge
+from pipelines.starter.judge import JUDGES, labels, load_scene_judge
 from pipelines.starter.likeness import Gallery, scenes_of
 from pipelines.starter.pair import FOLDER, Pair
 from pipelines.starter.scenes import SCENES
@@ -58,7 +59,7 @@ def _bytes(folder: Path) -> int:
 
 
 def _accuracy(judge: str) -> dict[str, float]:
-    found: dict[str, float] = labels(ASSETS / "judges" / f"{judge}.safetensors")["accuracy"]  # type: ignore[assignment]
+    found: dict[str, float] = labels(JUDGES / f"{judge}.safetensors")["accuracy"]  # type: ignore[assignment]
     return found
 
 
@@ -86,16 +87,16 @@ def test_the_pipeline_folder_has_at_most_36_megabytes() -> None:
 
 
 def test_the_judges_have_at_most_4_megabytes() -> None:
-    assert _bytes(ASSETS / "judges") <= 4e6
+    assert _bytes(JUDGES) <= 4e6
 
 
 def test_licence_and_card_stand_beside_the_weights() -> None:
     for name in ("README.md", "LICENSE-NOTO.md"):
-        assert (ASSETS / name).stat().st_size > 100
+        assert (STARTER / name).stat().st_size > 100
 
 
 def test_the_word_list_has_every_caption_word_and_none_that_is_held_out() -> None:
-    words = json.loads((ASSETS / "words.json").read_text("utf-8"))
+    words = json.loads((STARTER / "words.json").read_text("utf-8"))
     assert words == caption_words()
     assert not {*Catalogue().held_out_nouns, *HELD_OUT_STYLES} & set(words)
 

@@ -1,0 +1,12 @@
+"""What comes with the project, and where it lies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+ASSETS = REPOSITORY / "assets"
+SAMPLES = ASSETS / "samples"
+PRESETS = ASSETS / "presets"
+STARTER = ASSETS / "starter"
+"""The folder that `python -m pipelines.starter.train` writes: pipeline, judges, evaluation set, words, model card."""

@@ -5,7 +5,7 @@ TORCH_INDEX ?=
 
 SHELL := /bin/bash
 
-.PHONY: run setup test lint check proof methods ablations bench starter-report results starter clean
+.PHONY: run setup test lint check methods ablations bench starter-report report starter clean
 
 run: setup
 	$(BIN)/python -m app serve
@@ -36,9 +36,6 @@ lint: .venv/installed-dev
 check: lint
 	$(BIN)/python -m pytest -m "not slow" -n 2
 
-proof: .venv/installed
-	$(BIN)/python -m pipelines.proof --json
-
 # Hours on two cores; what was run before is not run again, so they may be ended and gone on with.
 methods: .venv/installed
 	$(BIN)/python -W ignore -m pipelines.lab methods
@@ -53,14 +50,11 @@ bench: .venv/installed
 starter-report: .venv/installed
 	$(BIN)/python -m pipelines.starter.report
 
-# Runs every measurement and writes what it printed, with the machine, into docs/RESULTS.md.
-results: .venv/installed
-	@{ echo "# Results"; echo; echo "Printed by \`make results\` on $$(date -u +%Y-%m-%d), $$(nproc) cores, $$(uname -m);"; \
-	  echo "seeds are fixed in the commands' code."; \
-	  for c in "pipelines.starter.report --write" "pipelines.proof --json" "pipelines.speed --json" \
-	    "pipelines.proof --method textual-inversion --only koala --json" "pipelines.proof --method perfusion --only koala --json"; do \
-	    echo; echo '```'; echo "$$ python -m $$c"; $(BIN)/python -W ignore -m $$c 2>/dev/null | grep -v painted; test $${PIPESTATUS[0]} -le 1 || echo "FAILED"; echo '```'; \
-	  done; } > docs/RESULTS.tmp && mv docs/RESULTS.tmp docs/RESULTS.md
+# Every measurement that is missing, then the pages: hours on two cores the first time.
+report: methods ablations
+	$(BIN)/python -W ignore -m pipelines.starter.report --write
+	$(BIN)/python -W ignore -m pipelines.speed --write
+	$(BIN)/python -W ignore -m pipelines.lab report
 
 starter: .venv/installed
 	$(BIN)/python -m pipelines.starter.train

@@ -138,8 +138,8 @@ def _line(row: Row) -> str:
 
 
 def _pictures(rows: list[Row], out: Path, encoder: str) -> None:
+    from pipelines.contact_sheet import grid
     from pipelines.lab.plots import Point, pareto
-    from pipelines.lab.sheets import grid
     from pipelines.references import open_image
 
     across = len(rows[0].pictures)

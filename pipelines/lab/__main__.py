@@ -1,7 +1,8 @@
-"""Run a series of trials: `python -m pipelines.lab methods|ablations|curve [--minutes N] [--only NAME]`.
+"""Run a series of trials: `python -m pipelines.lab methods|ablations|curve|report [--minutes N] [--only NAME]`.
 
 What was run before is not run again, so a series may be ended and gone on with. Figures are kept in
-docs/evidence/trials.jsonl; the table of what is there so far is written beside it and printed.
+docs/report/trials.jsonl; the table of what is there so far is printed. `report` runs nothing and writes
+docs/report and the README's table.
 """
 
 from __future__ import annotations
@@ -14,10 +15,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from adapters.errors import StudioError
-from adapters.files import write_text
-from pipelines.lab import series
+from pipelines.lab import report, series
 from pipelines.lab.series import Ablation
-from pipelines.lab.tables import ABLATION_HEAD, ablation_row, markdown, method_table
+from pipelines.lab.tables import ABLATION_HEAD, ablation_row, held, markdown, method_table
 from pipelines.lab.trials import KEPT, Lab, Trial
 
 
@@ -47,28 +47,28 @@ def ablation_table(lab: Lab, ablations: Sequence[Ablation]) -> str:
         found = [(lab.find(x), lab.find(y)) for x, y in a.pairs()]
         whole = [(x, y) for x, y in found if x and y]
         if whole:
-            rows.append(ablation_row(a.name, a.claim, a.figure, whole))
+            rows.append(ablation_row(a.name, a.claim, held(a.figure, whole)))
     return markdown(ABLATION_HEAD, rows)
 
 
 def main() -> int:
     """Exit code 0 when the series is whole, 1 when some of it is still missing."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("series", choices=("methods", "ablations", "curve"))
+    parser.add_argument("series", choices=("methods", "ablations", "curve", "report"))
     parser.add_argument("--minutes", type=float, default=math.inf, help="begin no trial after so many")
     parser.add_argument("--only", default="", help="trials or ablations whose name or method has this in it")
     parser.add_argument("--kept", type=Path, default=KEPT)
     options = parser.parse_args()
     lab = Lab(options.kept)
     try:
+        if options.series == "report":
+            report.write(lab, options.kept.parent)
+            return 0
         left, table = _series(lab, options)
     except StudioError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    out = options.kept.with_name(f"{options.series}.md")
-    write_text(out, f"# {options.series.capitalize()}\n\nWritten by `python -m pipelines.lab {options.series}`; base "
-                    f"{lab.base}; {left} trials are still missing.\n\n{table}")
-    print(table)
+    print(f"{table}\n{left} trials are still missing.")
     return 1 if left else 0
 
 

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from pipelines.lab.measures import Score, score
+from pipelines.lab.trials import BASELINE
 
-FIGURES = ("identity", "recall5", "together", "prompt")
-TITLES = {"identity": "likeness (cosine)", "recall5": "right one among the first 5", "together": "likeness together",
-          "prompt": "prompt followed"}
+Line = dict[str, Any]
+
+FIGURES = ("identity", "gain", "recall5", "together", "prompt")
+TITLES = {"identity": "likeness (cosine)", "gain": "above the base alone", "recall5": "right one among the first 5",
+          "together": "likeness together", "prompt": "prompt followed"}
+LEARNED = tuple(f for f in FIGURES if f != "gain")
 
 
-def figures(line: dict[str, Any]) -> dict[str, float | None]:
+def figures(line: Line) -> dict[str, float | None]:
     """A trial's figures, each a mean over its pictures; None where it has no such pictures.
 
     `identity`: cosine to the right individual, one concept a picture. `together`: the same where two or
@@ -30,55 +35,125 @@ def figures(line: dict[str, Any]) -> dict[str, float | None]:
     return {k: statistics.fmean(v) if v else None for k, v in found.items()}
 
 
-def over(lines: Iterable[dict[str, Any]], figure: str) -> Score | None:
-    """One figure over trials, each trial one value; None where no trial has it."""
-    values = [v for line in lines if (v := figures(line)[figure]) is not None]
-    return score(values) if values else None
+def sample_of(line: Line) -> str:
+    """The sample (or samples painted together) of a trial."""
+    return "+".join(line["samples"])
 
 
-def method_table(lines: Sequence[dict[str, Any]], by: str = "method") -> str:
+@dataclass(frozen=True)
+class Summary:
+    """Trials of one way to learn, over some samples. `seconds` is the median training, `size` the largest file."""
+
+    samples: int
+    trials: int
+    scores: dict[str, Score]
+    seconds: float | None
+    size: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {"samples": self.samples, "trials": self.trials, "seconds": self.seconds, "bytes": self.size,
+                **{k: s.as_dict() for k, s in self.scores.items()}}
+
+
+def baselines(lines: Iterable[Line]) -> dict[str, float]:
+    """The likeness of the base alone, by sample."""
+    return {sample_of(x): float(v) for x in lines
+            if x["method"] == BASELINE and (v := figures(x)["identity"]) is not None}
+
+
+def summarise(lines: Sequence[Line], base: Mapping[str, float]) -> Summary:
+    """Mean and interval of each figure. With several samples each is one value, the mean of its trials (seeds of
+    one sample are no independent evidence); with one sample each trial is. `base` is that of `baselines`.
+    """
+    found = [(sample_of(x), figures(x)) for x in lines]
+    for name, told in found:
+        likeness = told["identity"]
+        told["gain"] = None if likeness is None or name not in base else likeness - base[name]
+    names = list(dict.fromkeys(name for name, _ in found))
+    scores = {}
+    for figure in FIGURES:
+        values = [[v for n, told in found if n == name and (v := told[figure]) is not None] for name in names]
+        kept = [v for v in values if v]
+        if kept:
+            scores[figure] = score([statistics.fmean(v) for v in kept] if len(names) > 1 else kept[0])
+    seconds = [x["train_seconds"] for x in lines if x["train_seconds"]]
+    return Summary(len(names), len(lines), scores, statistics.median(seconds) if seconds else None,
+                   max(x["bytes"] for x in lines))
+
+
+def told_by(line: Line, by: str) -> str:
+    """A key of a trial's line as a label: the method, or the dials."""
+    found = line[by]
+    return ", ".join(f"{k} {v}" for k, v in found.items()) if isinstance(found, dict) else str(found)
+
+
+def kinds(lines: Iterable[Line]) -> dict[str, list[str]]:
+    """Names of the samples, single things ("sets") and pictures of several ("scenes") apart."""
+    names = list(dict.fromkeys(map(sample_of, lines)))
+    return {"sets": [n for n in names if "/" not in n], "scenes": [n for n in names if "/" in n]}
+
+
+def method_table(lines: Sequence[Line], by: str = "method") -> str:
     """A row for each sample and value of `by` (a key of the lines), over its seeds; then a row over all samples."""
-    def told(line: dict[str, Any]) -> str:
-        found = line[by]
-        return ", ".join(f"{k} {v}" for k, v in found.items()) if isinstance(found, dict) else str(found)
-
-    names = list(dict.fromkeys("+".join(line["samples"]) for line in lines))
-    values = list(dict.fromkeys(map(told, lines)))
-    rows = []
-    for kind, chosen in (("sets", [n for n in names if "/" not in n]), ("scenes", [n for n in names if "/" in n])):
+    base, values, rows = baselines(lines), list(dict.fromkeys(told_by(x, by) for x in lines)), []
+    for kind, chosen in kinds(lines).items():
         for title, among in (*((n, [n]) for n in chosen), (f"**all {kind}**", chosen)):
             for value in values:
-                mine = [x for x in lines if told(x) == value and "+".join(x["samples"]) in among]
-                rows += [_row(title, value, mine)] if mine else []
-    return markdown(["sample", by, "trials", *(TITLES[f] for f in FIGURES), "training", "file"], rows)
+                mine = [x for x in lines if told_by(x, by) == value and sample_of(x) in among]
+                rows += [[title, value, *cells(summarise(mine, base))]] if mine else []
+    return markdown(["sample", by, *CELLS], rows)
 
 
-def _row(name: str, method: str, lines: Sequence[dict[str, Any]]) -> list[str]:
-    cells = [str(s) if (s := over(lines, f)) else "" for f in FIGURES]
-    seconds = [line["train_seconds"] for line in lines if line["train_seconds"]]
-    size = max(line["bytes"] for line in lines)
-    return [name, method, str(len(lines)), *cells, f"{statistics.median(seconds):.0f} s" if seconds else "",
-            f"{size / 1000:.0f} kB" if size else ""]
+CELLS = ["trials", *(TITLES[f] for f in FIGURES), "training", "file"]
 
 
-def ablation_row(name: str, claim: str, figure: str,
-                 pairs: Sequence[tuple[dict[str, Any], dict[str, Any]]]) -> list[str]:
-    """The figure with and without, how many samples go the paper's way, and what the others do."""
+def cells(found: Summary) -> list[str]:
+    """A summary as the cells of a row, in the order of CELLS."""
+    return [str(found.trials), *(str(found.scores[f]) if f in found.scores else "" for f in FIGURES),
+            f"{found.seconds:.0f} s" if found.seconds else "", f"{found.size / 1000:.0f} kB" if found.size else ""]
+
+
+@dataclass(frozen=True)
+class Held:
+    """How a claim came out: the figure with and without the part, sample by sample."""
+
+    figure: str
+    whole: Score
+    without: Score
+    difference: Score
+    right: int
+    samples: int
+    beside: dict[str, float]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {"figure": self.figure, "with": self.whole.as_dict(), "without": self.without.as_dict(),
+                "difference": self.difference.as_dict(), "in_the_claimed_direction": self.right,
+                "samples": self.samples, "others": self.beside}
+
+
+def held(figure: str, pairs: Sequence[tuple[Line, Line]]) -> Held:
+    """The figure over pairs of trials (whole, without a part), and the mean differences of the other figures."""
     both = [(figures(a), figures(b)) for a, b in pairs]
-    held = [(float(a[figure] or 0), float(b[figure] or 0)) for a, b in both]
-    right = sum(a > b for a, b in held)
-    cells = [str(score([v[n] for v in held])) for n in (0, 1)]
-    beside = []
-    for other in FIGURES:
+    values = [(float(a[figure] or 0), float(b[figure] or 0)) for a, b in both]
+    beside = {}
+    for other in LEARNED:
         apart = [float(a[other] or 0) - float(b[other] or 0) for a, b in both if a[other] is not None]
         if other != figure and apart:
-            beside.append(f"{other} {statistics.fmean(apart):+.3f}")
-    return [name, claim, TITLES[figure], *cells, str(score([a - b for a, b in held])), f"{right} of {len(held)}",
-            ", ".join(beside)]
+            beside[other] = round(statistics.fmean(apart), 4)
+    return Held(figure, score([a for a, _ in values]), score([b for _, b in values]),
+                score([a - b for a, b in values]), sum(a > b for a, b in values), len(values), beside)
 
 
 ABLATION_HEAD = ["what is taken away", "claim", "figure", "with", "without", "difference", "in the claimed direction",
                  "the other figures, with minus without"]
+
+
+def ablation_row(name: str, claim: str, found: Held) -> list[str]:
+    """A row under ABLATION_HEAD."""
+    return [name, claim, TITLES[found.figure], str(found.whole), str(found.without), str(found.difference),
+            f"{found.right} of {found.samples}", ", ".join(f"{k} {v:+.3f}" for k, v in found.beside.items())]
 
 
 def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

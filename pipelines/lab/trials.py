@@ -25,19 +25,20 @@ from adapters.record import Concept, read_record
 from pipelines.generator import Request
 from pipelines.lab import asked
 from pipelines.lab.asked import Ask
+from pipelines.lab.sheets import trial_sheet
 from pipelines.masks import find_masks, take_in_masks
 from pipelines.methods.common import TrainingConfig, resolve
 from pipelines.painter import Painter
 from pipelines.references import list_folder, take_in
 from pipelines.run_config import RunConfig
-from pipelines.shipped import REPOSITORY, SAMPLES
+from pipelines.shipped import REPORT, SAMPLES
 from pipelines.starter.judge import load_scene_judge
 from pipelines.starter.likeness import Gallery
 from pipelines.starter.reading import read
 from pipelines.trainer import Uninterrupted
 from pipelines.training import ADAPTER_FILE, train_run
 
-KEPT = REPOSITORY / "docs" / "evidence" / "trials.jsonl"
+KEPT = REPORT / "trials.jsonl"
 WORK = Path(".lab")
 PROTOCOL = 1  # raised when prompts or figures change, so that older lines are not taken for the same
 BASELINE = "none"
@@ -147,21 +148,24 @@ class Lab:
         started = time.monotonic()
         adapters = [] if trial.method == BASELINE else [self.adapter(trial, s) for s in trial.samples]
         trained = time.monotonic() - started
-        images, asks = self.paint(trial, adapters)
+        judged = self.measure(trial, adapters, sheet)
         key = trial.key(self.base)
         line: dict[str, Any] = {
             "key": key, "base": self.base, "samples": list(trial.samples), "method": trial.method,
             "seed": trial.seed, "preset": trial.preset, "settings": dict(trial.settings), "dials": dict(trial.dials),
             "orthogonal": trial.orthogonal, "train_seconds": round(trained, 1),
-            "bytes": sum(a.stat().st_size for a in adapters), "images": self.judge(trial, images, asks),
+            "bytes": sum(a.stat().st_size for a in adapters), "images": judged,
         }
-        if sheet:
-            from pipelines.lab.sheets import trial_sheet
-
-            trial_sheet([p for s in trial.samples for p in Sample(s).pictures], images, asks, sheet)
         self.lines[key] = line
         write_text(self.kept, "".join(json.dumps(v, ensure_ascii=False) + "\n" for v in self.lines.values()))
         return line
+
+    def measure(self, trial: Trial, adapters: Sequence[Path], sheet: Path | None = None) -> list[dict[str, Any]]:
+        """Paint with adapter files and judge (see `judge`); all that was judged goes on a sheet when one is named."""
+        images, asks = self.paint(trial, adapters)
+        if sheet:
+            trial_sheet([p for s in trial.samples for p in Sample(s).pictures], images, asks, sheet)
+        return self.judge(trial, images, asks)
 
     def adapter(self, trial: Trial, name: str) -> Path:
         """The adapter of one sample, trained now unless it lies in the work folder."""
@@ -223,7 +227,8 @@ def _crops(image: Image.Image) -> list[Image.Image]:
 
 def _prepare(folder: Path, sample: Sample, trial: Trial) -> None:
     config = trial.config
-    assert config is not None  # noqa: S101 -- the baseline trains nothing
+    if config is None:
+        raise ValueError("The base alone trains nothing.")
     concepts = tuple(Concept(name=f"{sample.name.split('/')[-1]}{n or ''}", noun=noun, trigger="")
                      for n, noun in enumerate(sample.nouns))
     references = take_in(sample.pictures, folder / "references")

@@ -9,22 +9,21 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import platform
 import statistics
 import sys
-import textwrap
 import time
 from pathlib import Path
 from typing import Any
 
 import torch
 from diffusers import StableDiffusionPipeline
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from adapters.errors import StudioError
 from adapters.files import write_text
-from pipelines.shipped import STARTER
+from pipelines.contact_sheet import grid
+from pipelines.shipped import REPORT, STARTER
 from pipelines.starter.autoencoder import reconstruct
 from pipelines.starter.evaluation import PROMPT_SEED, Prompt, prompts, unpack
 from pipelines.starter.judge import SceneJudge, labels, load_scene_judge
@@ -115,7 +114,7 @@ def measure(starter: Path, count: int | None, sheet: Path) -> dict[str, Any]:
         asked = [asked[n * len(asked) // count] for n in range(count)]
     images = paint(pipeline, [p.text for p in asked])
     first = [n * len(asked) // min(SHEET, len(asked)) for n in range(min(SHEET, len(asked)))]
-    contact_sheet([images[n] for n in first], [asked[n].text for n in first], sheet)
+    grid([images[n] for n in first], [asked[n].text for n in first], sheet, side=160)
     figures = painted_figures(asked, images, judge) | packed_figures(pipeline, starter)
     figures["seconds_per_image"] = seconds_per_image(pipeline, [p.text for p in asked])
     return figures | {
@@ -127,20 +126,6 @@ def measure(starter: Path, count: int | None, sheet: Path) -> dict[str, Any]:
         "machine": f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads",
         "minutes": round((time.monotonic() - began) / 60, 1),
     }
-
-
-def contact_sheet(images: list[Image.Image], texts: list[str], path: Path) -> None:
-    """Eight pictures a row, each under its prompt."""
-    side, label, across = 160, 34, 8
-    sheet = Image.new("RGB", (across * side, math.ceil(len(images) / across) * (side + label)), "white")
-    draw = ImageDraw.Draw(sheet)
-    for n, (image, text) in enumerate(zip(images, texts, strict=True)):
-        x, y = n % across * side, n // across * (side + label)
-        for line, words in enumerate(textwrap.wrap(text, 29)[:3]):
-            draw.text((x + 2, y + line * 11), words, fill="black", font_size=9)
-        sheet.paste(image.resize((side, side), Image.Resampling.LANCZOS), (x, y + label))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    sheet.save(path, optimize=True)
 
 
 def write_card(figures: dict[str, Any], card: Path) -> None:
@@ -159,7 +144,7 @@ def main() -> int:
     parser.add_argument("--prompts", type=int, help="this many of the prompts only, evenly spread")
     parser.add_argument("--starter", type=Path, default=STARTER, help="a folder as the stage 'export' writes it")
     parser.add_argument("--sheet", type=Path, help="where 64 of the pictures go; docs/starter.png with --write")
-    parser.add_argument("--write", action="store_true", help="put the figures into the model card")
+    parser.add_argument("--write", action="store_true", help="put the figures into the model card and the report")
     options = parser.parse_args()
     sheet = options.sheet or Path("docs/starter.png" if options.write else ".starter-training/sheet.png")
     try:
@@ -169,6 +154,7 @@ def main() -> int:
         return 2
     if options.write:
         write_card(figures, options.starter / "README.md")
+        write_text(REPORT / "starter.json", json.dumps(figures) + "\n")
     print(json.dumps(figures))
     return 0
 

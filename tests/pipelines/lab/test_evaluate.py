@@ -22,11 +22,11 @@ from transformers import (
 
 from adapters.errors import StudioError
 from pipelines.base_models.locate import STARTER_PATH
+from pipelines.contact_sheet import grid
 from pipelines.lab import choice
 from pipelines.lab.encoders import Clip, Dino, TextEncoder
 from pipelines.lab.evaluate import Pictures, Plan, evaluate, paint
 from pipelines.lab.prompts import DREAMBENCH_LIVE, DREAMBENCH_OBJECTS, fill, read_prompts
-from pipelines.lab.sheets import grid
 from pipelines.references import list_folder, open_image
 from pipelines.shipped import SAMPLES
 

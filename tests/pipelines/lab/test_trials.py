@@ -12,7 +12,7 @@ from PIL import Image
 
 from pipelines.lab import asked, series, trials
 from pipelines.lab.asked import Ask
-from pipelines.lab.tables import ablation_row, figures, method_table
+from pipelines.lab.tables import ablation_row, figures, held, method_table
 from pipelines.lab.trials import Lab, Sample, Trial
 
 KOALA = Trial(("koala",), "perfusion")
@@ -101,7 +101,7 @@ def test_figures_leave_class_pictures_out() -> None:
 
 def test_an_ablations_row_counts_the_samples_that_go_the_papers_way() -> None:
     pairs = [(_line("a", 0.7, True), _line("a", 0.4, True)), (_line("a", 0.3, True), _line("a", 0.5, False))]
-    row = ablation_row("masks", "claim", "identity", pairs)
+    row = ablation_row("masks", "claim", held("identity", pairs))
     assert row[6] == "1 of 2" and row[5].startswith("0.050 +- ")
     assert "prompt +0.250" in row[7]
 

@@ -14,7 +14,8 @@ from PIL import Image
 from transformers import CLIPModel, CLIPTextModel, CLIPTokenizer
 
 from pipelines.base_models.locate import STARTER_PATH
-from pipelines.proof import PLACES, SETS
+from pipelines.lab.asked import PLACES
+from pipelines.lab.series import SETS
 from pipelines.shipped import SAMPLES, STARTER
 from pipelines.starter.autoencoder import reconstruct
 from pipelines.starter.evaluation import unpack

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from pipelines import proof
+from pipelines.lab import asked
 from pipelines.starter import samples
 from pipelines.starter.glyphs import COLOURS, Catalogue
 from pipelines.starter.judge import REGIONS, SceneJudge
@@ -25,5 +25,5 @@ def test_targets_name_the_halves_where_an_object_is() -> None:
     assert want[first].tolist() == [1, 0, 1, 1] and want[second].tolist() == [0, 1, 1, 1] and want.sum() == 6
 
 
-def test_the_gallery_stands_in_the_scenes_of_the_sample_sets_and_of_the_proof() -> None:
-    assert set(GALLERY_SCENES) == {*samples.PLACES, *proof.PLACES}
+def test_the_gallery_stands_in_the_scenes_of_the_sample_sets_and_of_the_lab() -> None:
+    assert set(GALLERY_SCENES) == {*samples.PLACES, *asked.PLACES}

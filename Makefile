@@ -5,7 +5,7 @@ TORCH_INDEX ?=
 
 SHELL := /bin/bash
 
-.PHONY: run setup test lint check methods ablations bench starter-report report starter clean
+.PHONY: run setup test lint check methods ablations bench peers starter-report report starter clean
 
 run: setup
 	$(BIN)/python -m app serve
@@ -43,6 +43,10 @@ methods: .venv/installed
 
 ablations: .venv/installed
 	$(BIN)/python -W ignore -m pipelines.lab ablations
+
+# PEERS is a folder with diffusers' examples train_dreambooth_lora.py and textual_inversion.py.
+peers: .venv/installed
+	$(BIN)/python -W ignore -m pipelines.speed.peers --scripts $(PEERS) --write
 
 bench: .venv/installed
 	$(BIN)/python -m pipelines.speed --json

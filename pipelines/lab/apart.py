@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import resource
 import subprocess
 import sys
 import time
@@ -12,8 +11,7 @@ from pathlib import Path
 
 from adapters.errors import StudioError
 from pipelines.shipped import REPOSITORY
-
-_UNIT = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss
+from pipelines.speed.peak import own_peak
 
 
 @dataclass(frozen=True)
@@ -46,13 +44,13 @@ def main() -> int:
     from pipelines.trainer import Uninterrupted
     from pipelines.training import train_run
 
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = own_peak()
     try:
         adapter = train_run(folder.resolve(), report=lambda event: None, control=Uninterrupted(), cache=cache.resolve())
     except StudioError as error:
         print(error, file=sys.stderr)
         return 2
-    peak = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * _UNIT
+    peak = own_peak() - before
     if torch.cuda.is_available():
         peak = torch.cuda.max_memory_allocated()
     print(json.dumps({"adapter": str(adapter), "peak_bytes": peak}))

@@ -50,6 +50,7 @@ def gather(lab: Lab, folder: Path) -> dict[str, Any]:
         "methods": by_kind(methods, "method"), "curve": by_kind(curve, "dials", baselines(methods)).get("sets", {}),
         "ablations": [row for a in series.ablations() if (row := _ablation(lab, a))],
         "starter": _read(folder / "starter.json"), "speed": _read(folder / "speed.json"),
+        "peers": _read(folder / "peers.json"),
     }
 
 
@@ -129,6 +130,8 @@ def page(figures: dict[str, Any]) -> str:
         parts.append(f"## The starter\n\n{markdown(['figure', 'value'], rows)}\n![64 prompts](../starter.png)\n")
     if figures["speed"]:
         parts.append(_speed(figures["speed"]))
+    if figures["peers"]:
+        parts.append(_peers(figures["peers"]))
     return "\n".join(parts)
 
 
@@ -150,6 +153,22 @@ def _speed(speed: dict[str, Any]) -> str:
             f"{switched['grown_bytes'] / 1e6:.1f} MB, and pictures are "
             f"{'identical to' if switched['identical'] else 'NOT those of'} a fresh load.\n\n"
             f"Machine: {speed['machine']}.\n")
+
+
+def _peers(peers: dict[str, Any]) -> str:
+    rows = []
+    for r in peers["rows"]:
+        cells = [f"`{r['peer']}`", f"`{r['method']}`", f"{r['steps']} of batch {r['batch']}, {r['precision']}"]
+        for who in ("theirs", "ours"):
+            cost = r[who]
+            cells.append(f"{cost['seconds']:.0f} s, {cost['peak_bytes'] / 1e6:.0f} MB" if cost["peak_bytes"] is not None
+                         else f"did not run: {cost['error']}")
+        rows.append([*cells, f"{r['time']:.2f}" if "time" in r else "", f"{r['memory']:.2f}" if "memory" in r else ""])
+    table = markdown(["peer's script", "method", "steps", "the peer", "the studio", "share of its time",
+                      "share of its memory"], rows)
+    return (f"## Beside diffusers' own scripts\n\nThe same base ({peers['base']}), pictures, steps, rank, batch and "
+            "precision, one after the other; wall time from the start to a usable file, peak memory above the imported "
+            f"libraries. Machine: {peers['machine']}.\n\n{table}")
 
 
 def points(figures: dict[str, Any]) -> list[Point]:

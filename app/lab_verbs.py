@@ -1,4 +1,4 @@
-"""The verbs `evaluate`, `compare` and `bench`: what an adapter has learned, which method does it best, how fast."""
+"""The verbs of the labs: what an adapter has learned, which method or checkpoint does it best, how fast."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from adapters.errors import StudioError
+from adapters.naming import check_name
 from app.home import Home
 from app.studio import Studio
 from pipelines.methods import METHODS, config_class
@@ -37,6 +38,10 @@ def add(verb: Verb) -> None:
         parser.add_argument("--encoder", default="", help="a CLIP model's folder or hub id; else the best here")
         parser.add_argument("--force", action="store_true", help="score pictures that the encoder was not made for")
         parser.add_argument("--out", type=Path, help="folder for pictures, plot and result.json")
+    recommend = verb("recommend", _recommend, "find the checkpoint of a training to use, and say why")
+    recommend.add_argument("name", help="of the training")
+    recommend.add_argument("--keep", metavar="NAME", help="put that checkpoint into the library under this name")
+    recommend.add_argument("--force", action="store_true", help="score pictures that the encoder was not made for")
     evaluate.add_argument("--adapter", required=True, metavar="NAME:WEIGHT[:DIAL=VALUE,...]")
     evaluate.add_argument("--phrase", default="", help="what to call it in prompts; else the adapter's own words")
     evaluate.add_argument("--look-alikes", type=Path, help="folder with a subfolder of pictures for each other one")
@@ -103,6 +108,30 @@ def _evaluate(options: argparse.Namespace) -> dict[str, Any]:
     say(f"the figures stand in '{card}'")
     return {**found[0].as_dict(), "encoders": [f.as_dict() for f in found], "adapter": name,
             "seconds": round(time.monotonic() - started, 1)}
+
+
+def _recommend(options: argparse.Namespace) -> dict[str, Any]:
+    from pipelines.lab.choice import choose_encoders
+    from pipelines.lab.evaluate import Plan
+    from pipelines.lab.prompts import DREAMBENCH_OBJECTS, STARTER
+    from pipelines.lab.recommend import choose, look
+    from pipelines.painter import Painter
+    from pipelines.references import list_folder, open_image
+    from pipelines.run_config import RunConfig
+
+    studio, say = _studio(options), _say(options)
+    folder = next((studio.home.runs / j.id for j in studio.jobs() if j.name == options.name), None)
+    if folder is None:
+        raise StudioError(f"There is no training '{options.name}'; give the name that it was started with.")
+    usual = STARTER if RunConfig.load(folder).base == "starter" else DREAMBENCH_OBJECTS
+    references = [open_image(p) for p in list_folder(folder / "references")]
+    encoder = choose_encoders("", references, force=options.force, offline=studio.offline)[0]
+    seen = look(folder, encoder, Plan(usual[:4], (0, 1), class_images=0), Painter(), say)
+    chosen, why = choose(seen)
+    say(f"{why}\n{chosen.path}")
+    kept = studio.library.add(chosen.path, check_name(options.keep)).name if options.keep else None
+    return {"step": chosen.step, "file": str(chosen.path), "why": why, "encoder": encoder.name, "kept": kept,
+            "checkpoints": [c.as_dict() for c in seen]}
 
 
 def _compare(options: argparse.Namespace) -> dict[str, Any]:

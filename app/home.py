@@ -42,6 +42,16 @@ class Home:
         return self.root / "adapters"
 
     @property
+    def drafts(self) -> Path:
+        """One folder a set of pictures that is being put together."""
+        return self.root / "drafts"
+
+    @property
+    def trash(self) -> Path:
+        """What was deleted and can be brought back."""
+        return self.root / "trash"
+
+    @property
     def runs(self) -> Path:
         """One folder a training run."""
         return self.root / "runs"

@@ -67,7 +67,7 @@ class Library:
 
     def __init__(self, home: Home) -> None:
         self.folder = home.adapters
-        self.trash = home.root / "trash"
+        self.trash = home.trash
         self.runs = home.runs
 
     def entries(self) -> list[Entry]:

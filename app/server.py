@@ -21,6 +21,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from adapters.errors import StudioError
+from app.draft_routes import routes
 from app.studio import Studio
 from app.ui import build
 from app.ui.theme import CSS, THEME
@@ -46,6 +47,7 @@ def create_app(studio: Studio, hosts: list[str]) -> FastAPI:
 
     app = FastAPI(title="Semblance", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
     _add_files(app, studio)
+    app.include_router(routes(studio))
 
     @app.exception_handler(StudioError)
     async def _explain(_: Request, error: StudioError) -> JSONResponse:

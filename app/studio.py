@@ -16,6 +16,7 @@ from adapters.errors import StudioError
 from adapters.files import write_text
 from adapters.naming import MAX_LENGTH, check_name, check_noun
 from adapters.record import Concept
+from app.drafts import Drafts
 from app.home import Home
 from app.library import Entry, Library
 from app.painter import PainterProcess
@@ -90,6 +91,7 @@ class Studio:
         self.library = Library(home)
         self.supervisor = Supervisor(home, self.store, self.library)
         self.painter = PainterProcess()
+        self.drafts = Drafts(home.drafts, home.trash / "drafts")
 
     def prepare_run(self, images: Sequence[Path] | Dataset, name: str, noun: str, *, base: str = "starter",
                     method: str = "lora", preset: str = "balanced", memory: str | None = None, trigger: str = "",

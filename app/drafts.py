@@ -1,0 +1,311 @@
+"""Drafts: what a person is still putting together. Files are the truth, and each change is one atomic write.
+
+A draft is a folder: `draft.json`, `pictures/<id>.png` as taken in, and `masks/<id>-<thing>.png`. What is taken out is
+only not listed any more, so that it can be taken back. Crop and flip are numbers, done when the draft is used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+from PIL import Image, ImageOps
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
+
+from adapters.errors import StudioError
+from adapters.files import write_atomic, write_text
+from pipelines.dataset_folders.model import Dataset, Sample
+from pipelines.references import MAX_IMAGES, MAX_SIDE, open_image
+
+MOST_CONCEPTS = 6
+THUMBNAIL = 480
+Id = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{12}$")]
+Words = Annotated[str, StringConstraints(max_length=2000)]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", validate_assignment=True)
+
+
+M = TypeVar("M", bound=_Model)
+
+
+class Thing(_Model):
+    """One concept to be: its name and what it is, both as typed so far."""
+
+    id: Id = Field(default_factory=lambda: secrets.token_hex(6))
+    name: Annotated[str, StringConstraints(max_length=64)] = ""
+    noun: Annotated[str, StringConstraints(max_length=40)] = ""
+
+
+class Shot(_Model):
+    """One picture. `crop` is left, top, right, bottom as shares of the upright picture; `masks` are the ids
+    of the things that have one.
+    """
+
+    id: Id
+    name: Annotated[str, StringConstraints(max_length=200)]
+    width: int = Field(gt=0)
+    height: int = Field(gt=0)
+    sha256: str
+    caption: Words = ""
+    crop: tuple[float, float, float, float] | None = None
+    flipped: bool = False
+    masks: tuple[Id, ...] = ()
+
+    @field_validator("crop")
+    @classmethod
+    def _within(cls, value: tuple[float, ...] | None) -> tuple[float, ...] | None:
+        if value is None:
+            return None
+        left, top, right, bottom = value
+        if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
+            raise ValueError("a crop goes from 0 to 1, left before right and top before bottom")
+        return None if value == (0, 0, 1, 1) else value
+
+
+class Draft(_Model):
+    """Everything of a draft but its pixels."""
+
+    id: Id
+    title: Annotated[str, StringConstraints(max_length=80)] = ""
+    changed: float = 0.0
+    things: Annotated[tuple[Thing, ...], Field(min_length=1, max_length=MOST_CONCEPTS)] = Field(
+        default_factory=lambda: (Thing(),))
+    prefix: Words = ""
+    suffix: Words = ""
+    shots: tuple[Shot, ...] = ()
+    removed: tuple[Shot, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """What to call it in a list."""
+        return self.title or self.things[0].name or self.things[0].noun or "untitled"
+
+    def caption_of(self, shot: Shot) -> str:
+        """The caption as it is learned, with what goes before and after all of them; '' when there is none at all."""
+        return "".join((self.prefix, shot.caption, self.suffix)).strip()
+
+
+class Drafts:
+    """All drafts of a data folder. One process writes; every call is whole under a lock."""
+
+    def __init__(self, folder: Path, trash: Path) -> None:
+        self.folder, self.trash = folder, trash
+        self._lock = threading.RLock()
+
+    def new(self) -> Draft:
+        """An empty draft."""
+        return self._save(Draft(id=secrets.token_hex(6)))
+
+    def all(self) -> list[Draft]:
+        """Every readable draft, the last changed first."""
+        found = []
+        for path in self.folder.glob("*/draft.json"):
+            try:
+                found.append(Draft.model_validate_json(path.read_text("utf-8")))
+            except (OSError, ValueError):
+                continue  # left where it is; `doctor` says so
+        return sorted(found, key=lambda d: -d.changed)
+
+    def get(self, id: str) -> Draft:
+        """One draft; StudioError when there is none."""
+        path = self.folder / id / "draft.json"
+        if not (len(id) == 12 and id.isalnum() and path.is_file()):
+            raise StudioError("This draft is not here any more; open another one.")
+        try:
+            return Draft.model_validate_json(path.read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            raise StudioError(f"The draft '{id}' cannot be read; its pictures are still in '{path.parent}'.") from error
+
+    def delete(self, id: str) -> None:
+        """Put a draft away; `restore` brings it back."""
+        with self._lock:
+            draft = self.get(id)
+            self.trash.mkdir(parents=True, exist_ok=True)
+            shutil.rmtree(self.trash / draft.id, ignore_errors=True)
+            os.replace(self.folder / draft.id, self.trash / draft.id)
+
+    def restore(self, id: str) -> Draft:
+        """Bring back a draft that was put away."""
+        with self._lock:
+            if not (len(id) == 12 and id.isalnum() and (self.trash / id).is_dir()):
+                raise StudioError("That draft cannot be brought back any more.")
+            os.replace(self.trash / id, self.folder / id)
+            return self.get(id)
+
+    def update(self, id: str, /, **fields: object) -> Draft:
+        """Set title, things, prefix or suffix."""
+        if wrong := set(fields) - {"title", "things", "prefix", "suffix"}:
+            raise StudioError(f"A draft has no '{min(wrong)[:40]}' to set; it has a title, things, prefix and suffix.")
+        with self._lock:
+            return self._save(_checked(self.get(id), **fields))
+
+    def add(self, id: str, name: str, source: Path) -> Shot:
+        """Check a picture and take it in, upright and stripped of metadata."""
+        image = open_image(source)
+        image.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.LANCZOS)
+        with self._lock:
+            draft = self.get(id)
+            if len(draft.shots) >= MAX_IMAGES:
+                raise StudioError(f"A draft has at most {MAX_IMAGES} pictures; take one out first.")
+            shot = Shot(id=secrets.token_hex(6), name=name[:200], width=image.width, height=image.height,
+                        sha256=hashlib.sha256(source.read_bytes()).hexdigest())
+            if any(s.sha256 == shot.sha256 for s in draft.shots):
+                raise StudioError(f"'{name[:60]}' is here already.")
+            write_atomic(self.picture(id, shot.id), lambda p: image.save(p, "PNG"))
+            small = ImageOps.contain(image, (THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)
+            write_atomic(self.thumbnail(id, shot.id), lambda p: small.save(p, "JPEG", quality=88))
+            draft.shots = (*draft.shots, shot)
+            self._save(draft)
+        return shot
+
+    def remove(self, id: str, shot: str) -> Draft:
+        """Take one picture out; the others and their captions stay as they are."""
+        with self._lock:
+            draft = self.get(id)
+            gone = _shot(draft, shot)
+            draft.shots = tuple(s for s in draft.shots if s.id != shot)
+            draft.removed = (*draft.removed, gone)
+            return self._save(draft)
+
+    def take_back(self, id: str, shot: str) -> Draft:
+        """Put a removed picture back, with its caption and masks."""
+        with self._lock:
+            draft = self.get(id)
+            back = next((s for s in draft.removed if s.id == shot), None)
+            if back is None:
+                raise StudioError("That picture cannot be brought back any more.")
+            draft.removed = tuple(s for s in draft.removed if s.id != shot)
+            draft.shots = (*draft.shots, back)
+            return self._save(draft)
+
+    def change(self, id: str, shot: str, /, **fields: object) -> Draft:
+        """Set a picture's caption, crop or flip."""
+        if wrong := set(fields) - {"caption", "crop", "flipped"}:
+            raise StudioError(f"A picture has no '{min(wrong)[:40]}' to set; it has a caption, a crop and a flip.")
+        with self._lock:
+            draft = self.get(id)
+            return self._put(draft, _checked(_shot(draft, shot), **fields))
+
+    def replace(self, id: str, find: str, put: str) -> int:
+        """Find and replace in all captions; in how many something was found."""
+        if not find:
+            raise StudioError("There is nothing to look for; type the words that are to be replaced.")
+        with self._lock:
+            draft = self.get(id)
+            hits = [s for s in draft.shots if find in s.caption]
+            draft.shots = tuple(_checked(s, caption=s.caption.replace(find, put)) if find in s.caption else s
+                                for s in draft.shots)
+            self._save(draft)
+        return len(hits)
+
+    def set_mask(self, id: str, shot: str, thing: str, source: Path | None) -> Draft:
+        """Keep a painted mask (grey, of the picture's size) for a thing, or take it away with None."""
+        with self._lock:
+            draft = self.get(id)
+            owner = _shot(draft, shot)
+            if thing not in (t.id for t in draft.things):
+                raise StudioError("The thing of this mask is not in the draft any more; reload the page.")
+            kept = {m for m in owner.masks if m != thing}
+            if source is not None:
+                mask = open_image(source).convert("L")
+                if mask.size != (owner.width, owner.height):
+                    raise StudioError(f"The mask is {mask.width}x{mask.height} pixels, its picture is "
+                                      f"{owner.width}x{owner.height}; paint it on the picture.")
+                if (mask.getextrema()[1] or 0) >= 128:  # type: ignore[operator]  # one band, so two numbers
+                    write_atomic(self.mask(id, shot, thing), lambda p: mask.save(p, "PNG"))
+                    kept.add(thing)
+            return self._put(draft, owner.model_copy(update={"masks": tuple(sorted(kept))}))
+
+    def dataset(self, id: str) -> Dataset:
+        """What a training gets: crops and flips done, captions whole, a mask for each thing where all have one."""
+        draft = self.get(id)
+        if not draft.shots:
+            raise StudioError("The draft has no pictures; add 1 to 30 of them.")
+        folder = self.folder / id / "ready"
+        with self._lock:
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            samples = [self._sample(draft, shot, folder, number) for number, shot in enumerate(draft.shots)]
+        return Dataset(tuple(samples), noun=draft.things[0].noun)
+
+    def _sample(self, draft: Draft, shot: Shot, folder: Path, number: int) -> Sample:
+        picture = folder / f"{number:02d}.png"
+        framed(open_image(self.picture(draft.id, shot.id)), shot).save(picture, "PNG")
+        masks = []
+        for n, thing in enumerate(draft.things if all(t.id in shot.masks for t in draft.things) else ()):
+            with Image.open(self.mask(draft.id, shot.id, thing.id)) as mask:
+                masks.append(folder / f"{number:02d}-mask{n}.png")
+                framed(mask.convert("L"), shot).save(masks[-1], "PNG")
+        return Sample(picture, tuple(masks), draft.caption_of(shot))
+
+    def picture(self, id: str, shot: str) -> Path:
+        """The picture as it was taken in."""
+        return self.folder / id / "pictures" / f"{shot}.png"
+
+    def thumbnail(self, id: str, shot: str) -> Path:
+        """The same, small."""
+        return self.folder / id / "pictures" / f"{shot}.jpg"
+
+    def mask(self, id: str, shot: str, thing: str) -> Path:
+        """A painted mask, of the picture's size."""
+        return self.folder / id / "masks" / f"{shot}-{thing}.png"
+
+    def _put(self, draft: Draft, shot: Shot) -> Draft:
+        draft.shots = tuple(shot if s.id == shot.id else s for s in draft.shots)
+        return self._save(draft)
+
+    def _save(self, draft: Draft) -> Draft:
+        draft.changed = time.time()
+        write_text(self.folder / draft.id / "draft.json", json.dumps(draft.model_dump(), ensure_ascii=False))
+        return draft
+
+
+def _shot(draft: Draft, shot: str) -> Shot:
+    for found in draft.shots:
+        if found.id == shot:
+            return found
+    raise StudioError("This picture is not in the draft any more; reload the page.")
+
+
+def _checked(model: M, /, **fields: object) -> M:
+    """The model with other fields. Raises StudioError when one of them cannot be."""
+    try:
+        return type(model).model_validate({**model.model_dump(), **fields})
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise StudioError(f"'{where}' cannot be set ({first['msg']}); correct it.") from error
+
+
+def framed(image: Image.Image, shot: Shot) -> Image.Image:
+    """A picture or mask, cropped and flipped as its shot says."""
+    if shot.crop:
+        left, top, right, bottom = shot.crop
+        w, h = image.size
+        image = image.crop((round(left * w), round(top * h), round(right * w), round(bottom * h)))
+    return ImageOps.mirror(image) if shot.flipped else image
+
+
+def import_captions(drafts: Drafts, id: str, files: Sequence[tuple[str, str]],
+                    say: Callable[[str], None] = lambda text: None) -> int:
+    """Captions from (file name, text) pairs, each for the picture of the same stem; how many found theirs."""
+    by_stem = {Path(s.name).stem.lower(): s.id for s in drafts.get(id).shots}
+    found = 0
+    for name, text in files:
+        shot = by_stem.get(Path(name).stem.lower())
+        if shot is None:
+            say(f"'{name[:60]}' has the name of no picture here")
+            continue
+        drafts.change(id, shot, caption=" ".join(text.split())[:2000])
+        found += 1
+    return found

@@ -44,7 +44,9 @@ class DiffusionConfig(_Frozen):
 
     With `start_from` (a pipeline folder) both begin with its weights, words by their spelling.
     `object_weight` is what the loss counts for where objects stand, beside 1 elsewhere. `timestep_shift`
-    above 1 draws more of the noisier timesteps (Esser et al., arXiv 2403.03206, equation 23).
+    above 1 draws more of the noisier timesteps (Esser et al., arXiv 2403.03206, equation 23). Before step
+    `close_up_until` two steps of three are `close_up_batch` of `close_ups` close-ups of single objects: a
+    quarter of a scene's cost each, and what a class looks like is all there.
     """
 
     channels: list[int]
@@ -61,6 +63,9 @@ class DiffusionConfig(_Frozen):
     caption_dropout: float
     object_weight: float = 1.0
     timestep_shift: float = 1.0
+    close_ups: int = 0
+    close_up_batch: int = 0
+    close_up_until: int = 0
     start_from: str | None = None
 
 

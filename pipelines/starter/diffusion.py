@@ -12,7 +12,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 from adapters.errors import StudioError
 from pipelines.starter import autoencoder, tokenizer
 from pipelines.starter.config import StarterConfig
-from pipelines.starter.latents import cache_scenes
+from pipelines.starter.latents import cache_close_ups, cache_scenes
 from pipelines.starter.muon import MixedOptimizer
 from pipelines.starter.stage import Stage, device, one_cycle
 from pipelines.starter.warm_start import warm_start
@@ -95,12 +95,13 @@ def train(config: StarterConfig, work: Path) -> None:
     """Train or resume; state lives in `work/diffusion.pt`."""
     s, where = config.diffusion, device()
     vae = autoencoder.train(config, work).eval()
-    scenes = cache_scenes(config, vae.to(where), work)
-    latents = scenes.latents
+    kinds = [cache_scenes(config, vae.to(where), work)]
+    if s.close_ups:
+        kinds.append(cache_close_ups(config, vae, work))
     del vae
     torch.manual_seed(config.seed + 2)
     tokens = tokenizer.build(s.text_length)
-    ids = tokens(scenes.captions, padding="max_length", truncation=True, return_tensors="pt").input_ids
+    ids = [tokens(k.captions, padding="max_length", truncation=True, return_tensors="pt").input_ids for k in kinds]
     empty = tokens("", padding="max_length", return_tensors="pt").input_ids[0]
     model = build_model(config, tokens)
     if s.start_from:
@@ -113,12 +114,14 @@ def train(config: StarterConfig, work: Path) -> None:
 
     def step(n: int) -> dict[str, float]:
         optimizer.set_schedule(one_cycle(n, s.steps, warmup=100))
-        index = torch.randint(len(latents), (s.batch,))
-        text = ids[index].clone()
-        text[torch.rand(s.batch) < s.caption_dropout] = empty
+        close = int(s.close_ups > 0 and n < s.close_up_until and n % 3 > 0)
+        scenes, batch = kinds[close], s.close_up_batch if close else s.batch
+        index = torch.randint(len(scenes.latents), (batch,))
+        text = ids[close][index].clone()
+        text[torch.rand(batch) < s.caption_dropout] = empty
         # Stratified timesteps: one from each of `batch` equal slices, so the loss varies less.
-        t = shifted((torch.arange(s.batch) + torch.rand(s.batch)) / s.batch, s.timestep_shift)
-        x = latents[index].to(where).float()
+        t = shifted((torch.arange(batch) + torch.rand(batch)) / batch, s.timestep_shift)
+        x = scenes.latents[index].to(where).float()
         noise, a = torch.randn(x.shape).to(where), alphas[t].to(where).view(-1, 1, 1, 1)
         noisy, target = a.sqrt() * x + (1 - a).sqrt() * noise, a.sqrt() * noise - (1 - a).sqrt() * x
         with torch.autocast(where.type, torch.bfloat16):

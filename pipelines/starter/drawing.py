@@ -23,19 +23,21 @@ class Order:
     """What is to be drawn: scenes of the trainable individuals at `size` pixels.
 
     The same `seed` gives the same scenes on any number of cores. `world` goes to `World`, `vary` to
-    its captions.
+    its captions. With `quarters` each picture is four close-ups (`World.quarters`).
     """
 
     seed: int
     size: int
     world: dict[str, Any] = field(default_factory=dict)
     vary: bool = True
+    quarters: bool = False
 
 
 def draw_chunk(order: Order, world: World, index: int, count: int = CHUNK) -> tuple[Pictures, list[Spec]]:
     """Scenes number `index` * CHUNK and following: pictures [count, size, size, 3] and their specs."""
     rng = np.random.default_rng((order.seed, index))
-    specs = [world.spec(rng, vary=order.vary) for _ in range(count)]
+    spec = world.quarters if order.quarters else world.spec
+    specs = [spec(rng, vary=order.vary) for _ in range(count)]
     return np.stack([np.asarray(draw(rng, s, order.size).image) for s in specs]), specs
 
 

@@ -40,19 +40,37 @@ def object_boxes(specs: Sequence[Spec], side: int) -> torch.Tensor:
     return found
 
 
+def quartered(maps: torch.Tensor) -> torch.Tensor:
+    """[N, ..., h, w] as [4 N, ..., h/2, w/2]: the quarters of each, row by row."""
+    rows = torch.stack(maps.chunk(2, -2), 1)
+    parts = torch.stack(rows.chunk(2, -1), 2)
+    return parts.flatten(0, 2).contiguous()
+
+
 def cache_scenes(config: StarterConfig, vae: AutoencoderKL, work: Path) -> Scenes:
     """`scenes` random scenes, encoded.
 
     Shards of SHARD scenes lie under `work/latents`; those that are there are not drawn again.
     """
-    folder = work / "latents"
+    return _cached(Order(config.seed + 1, config.size), config.diffusion.scenes, vae, work / "latents")
+
+
+def cache_close_ups(config: StarterConfig, vae: AutoencoderKL, work: Path) -> Scenes:
+    """Close-ups of single objects, half as wide as a scene, `close_ups` of them under `work/close-ups`."""
+    order = Order(config.seed + 5, config.size, quarters=True)
+    four = _cached(order, config.diffusion.close_ups // 4, vae, work / "close-ups")
+    return Scenes(quartered(four.latents), [line for c in four.captions for line in c.split("\n")],
+                  quartered(four.objects))
+
+
+def _cached(order: Order, total: int, vae: AutoencoderKL, folder: Path) -> Scenes:
     folder.mkdir(parents=True, exist_ok=True)
     latents, captions, objects = [], [], []
-    for start in range(0, config.diffusion.scenes, SHARD):
-        count = min(SHARD, config.diffusion.scenes - start)
+    for start in range(0, total, SHARD):
+        count = min(SHARD, total - start)
         path = folder / f"{start:06}-{count}.pt"
         if not path.exists():
-            _draw_shard(config, vae, path, start, count)
+            _draw_shard(order, vae, path, start, count)
         saved = torch.load(path, weights_only=True)
         latents.append(saved["latents"])
         captions += saved["captions"]
@@ -60,11 +78,11 @@ def cache_scenes(config: StarterConfig, vae: AutoencoderKL, work: Path) -> Scene
     return Scenes(torch.cat(latents), captions, torch.cat(objects))
 
 
-def _draw_shard(config: StarterConfig, vae: AutoencoderKL, path: Path, start: int, count: int) -> None:
+def _draw_shard(order: Order, vae: AutoencoderKL, path: Path, start: int, count: int) -> None:
     where, began = next(vae.parameters()).device, time.monotonic()
     latents, objects = list[torch.Tensor](), list[torch.Tensor]()
     captions: list[str] = []
-    for pictures, specs in chunks(Order(config.seed + 1, config.size), count, start):
+    for pictures, specs in chunks(order, count, start):
         with torch.no_grad(), torch.autocast(where.type, torch.bfloat16):
             latents.append(vae.encode(from_bytes(pictures, where)).latent_dist.mean.half().cpu())
         captions += [s.caption for s in specs]
@@ -72,5 +90,4 @@ def _draw_shard(config: StarterConfig, vae: AutoencoderKL, path: Path, start: in
     temporary = path.with_suffix(".tmp")
     torch.save({"latents": torch.cat(latents), "captions": captions, "objects": torch.cat(objects)}, temporary)
     os.replace(temporary, path)
-    print(f"latents: {start + count}/{config.diffusion.scenes}  "
-          f"{count / (time.monotonic() - began):.0f} scenes/s", flush=True)
+    print(f"{path.parent.name}: {start + count}  {count / (time.monotonic() - began):.0f} pictures/s", flush=True)

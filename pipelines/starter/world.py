@@ -14,7 +14,7 @@ from pipelines.starter.captions import SIZES, caption, noun_phrase, subject
 from pipelines.starter.combinations import held_out_pair
 from pipelines.starter.glyphs import COLOURS, Individual, painted
 from pipelines.starter.scenes import SCENES
-from pipelines.starter.styles import DRAWN, HELD_OUT_STYLES, STYLES, check_style
+from pipelines.starter.styles import DRAWN, HELD_OUT_STYLES, STYLES, Style, check_style
 
 Rng = np.random.Generator
 Relation = Literal["side", "stack"]
@@ -80,6 +80,16 @@ def place_stack(rng: Rng, who: Sequence[Individual],
     return tuple(
         Placement(i, c, rng.uniform(0.42, 0.58), (n + 0.5) / 2 + rng.uniform(-0.02, 0.02),
                   rng.uniform(0.39, 0.45), rng.uniform(-6, 6))
+        for n, (i, c) in enumerate(zip(who, colours, strict=True))
+    )
+
+
+def place_quarters(rng: Rng, who: Sequence[Individual],
+                   colours: Sequence[str | None]) -> tuple[Placement, ...]:
+    """Four objects, each within its own quarter of the picture, row by row."""
+    return tuple(
+        Placement(i, c, 0.25 + 0.5 * (n % 2) + rng.uniform(-0.02, 0.02), 0.25 + 0.5 * (n // 2) + rng.uniform(-0.02, 0.02),
+                  rng.uniform(0.36, 0.44), rng.uniform(-8, 8))
         for n, (i, c) in enumerate(zip(who, colours, strict=True))
     )
 
@@ -162,11 +172,24 @@ class World:
         size = str(rng.choice(list(SIZES))) if rng.random() < self.sized else None
         return place_one(rng, who, self.colour_of(rng, who.noun) if colours else None, size), size
 
+    def setting(self, rng: Rng) -> tuple[Style, str]:
+        """A style, and a scene that can be told in it."""
+        style = STYLES[str(rng.choice(self.styles)) if self.styles and rng.random() < self.styled else DRAWN]
+        return style, str(rng.choice([s for s in SCENES if style.colours or s not in COLOURS]))
+
+    def quarters(self, rng: Rng, *, vary: bool = True) -> Spec:
+        """Four close-ups in one picture, one a quarter; the caption has a line for each."""
+        style, scene = self.setting(rng)
+        who = [self.pick(rng) for _ in range(4)]
+        colours = [self.colour_of(rng, i.noun) if style.colours else None for i in who]
+        captions = [caption(rng, noun_phrase(rng, i.noun, i.kind, c, vary=vary), SCENES[scene].phrases, style, vary=vary)
+                    for i, c in zip(who, colours, strict=True)]
+        return Spec(scene, place_quarters(rng, who, colours), "\n".join(captions), style.name)
+
     def spec(self, rng: Rng, *, vary: bool = True, noun: str | None = None,
              relation: Relation | None = None) -> Spec:
         """A random scene; `noun` asks for one object of that class, `relation` for two that lie so."""
-        style = STYLES[str(rng.choice(self.styles)) if self.styles and rng.random() < self.styled else DRAWN]
-        scene = str(rng.choice([s for s in SCENES if style.colours or s not in COLOURS]))
+        style, scene = self.setting(rng)
         two = self.unseen == "objects" or rng.random() < self.two_objects
         size = None
         if relation or (two and not noun and self.unseen != "colour"):

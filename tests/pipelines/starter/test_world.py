@@ -4,10 +4,12 @@ import itertools
 
 import numpy as np
 import pytest
+import torch
 
 from pipelines.starter.combinations import held_out_pair
+from pipelines.starter.diffusion import shifted
 from pipelines.starter.glyphs import COLOURS, FONT_PATH, Catalogue
-from pipelines.starter.latents import object_boxes
+from pipelines.starter.latents import object_boxes, quartered
 from pipelines.starter.styles import DRAWN, HELD_OUT_STYLES, STYLES
 from pipelines.starter.world import Rendered, Spec, Unseen, World, draw, place_one
 
@@ -117,3 +119,35 @@ def test_the_boxes_that_the_loss_looks_at_hold_the_objects_and_little_else() -> 
         shown = np.max([np.asarray(m.resize((32, 32))) for m in draw(rng, spec, 128).masks], 0) > 127
         assert shown[box].sum() >= 0.97 * shown.sum()
         assert box.sum() <= 1.1 * sum((32 * p.side + 2) ** 2 for p in spec.placements)
+
+
+@needs_font
+def test_a_close_up_stands_in_its_own_quarter_and_has_its_own_caption() -> None:
+    catalogue = Catalogue()
+    world, rng = World(catalogue.trainable(), styled=0.0), np.random.default_rng(6)
+    for _ in range(10):
+        spec = world.quarters(rng)
+        captions = spec.caption.split("\n")
+        assert len(captions) == len(spec.placements) == 4
+        drawn = zip(draw(rng, spec, 128).masks, captions, spec.placements, strict=True)
+        for n, (mask, caption, placed) in enumerate(drawn):
+            quarters = np.asarray(mask, np.float32).reshape(2, 64, 2, 64).sum((1, 3)).ravel()
+            assert quarters[n] >= 0.99 * quarters.sum() > 0
+            assert placed.individual.noun in caption or placed.individual.kind in caption
+
+
+def test_quarters_are_taken_row_by_row() -> None:
+    maps = torch.arange(2 * 3 * 4 * 4).reshape(2, 3, 4, 4)
+    found = quartered(maps)
+    assert found.shape == (8, 3, 2, 2)
+    for n, (rows, columns) in enumerate([(slice(0, 2), slice(0, 2)), (slice(0, 2), slice(2, 4)),
+                                         (slice(2, 4), slice(0, 2)), (slice(2, 4), slice(2, 4))]):
+        assert torch.equal(found[n], maps[0, :, rows, columns]) and torch.equal(found[4 + n], maps[1, :, rows, columns])
+
+
+def test_shifted_timesteps_cover_everything_and_lean_to_the_noisy_side() -> None:
+    u = (torch.arange(10_000) + 0.5) / 10_000
+    plain, shift = shifted(u, 1.0), shifted(u, 2.0)
+    assert torch.equal(plain, (u * 1000).long())
+    assert shift.min() == 0 and shift.max() == 999
+    assert abs(float((shift >= 500).float().mean()) - 2 / 3) < 1e-3  # t = 1/2 is where u = 1/3

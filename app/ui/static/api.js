@@ -1,0 +1,60 @@
+// Talks to the studio's own addresses. Every answer is a draft, a list or an object with `error`.
+const ROOT = "/studio/drafts";
+
+async function ask(path, options = {}) {
+  const answer = await fetch(path, options);
+  const told = await answer.json().catch(() => ({ error: `The studio answered ${answer.status}; is it still running?` }));
+  if (!answer.ok) throw new Error(told.error || told.detail || `The studio answered ${answer.status}.`);
+  return told;
+}
+
+const json = (method, body) => ({ method, headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+
+function upload(method, name, files) {
+  const form = new FormData();
+  for (const [title, file] of files) form.append(name, file, title);
+  return { method, body: form };
+}
+
+export const at = (id, rest = "") => `${ROOT}/${id}${rest}`;
+export const pictureAt = (id, shot, small = false) => at(id, `/pictures/${shot}${small ? "?small=true" : ""}`);
+export const maskAt = (id, shot, thing) => at(id, `/pictures/${shot}/masks/${thing}`);
+
+export const drafts = {
+  all: () => ask(ROOT),
+  create: () => ask(ROOT, { method: "POST" }),
+  get: (id) => ask(at(id)),
+  update: (id, fields) => ask(at(id), json("PATCH", fields)),
+  remove: (id) => ask(at(id), { method: "DELETE" }),
+  restore: (id) => ask(at(id, "/restore"), { method: "POST" }),
+  checks: (id, side) => ask(at(id, `/checks?side=${side}`)),
+  replace: (id, find, put) => ask(at(id, "/captions"), json("PATCH", { find, put })),
+  captions: (id, files) => ask(at(id, "/captions"), upload("POST", "files", files.map((f) => [f.name, f]))),
+  add: (id, files) => ask(at(id, "/pictures"), upload("POST", "files", files.map((f) => [f.name, f]))),
+  change: (id, shot, fields) => ask(pictureAt(id, shot), json("PATCH", fields)),
+  take: (id, shot) => ask(pictureAt(id, shot), { method: "DELETE" }),
+  takeBack: (id, shot) => ask(at(id, `/pictures/${shot}/restore`), { method: "POST" }),
+  paint: (id, shot, thing, blob) => ask(maskAt(id, shot, thing), upload("PUT", "file", [["mask.png", blob]])),
+  clear: (id, shot, thing) => ask(maskAt(id, shot, thing), { method: "DELETE" }),
+};
+
+// Saves a little after the last change, and at once when the page goes away.
+export function later(save, wait = 400) {
+  let timer = null;
+  let pending = null;
+  const flush = () => {
+    clearTimeout(timer);
+    timer = null;
+    const value = pending;
+    pending = null;
+    return value ? save(...value) : Promise.resolve();
+  };
+  addEventListener("pagehide", flush);
+  const call = (...value) => {
+    pending = value;
+    clearTimeout(timer);
+    timer = setTimeout(flush, wait);
+  };
+  call.flush = flush;
+  return call;
+}

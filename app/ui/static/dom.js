@@ -1,0 +1,26 @@
+// Makes elements. What people typed goes in as text, never as markup.
+export function make(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [key, value] of Object.entries(attributes)) {
+    if (key.startsWith("on")) element.addEventListener(key.slice(2), value);
+    else if (key in element && typeof value !== "string") element[key] = value;
+    else if (value !== null && value !== undefined && value !== false) element.setAttribute(key, value);
+  }
+  element.append(...children.filter((c) => c !== null && c !== undefined && c !== false));
+  return element;
+}
+
+export const button = (label, click, attributes = {}) =>
+  make("button", { type: "button", class: "s-button", onclick: click, ...attributes }, label);
+
+// A line at the foot of the page, with one thing that can be done about it.
+export function toast(text, action = null) {
+  document.querySelector(".s-toast")?.remove();
+  const close = () => box.remove();
+  const box = make("div", { class: "s-toast", role: "status" }, make("span", {}, text),
+    action && button(action.label, () => { close(); action.run(); }), button("×", close, { "aria-label": "Close" }));
+  document.body.append(box);
+  setTimeout(close, 12000);
+}
+
+export const complain = (error) => toast(error.message || String(error));

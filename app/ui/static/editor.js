@@ -1,0 +1,218 @@
+// One picture, large: crop it, and paint one mask for each thing. Every stroke is saved soon after it ends.
+import { drafts, later, maskAt, pictureAt } from "./api.js";
+import { button, complain, make } from "./dom.js";
+import { Layer, colourOf, floodFill } from "./layers.js";
+
+const TOOLS = [["brush", "Brush"], ["erase", "Erase"], ["fill", "Fill"], ["crop", "Crop"]];
+const UNDO = 12;
+
+function load(source) {
+  return new Promise((resolve, reject) => {
+    const image = new Image();
+    image.onload = () => resolve(image);
+    image.onerror = () => reject(new Error("The picture could not be opened; reload the page."));
+    image.src = source;
+  });
+}
+
+export async function edit(draft, shot, changed, tool = "brush") {
+  const picture = await load(pictureAt(draft.id, shot.id));
+  const editor = new Editor(draft, shot, picture, changed, tool);
+  await editor.open();
+  return editor;
+}
+
+class Editor {
+  constructor(draft, shot, picture, changed, tool) {
+    Object.assign(this, { draft, shot, picture, changed, tool, thing: 0, size: 0, soft: 0.3, opacity: 0.55 });
+    this.size = Math.round(Math.min(picture.width, picture.height) / 9);
+    this.undo = [];
+    this.crop = shot.crop || [0, 0, 1, 1];
+    this.layers = draft.things.map(() => new Layer(picture.width, picture.height));
+    this.saving = this.layers.map((_, n) => later(() => this.save(n), 500));
+  }
+
+  async open() {
+    await Promise.all(this.draft.things.map(async (thing, n) => {
+      if (!this.shot.masks.includes(thing.id)) return;
+      this.layers[n].take(await load(`${maskAt(this.draft.id, this.shot.id, thing.id)}?${Date.now()}`));
+    }));
+    this.canvas = make("canvas", { class: "s-canvas", "aria-label": "The picture to paint on", tabindex: 0 });
+    this.canvas.width = this.picture.width;
+    this.canvas.height = this.picture.height;
+    this.bar = make("div", { class: "s-tools" });
+    this.dialog = make("dialog", { class: "s-editor", id: "editor", "aria-label": `Edit ${this.shot.name}` },
+      this.bar, make("div", { class: "s-stage" }, this.canvas));
+    this.listen();
+    this.tools();
+    document.body.append(this.dialog);
+    this.dialog.showModal();
+    this.draw();
+    this.canvas.dataset.ready = "true";
+  }
+
+  listen() {
+    this.canvas.addEventListener("pointerdown", (event) => this.begin(event));
+    this.canvas.addEventListener("pointermove", (event) => this.move(event));
+    for (const end of ["pointerup", "pointercancel"]) this.canvas.addEventListener(end, () => this.end());
+    this.dialog.addEventListener("close", () => this.close());
+    this.dialog.addEventListener("keydown", (event) => {
+      if ((event.ctrlKey || event.metaKey) && event.key === "z") { event.preventDefault(); this.back(); }
+      if (event.key === "[") this.resize(this.size / 1.3);
+      if (event.key === "]") this.resize(this.size * 1.3);
+    });
+  }
+
+  tools() {
+    const pick = (tool) => { this.tool = tool; this.tools(); this.draw(); };
+    const slider = (label, value, set, id) => make("label", {}, label,
+      make("input", { type: "range", min: "0", max: "1", step: "0.01", value: String(value), id,
+                      oninput: (e) => { set(Number(e.target.value)); this.draw(); } }));
+    const whole = Math.min(this.picture.width, this.picture.height) / 2;
+    this.bar.replaceChildren(
+      ...TOOLS.map(([tool, label]) => button(label, () => pick(tool), { "aria-pressed": String(this.tool === tool), "data-tool": tool })),
+      this.tool === "crop" ? button("Whole picture", () => { this.crop = [0, 0, 1, 1]; this.keepCrop(); this.draw(); }) : null,
+      ...(this.tool === "crop" ? [] : [
+        ...this.draft.things.map((thing, n) => button(thing.name || thing.noun || `thing ${n + 1}`,
+          () => { this.thing = n; this.tools(); },
+          { class: "s-button s-thing", style: `--tint:${colourOf(n)}`, "aria-pressed": String(this.thing === n), "data-thing": n })),
+        slider("Size", this.size / whole, (v) => this.resize(v * whole), "brush-size"),
+        slider("Soft edge", this.soft, (v) => { this.soft = v; }, "brush-soft"),
+        slider("Opacity", this.opacity, (v) => { this.opacity = v; }, "mask-opacity"),
+        button("Undo", () => this.back(), { disabled: !this.undo.length, id: "undo" }),
+        button("Clear", () => this.clear()),
+      ]),
+      make("span", { class: "s-space" }),
+      button("Done", () => this.dialog.close(), { class: "s-button s-primary", id: "editor-done" }),
+    );
+  }
+
+  resize(size) {
+    this.size = Math.max(2, Math.min(size, Math.min(this.picture.width, this.picture.height) / 2));
+  }
+
+  point(event) {
+    const box = this.canvas.getBoundingClientRect();
+    return [(event.clientX - box.left) * this.canvas.width / box.width,
+            (event.clientY - box.top) * this.canvas.height / box.height];
+  }
+
+  begin(event) {
+    this.canvas.setPointerCapture(event.pointerId);
+    this.last = this.start = this.point(event);
+    this.down = true;
+    if (this.tool === "crop") return;
+    this.remember();
+    if (this.tool === "fill") {
+      floodFill(this.picture, this.layers[this.thing], this.start);
+      this.yield();
+      this.end();
+    } else this.move(event);
+  }
+
+  move(event) {
+    if (!this.down) return;
+    const here = this.point(event);
+    if (this.tool === "crop") {
+      const [w, h] = [this.canvas.width, this.canvas.height];
+      const clip = (v) => Math.max(0, Math.min(1, v));
+      const xs = [clip(this.start[0] / w), clip(here[0] / w)].sort((a, b) => a - b);
+      const ys = [clip(this.start[1] / h), clip(here[1] / h)].sort((a, b) => a - b);
+      this.crop = [xs[0], ys[0], xs[1], ys[1]];
+    } else {
+      const erase = this.tool === "erase";
+      this.layers[this.thing].stroke(this.last, here, this.size, this.soft, erase);
+      if (!erase) this.others((layer) => layer.stroke(this.last, here, this.size, this.soft, true));
+      this.last = here;
+    }
+    this.draw();
+  }
+
+  end() {
+    if (!this.down) return;
+    this.down = false;
+    if (this.tool === "crop") {
+      const [left, top, right, bottom] = this.crop;
+      if (right - left < 0.05 || bottom - top < 0.05) this.crop = this.shot.crop || [0, 0, 1, 1];
+      this.keepCrop();
+    } else this.layers.forEach((layer, n) => layer.dirty && this.saving[n](n));
+    this.tools();
+    this.draw();
+  }
+
+  // A pixel belongs to one thing: what one gets, the others lose.
+  yield() {
+    this.others((layer) => layer.without(this.layers[this.thing]));
+  }
+
+  others(act) {
+    this.layers.forEach((layer, n) => n !== this.thing && layer.painted && act(layer));
+  }
+
+  remember() {
+    this.undo.push(this.layers.map((layer) => layer.copy()));
+    if (this.undo.length > UNDO) this.undo.shift();
+  }
+
+  back() {
+    const before = this.undo.pop();
+    if (!before) return;
+    this.layers.forEach((layer, n) => { layer.restore(before[n]); this.saving[n](n); });
+    this.tools();
+    this.draw();
+  }
+
+  clear() {
+    this.remember();
+    this.layers[this.thing].clear();
+    this.saving[this.thing](this.thing);
+    this.tools();
+    this.draw();
+  }
+
+  draw() {
+    const pen = this.canvas.getContext("2d");
+    pen.globalAlpha = 1;
+    pen.drawImage(this.picture, 0, 0);
+    pen.globalAlpha = this.opacity;
+    if (this.tool !== "crop") this.layers.forEach((layer, n) => pen.drawImage(layer.tinted(colourOf(n)), 0, 0));
+    pen.globalAlpha = 1;
+    const [left, top, right, bottom] = this.crop;
+    const [w, h] = [this.canvas.width, this.canvas.height];
+    pen.fillStyle = "rgba(0,0,0,.55)";
+    pen.beginPath();
+    pen.rect(0, 0, w, h);
+    pen.rect(left * w, top * h, (right - left) * w, (bottom - top) * h);
+    pen.fill("evenodd");
+  }
+
+  async save(n) {
+    const layer = this.layers[n];
+    layer.dirty = false;
+    this.canvas.dataset.saved = "false";
+    try {
+      const blob = layer.painted ? await layer.mask() : null;
+      const thing = this.draft.things[n].id;
+      this.changed(blob ? await drafts.paint(this.draft.id, this.shot.id, thing, blob)
+                        : await drafts.clear(this.draft.id, this.shot.id, thing));
+      this.canvas.dataset.saved = "true";
+    } catch (error) {
+      layer.dirty = true;
+      complain(error);
+    }
+  }
+
+  async keepCrop() {
+    try {
+      this.changed(await drafts.change(this.draft.id, this.shot.id, { crop: this.crop }));
+      this.shot = { ...this.shot, crop: this.crop };
+    } catch (error) {
+      complain(error);
+    }
+  }
+
+  async close() {
+    await Promise.all(this.saving.map((save) => save.flush()));
+    this.dialog.remove();
+  }
+}

@@ -88,9 +88,9 @@ def place_quarters(rng: Rng, who: Sequence[Individual],
                    colours: Sequence[str | None]) -> tuple[Placement, ...]:
     """Four objects, each within its own quarter of the picture, row by row."""
     return tuple(
-        Placement(i, c, 0.25 + 0.5 * (n % 2) + rng.uniform(-0.02, 0.02), 0.25 + 0.5 * (n // 2) + rng.uniform(-0.02, 0.02),
+        Placement(i, c, 0.25 + x / 2 + rng.uniform(-0.02, 0.02), 0.25 + y / 2 + rng.uniform(-0.02, 0.02),
                   rng.uniform(0.36, 0.44), rng.uniform(-8, 8))
-        for n, (i, c) in enumerate(zip(who, colours, strict=True))
+        for (y, x), i, c in zip(itertools.product((0, 1), repeat=2), who, colours, strict=True)
     )
 
 
@@ -182,8 +182,8 @@ class World:
         style, scene = self.setting(rng)
         who = [self.pick(rng) for _ in range(4)]
         colours = [self.colour_of(rng, i.noun) if style.colours else None for i in who]
-        captions = [caption(rng, noun_phrase(rng, i.noun, i.kind, c, vary=vary), SCENES[scene].phrases, style, vary=vary)
-                    for i, c in zip(who, colours, strict=True)]
+        phrases = [noun_phrase(rng, i.noun, i.kind, c, vary=vary) for i, c in zip(who, colours, strict=True)]
+        captions = [caption(rng, p, SCENES[scene].phrases, style, vary=vary) for p in phrases]
         return Spec(scene, place_quarters(rng, who, colours), "\n".join(captions), style.name)
 
     def spec(self, rng: Rng, *, vary: bool = True, noun: str | None = None,

@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from adapters.errors import StudioError
 from adapters.files import write_atomic, write_text
-from pipelines.dataset_folders.model import Dataset, Sample
+from pipelines.dataset_folders.model import TRIGGER, Dataset, Sample, mark
 from pipelines.references import MAX_IMAGES, MAX_SIDE, open_image
 
 MOST_CONCEPTS = 6
@@ -246,7 +246,11 @@ class Drafts:
             with Image.open(self.mask(draft.id, shot.id, thing.id)) as mask:
                 masks.append(folder / f"{number:02d}-mask{n}.png")
                 framed(mask.convert("L"), shot).save(masks[-1], "PNG")
-        return Sample(picture, tuple(masks), draft.caption_of(shot))
+        caption = draft.caption_of(shot)
+        if caption and len(draft.things) == 1:
+            caption = mark(caption, draft.things[0].name)
+            caption = caption if TRIGGER in caption else f"{TRIGGER}, {caption}"
+        return Sample(picture, tuple(masks), caption)
 
     def picture(self, id: str, shot: str) -> Path:
         """The picture as it was taken in."""

@@ -19,11 +19,13 @@ from fastapi.responses import FileResponse, JSONResponse
 from starlette.background import BackgroundTask
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.staticfiles import StaticFiles
 
 from adapters.errors import StudioError
 from app.draft_routes import routes
 from app.studio import Studio
 from app.ui import build
+from app.ui.concepts import HEAD, STATIC
 from app.ui.theme import CSS, THEME
 
 MAX_UPLOAD = "200mb"
@@ -48,6 +50,7 @@ def create_app(studio: Studio, hosts: list[str]) -> FastAPI:
     app = FastAPI(title="Semblance", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
     _add_files(app, studio)
     app.include_router(routes(studio))
+    app.mount("/studio/static", StaticFiles(directory=STATIC))
 
     @app.exception_handler(StudioError)
     async def _explain(_: Request, error: StudioError) -> JSONResponse:
@@ -71,7 +74,7 @@ def create_app(studio: Studio, hosts: list[str]) -> FastAPI:
     app.add_middleware(CORSMiddleware, allow_origins=[])
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=hosts)
     return gr.mount_gradio_app(
-        app, build(studio), path="/", theme=THEME, css=CSS, allowed_paths=[], max_file_size=MAX_UPLOAD,
+        app, build(studio), path="/", theme=THEME, css=CSS, head=HEAD, allowed_paths=[], max_file_size=MAX_UPLOAD,
         show_error=True, ssr_mode=False, enable_monitoring=False, footer_links=[],
     )
 

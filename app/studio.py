@@ -143,6 +143,15 @@ class Studio:
         self.supervisor.wake()
         return folder.name
 
+    def teach(self, draft: str, **options: Any) -> str:
+        """Queue a training of a draft (see `start_training`); returns the run's id."""
+        found = self.drafts.get(draft)
+        name = found.things[0].name
+        if len(found.things) > 1:
+            options["concepts"] = [(t.name, t.noun) for t in found.things]
+            name = "-".join(check_name(t.name) for t in found.things)[:MAX_LENGTH]
+        return self.start_training(self.drafts.dataset(draft), name, found.things[0].noun, **options)
+
     def job(self, run: str) -> Job:
         """A run by id; StudioError when there is none."""
         job = self.store.get(run)

@@ -20,11 +20,15 @@ THEME = gr.themes.Base(
 )
 
 CSS = """
-.gradio-container { max-width: 1240px !important; margin: 0 auto !important; }
+.gradio-container { max-width: 1240px !important; width: 100% !important; margin: 0 auto !important; }
 footer { display: none !important; }
 #brand { display: flex; align-items: baseline; gap: 14px; padding: 10px 2px 2px; flex-wrap: wrap; }
 #brand h1 { font-size: 26px; font-weight: 750; letter-spacing: -0.02em; margin: 0; }
 #brand span { color: var(--body-text-color-subdued); font-size: 15px; }
+.s-unseen { position: absolute !important; width: 1px; height: 1px; overflow: hidden; opacity: 0;
+  pointer-events: none; }
+.s-strip { display: flex; gap: 6px; flex-wrap: wrap; } .s-strip img { width: 64px; height: 64px; object-fit: cover;
+  border-radius: 8px; } .s-about p { margin: 8px 0 0; font-size: 14px; }
 .s-panel { display: flex; flex-direction: column; gap: 14px; min-height: 120px; }
 .s-empty { color: var(--body-text-color-subdued); padding: 40px 20px; text-align: center;
   border: 1px dashed var(--border-color-primary); border-radius: 12px; line-height: 1.6; }

@@ -12,6 +12,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
@@ -92,7 +93,7 @@ def page(server: Server) -> Iterator[Page]:
 
 def _open(page: Page, server: Server) -> None:
     page.goto(server.url, wait_until="domcontentloaded")
-    expect(page.locator("#start")).to_be_visible(timeout=30_000)
+    expect(page.locator("#concepts-room[data-ready]")).to_be_visible(timeout=30_000)
 
 
 def _shot(page: Page, name: str) -> None:
@@ -101,10 +102,34 @@ def _shot(page: Page, name: str) -> None:
 
 
 def _fill(page: Page, pictures: list[Path], name: str, noun: str) -> None:
-    page.locator("#references input[type=file]").first.set_input_files(pictures)
-    expect(page.locator("#references .thumbnail-item")).to_have_count(len(pictures), timeout=20_000)
-    page.locator("#name input, #name textarea").first.fill(name)
-    page.locator("#noun input, #noun textarea").first.fill(noun)
+    """A new draft with these pictures of one thing."""
+    page.get_by_role("tab", name="Concepts").click()
+    page.locator("#new-draft").click()
+    expect(page.locator("#shots[data-count='0']")).to_be_visible(timeout=20_000)
+    page.locator("#pictures").set_input_files(pictures)
+    expect(page.locator(f"#shots[data-count='{len(pictures)}']")).to_be_visible(timeout=20_000)
+    page.locator("#name-0").fill(name)
+    page.locator("#noun-0").fill(noun)
+
+
+def _train(page: Page) -> None:
+    """On to the Train room with the draft that is open."""
+    page.locator("#teach-this").click()
+    expect(page.locator("#about-draft .s-strip img").first).to_be_visible(timeout=20_000)
+
+
+def _stroke(page: Page, *points: tuple[float, float]) -> None:
+    """Paint along points, which are shares of the picture."""
+    canvas = page.locator(".s-canvas")
+    box = canvas.bounding_box()
+    assert box
+    where = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in points]
+    page.mouse.move(*where[0])
+    page.mouse.down()
+    for point in where:
+        page.mouse.move(*point, steps=6)
+    page.mouse.up()
+    expect(page.locator(".s-canvas[data-saved=true]")).to_be_visible(timeout=20_000)
 
 
 def _state(page: Page, state: str, seconds: int) -> None:
@@ -114,6 +139,7 @@ def _state(page: Page, state: str, seconds: int) -> None:
 def test_pictures_become_a_concept_that_paints_and_leaves(server: Server, page: Page) -> None:
     pictures = sorted((SAMPLES / "koala").glob("*.png"))
     _fill(page, pictures, "mykoala", "bear")
+    _train(page)
     page.get_by_text("Advanced").first.click()
     page.get_by_label("Fast preview").check()
     page.locator("#start").click()
@@ -127,6 +153,7 @@ def test_pictures_become_a_concept_that_paints_and_leaves(server: Server, page: 
     step = int(page.locator("#run-panel").get_attribute("data-step") or 0)
     assert 40 <= step < 120
     _open(page, server)  # a reload finds the run again
+    page.get_by_role("tab", name="Train").click()
     _state(page, "stopped", 20)
     page.locator("button#resume").click()
     _state(page, "finished", 240)
@@ -170,37 +197,83 @@ def _list(server: Server) -> list[dict[str, str]]:
     return found
 
 
-@pytest.mark.parametrize(("content", "name", "noun", "says"), [
-    (None, "other", "bear", "There are no pictures"),
-    (b"\x00\x00\x00\x18ftypmp42" + bytes(3000), "other", "bear", "is not a PNG"),
-    ("half", "other", "bear", "damaged or cut off"),
-    ("whole", "../x", "bear", "cannot be a name"),
-    ("whole", "other", "  ", "class noun is empty"),
-])
-def test_bad_input_is_one_sentence_in_the_browser(page: Page, tmp_path: Path, content: object, name: str,
-                                                  noun: str, says: str) -> None:
+@pytest.mark.parametrize(("content", "says"), [
+    (b"\x00\x00\x00\x18ftypmp42" + bytes(3000), "is not a PNG"), ("half", "damaged or cut off")])
+def test_a_picture_that_is_none_is_one_sentence(page: Page, tmp_path: Path, content: object, says: str) -> None:
     whole = (SAMPLES / "koala" / "0.png").read_bytes()
-    if content is not None:
-        data = {"half": whole[: len(whole) // 2], "whole": whole}.get(content, content)  # type: ignore[call-overload]
-        (tmp_path / "picture.png").write_bytes(data)
-        _fill(page, [tmp_path / "picture.png"], name, noun)
-    else:
-        _fill(page, [], name, noun)
+    (tmp_path / "picture.png").write_bytes(content if isinstance(content, bytes) else whole[: len(whole) // 2])
+    page.locator("#new-draft").click()
+    page.locator("#pictures").set_input_files(tmp_path / "picture.png")
+    expect(page.locator(".s-toast")).to_contain_text(says, timeout=15_000)
+    expect(page.locator(".s-toast")).to_contain_text("'picture.png'")
+    expect(page.locator("#shots[data-count='0']")).to_be_visible()
+
+
+@pytest.mark.parametrize(("name", "noun", "says"), [("../x", "bear", "cannot be a name"), ("", "bear", "has no name"),
+                                                    ("other", "  ", "class noun is empty")])
+def test_a_name_that_is_none_is_one_sentence(page: Page, name: str, noun: str, says: str) -> None:
+    _fill(page, [SAMPLES / "koala" / "0.png"], name, noun)
+    _train(page)
     page.locator("#start").click()
     expect(page.locator(".toast-body")).to_contain_text(says, timeout=15_000)
     assert "Traceback" not in page.locator(".toast-body").first.inner_text()
 
 
-def test_one_masked_picture_becomes_two_concepts(server: Server, page: Page) -> None:
-    """The method's card, masks, names, and a setting that its own form has."""
-    scene = SAMPLES / "scenes" / "koala-firetruck"
-    _fill(page, [scene / "img.png"], "duo", "bear")
-    expect(page.locator("#masks")).to_be_hidden()
-    page.get_by_label("Several things from one masked picture").check()
-    expect(page.locator("#masks")).to_be_visible(timeout=15_000)
-    page.locator("#masks input[type=file]").set_input_files([scene / "mask0.png", scene / "mask1.png"])
-    expect(page.locator("#masks")).to_contain_text("mask1", timeout=15_000)
-    page.locator("#concepts textarea, #concepts input").first.fill("koala:bear, engine:truck")
+def test_what_is_put_together_survives_a_reload(server: Server, page: Page) -> None:
+    """Captions, crop, flip and a removed picture, each kept at its change."""
+    _fill(page, sorted((SAMPLES / "unicorn").glob("*.png"))[:3], "myhorse", "horse")
+    captions = page.locator(".s-shot textarea")
+    for n in range(3):
+        captions.nth(n).fill(f"[trigger] number {n}")
+    page.locator("[data-act=flip]").nth(0).click()
+    page.locator("[data-act=remove]").nth(1).click()
+    expect(page.locator("#shots[data-count='2']")).to_be_visible()
+    page.locator("[data-act=crop]").nth(1).click()
+    expect(page.locator(".s-canvas[data-ready]")).to_be_visible(timeout=20_000)
+    box = page.locator(".s-canvas").bounding_box()
+    assert box
+    page.mouse.move(box["x"] + 0.25 * box["width"], box["y"] + 0.25 * box["height"])
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.75 * box["width"], box["y"] + box["height"] - 1, steps=4)
+    page.mouse.up()
+    page.locator("#editor-done").click()
+    _shot(page, "concepts")
+    _open(page, server)
+    expect(page.locator("#name-0")).to_have_value("myhorse")
+    assert [captions.nth(n).input_value() for n in range(2)] == ["[trigger] number 0", "[trigger] number 2"]
+    draft = _draft(server)
+    assert [s["flipped"] for s in draft["shots"]] == [True, False]
+    left, top, right, bottom = draft["shots"][1]["crop"]
+    assert (abs(left - 0.25) < 0.02 and abs(top - 0.25) < 0.02 and abs(right - 0.75) < 0.02 and bottom > 0.97)
+
+
+def _draft(server: Server) -> dict[str, Any]:
+    """The draft that was changed last."""
+    with urllib.request.urlopen(f"{server.url}/studio/drafts") as answer:
+        newest = json.load(answer)[0]["id"]
+    with urllib.request.urlopen(f"{server.url}/studio/drafts/{newest}") as answer:
+        found: dict[str, Any] = json.load(answer)
+    return found
+
+
+def test_two_painted_masks_become_two_concepts(server: Server, page: Page) -> None:
+    """Two things in one picture, each painted, and a setting of the method's own form."""
+    _fill(page, [SAMPLES / "scenes" / "koala-firetruck" / "img.png"], "koala", "bear")
+    page.locator("#add-thing").click()
+    page.locator("#name-1").fill("engine")
+    page.locator("#noun-1").fill("truck")
+    page.wait_for_timeout(800)
+    page.locator("[data-act=mask]").click()
+    expect(page.locator(".s-canvas[data-ready]")).to_be_visible(timeout=20_000)
+    _stroke(page, (0.15, 0.5), (0.35, 0.7))
+    page.locator("[data-thing='1']").click()
+    _stroke(page, (0.65, 0.5), (0.85, 0.7))
+    _shot(page, "masks")
+    page.locator("#editor-done").click()
+    expect(page.locator(".s-shot[data-masks='2']")).to_be_visible(timeout=20_000)
+    _train(page)
+    expect(page.locator("#about-draft")).to_contain_text("masks in 1 of 1 pictures")
+    expect(page.get_by_label("Several things from one masked picture")).to_be_checked(timeout=15_000)
     page.get_by_text("Advanced").first.click()
     page.locator("#steps input").fill("4")
     page.get_by_label("Prior weight").fill("0")
@@ -209,16 +282,16 @@ def test_one_masked_picture_becomes_two_concepts(server: Server, page: Page) -> 
     page.wait_for_timeout(1500)
     _shot(page, "methods")
     page.locator("#start").click()
-    expect(page.locator("#run-panel")).to_contain_text("duo", timeout=60_000)
+    expect(page.locator("#run-panel")).to_contain_text("koala-engine", timeout=60_000)
     _state(page, "finished", 120)
-    made = next(e for e in _list(server) if e["name"] == "duo")
+    made = next(e for e in _list(server) if e["name"] == "koala-engine")
     assert made["method"] == "break-a-scene" and made["triggers"] == {"koala": "<koala>", "engine": "<engine>"}
 
 
 def test_the_page_fits_a_phone(page: Page, server: Server) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
     _open(page, server)
-    for tab in ("Create", "Library", "Teach"):
+    for tab in ("Create", "Library", "Train", "Concepts"):
         page.get_by_role("tab", name=tab).click()
         page.wait_for_timeout(600)
         overflow = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")

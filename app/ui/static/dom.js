@@ -18,7 +18,8 @@ export function toast(text, action = null) {
   document.querySelector(".s-toast")?.remove();
   const close = () => box.remove();
   const box = make("div", { class: "s-toast", role: "status" }, make("span", {}, text),
-    action && button(action.label, () => { close(); action.run(); }), button("×", close, { "aria-label": "Close" }));
+    action && button(action.label, () => { close(); action.run(); }, { class: "s-button s-quiet" }),
+    button("×", close, { class: "s-button s-quiet", "aria-label": "Close" }));
   document.body.append(box);
   setTimeout(close, 12000);
 }

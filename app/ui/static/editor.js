@@ -69,7 +69,7 @@ class Editor {
       make("input", { type: "range", min: "0", max: "1", step: "0.01", value: String(value), id,
                       oninput: (e) => { set(Number(e.target.value)); this.draw(); } }));
     const whole = Math.min(this.picture.width, this.picture.height) / 2;
-    this.bar.replaceChildren(
+    this.bar.replaceChildren(...[
       ...TOOLS.map(([tool, label]) => button(label, () => pick(tool), { "aria-pressed": String(this.tool === tool), "data-tool": tool })),
       this.tool === "crop" ? button("Whole picture", () => { this.crop = [0, 0, 1, 1]; this.keepCrop(); this.draw(); }) : null,
       ...(this.tool === "crop" ? [] : [
@@ -84,7 +84,7 @@ class Editor {
       ]),
       make("span", { class: "s-space" }),
       button("Done", () => this.dialog.close(), { class: "s-button s-primary", id: "editor-done" }),
-    );
+    ].filter(Boolean));
   }
 
   resize(size) {

@@ -1,36 +1,27 @@
-"""Teach: pictures, a name, a class noun, Start; and what the training is doing."""
+"""Train: what a draft is to become, by which method, and what the training is doing."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from pathlib import Path
+from html import escape
 from typing import Any
 
 import gradio as gr
 
+from adapters.errors import StudioError
+from app.drafts import Draft
 from app.studio import Studio
 from app.ui import render, settings
 from app.ui.messages import readable
-from pipelines.dataset_folders import Dataset
-from pipelines.masks import assign_masks
 from pipelines.methods import METHODS, config_class
 from pipelines.methods.common import MEMORY
-from pipelines.wording import parse_concepts
 
-_NOTHING_YET = ("No training yet. Drop 4 to 6 pictures of one thing on the left, name it, say what it "
-                "is, and press Start.")
+_NOTHING_YET = "No training yet. Put pictures together under Concepts, then press Start here."
 
 
 def method_choices() -> list[tuple[str, str]]:
     """(what it is good for, method)."""
     return [(config_class(m).title, m) for m in METHODS]
-
-
-def masks_of(pictures: Sequence[Path], masks: Sequence[Path]) -> list[list[Path]]:
-    """Uploaded masks by their names; without such names, in their order for a single picture."""
-    found = assign_masks(pictures, masks)
-    return [list(masks)] if len(pictures) == 1 and not any(found) else found
 
 
 def run_choices(studio: Studio) -> list[tuple[str, str]]:
@@ -39,26 +30,25 @@ def run_choices(studio: Studio) -> list[tuple[str, str]]:
             for j in studio.jobs()]
 
 
-def build(page: gr.Blocks, studio: Studio) -> None:
-    """Lay the room out and wire it."""
+def draft_choices(studio: Studio) -> list[tuple[str, str]]:
+    """(label, id) of every draft with pictures, the last changed first."""
+    return [(f"{d.label} ({len(d.shots)} {'picture' if len(d.shots) == 1 else 'pictures'})", d.id)
+            for d in studio.drafts.all() if d.shots]
+
+
+def fitting_method(draft: Draft) -> str:
+    """Several things in masked pictures want the method that learns them apart; one thing a LoRA."""
+    return "break-a-scene" if len(draft.things) > 1 else "lora"
+
+
+def build(page: gr.Blocks, studio: Studio, tab: gr.Tab, asked: gr.Textbox) -> None:
+    """Lay the room out and wire it; `asked` says which draft the Concepts room sends here."""
     with gr.Row():
         with gr.Column(scale=5, min_width=320):
-            gr.Markdown("### Your pictures")
-            gallery = gr.Gallery(label="Drop 1 to 30 pictures of one thing", type="filepath",
-                                 interactive=True, file_types=["image"], columns=3, height=250,
-                                 object_fit="cover", buttons=[], elem_id="references")
-            with gr.Row():
-                name = gr.Textbox(label="Name", placeholder="mycat", elem_id="name", max_length=64,
-                                  info="Yours to choose; letters and digits.")
-                noun = gr.Textbox(label="What is it?", placeholder="cat", elem_id="noun", max_length=40,
-                                  info="A plain noun the model knows.")
+            draft = gr.Dropdown([], label="Draft", elem_id="draft", interactive=True,
+                                info="What was put together under Concepts.")
+            about = gr.HTML("", elem_id="about-draft")
             method = gr.Radio(method_choices(), value="lora", label="What do you want to learn?", elem_id="method")
-            with gr.Group(visible=False) as scene:
-                masks = gr.File(label="Masks: mask0.png, mask1.png, … white where each thing is", file_count="multiple",
-                                file_types=["image"], type="filepath", elem_id="masks", height=120)
-                concepts = gr.Textbox(label="The things behind the masks", elem_id="concepts",
-                                      placeholder="bear:toy, cup:mug",
-                                      info="NAME:NOUN for each mask, in their order; empty: made up.")
             with gr.Accordion("Advanced", open=False):
                 preset = gr.Radio([("Fast preview", "fast"), ("Balanced", "balanced"), ("Best", "best")],
                                   value="balanced", label="How thorough", elem_id="preset")
@@ -98,22 +88,30 @@ def build(page: gr.Blocks, studio: Studio) -> None:
         chosen = selected if selected in ids else (ids[0] if ids else None)
         return gr.update(choices=choices, value=chosen, visible=bool(choices))
 
+    def drafts(wanted: str | None) -> Any:
+        choices = draft_choices(studio)
+        ids = [c[1] for c in choices]
+        return gr.update(choices=choices, value=wanted if wanted in ids else (ids[0] if ids else None))
+
     def load() -> list[Any]:
         chosen = choose(None)
         return [chosen, *show(chosen["value"])]
 
     @readable
-    def begin(pictures: Sequence[tuple[str, str | None]] | None, title: str, what: str, how: str, room: str,
-              count: float | None, start_seed: float | None, model: str, way: str, drawn: Sequence[str] | None,
-              named: str, other: dict[str, Any]) -> list[Any]:
-        paths = [Path(p) for p, _ in pictures or []]
-        dataset, given = Dataset.of(paths), dict[str, Any]()
-        if config_class(way).needs_masks:
-            dataset = Dataset.of(paths, masks_of(paths, [Path(m) for m in drawn or []]))
-            given = {"concepts": parse_concepts(named or "")}
-        started = studio.start_training(dataset, title, what, base=model, preset=how, memory=room, method=way, **given,
-                                        **other, steps=int(count) if count else None,
-                                        seed=int(start_seed or 0))
+    def take(id: str | None) -> list[Any]:
+        """What is in a draft, and the method that fits it."""
+        if not id:
+            return [render.empty("No pictures yet. Put some together under Concepts."), gr.skip()]
+        found = studio.drafts.get(id)
+        return [about_draft(found), fitting_method(found)]
+
+    @readable
+    def begin(id: str | None, how: str, room: str, count: float | None, start_seed: float | None, model: str, way: str,
+              other: dict[str, Any]) -> list[Any]:
+        if not id:
+            raise StudioError("There are no pictures yet; put some together under Concepts first.")
+        started = studio.teach(id, base=model, preset=how, memory=room, method=way, **other,
+                               steps=int(count) if count else None, seed=int(start_seed or 0))
         return [choose(started), *show(started)]
 
     @readable
@@ -126,12 +124,26 @@ def build(page: gr.Blocks, studio: Studio) -> None:
 
     outputs = [run, panel, *buttons]
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    method.change(lambda way: (gr.update(visible=config_class(way).needs_masks), {}), method, [scene, changed], **quiet)
-    start.click(begin, [gallery, name, noun, preset, memory, steps, seed, base, method, masks, concepts, changed],
-                outputs, concurrency_limit=4,
+    asked.input(lambda text: drafts(text.split(" ")[0]), asked, draft, **quiet)
+    tab.select(drafts, draft, draft, **quiet)
+    draft.change(take, draft, [about, method], **quiet)
+    method.change(lambda: {}, None, changed, **quiet)
+    start.click(begin, [draft, preset, memory, steps, seed, base, method, changed], outputs, concurrency_limit=4,
                 api_visibility="private")
     for button, verb in ((stop, "stop"), (resume, "resume"), (keep, "keep")):
         button.click(lambda selected, verb=verb: act(verb, selected), run, outputs, **quiet)
     run.input(show, run, [panel, *buttons], **quiet)
     timer.tick(show, run, [panel, *buttons], concurrency_limit=None, **quiet)
+    page.load(drafts, draft, draft, **quiet)
     page.load(load, None, outputs, **quiet)
+
+
+def about_draft(draft: Draft) -> str:
+    """Thumbnails and what is still missing, as HTML."""
+    place = f"/studio/drafts/{draft.id}/pictures"
+    shots = "".join(f'<img alt="{escape(s.name)}" loading="lazy" src="{place}/{s.id}?small=true">'
+                    for s in draft.shots[:8])
+    things = ", ".join(f"<b>{escape(t.name or 'no name yet')}</b>, a {escape(t.noun or '…')}" for t in draft.things)
+    masked = sum(all(t.id in s.masks for t in draft.things) for s in draft.shots)
+    masks = f"; masks in {masked} of {len(draft.shots)} pictures" if masked else ""
+    return f'<div class="s-about"><div class="s-strip">{shots}</div><p>{things}{masks}</p></div>'

@@ -1,0 +1,99 @@
+"""Trainings over HTTP: started from drafts, followed event by event, stopped, gone on with, put away."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from dataclasses import asdict
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Header, Request
+from fastapi.responses import StreamingResponse
+
+from adapters.errors import StudioError
+from app.runs import read_events
+from app.store import ACTIVE, Job
+from app.studio import Studio
+from pipelines.methods import METHODS, config_class
+
+POLL = 0.3  # seconds between two looks at a run's events
+
+
+def told(studio: Studio, job: Job) -> dict[str, Any]:
+    """A run for programs: its row and how far it has come."""
+    seen = studio.view(job.id)
+    return {**asdict(job), "step": seen.step, "total": seen.total, "stage": seen.stage, "warnings": seen.warnings,
+            "loss": seen.losses[-1][1] if seen.losses else None, "seconds_left": round(seen.seconds_left, 1)}
+
+
+def routes(studio: Studio) -> APIRouter:
+    """All routes under /studio/runs."""
+    router = APIRouter(prefix="/studio/runs", tags=["runs"])
+
+    @router.get("")
+    def every() -> list[dict[str, Any]]:
+        """Every training, newest first."""
+        return [asdict(job) for job in studio.jobs()]
+
+    @router.post("")
+    def start(draft: Annotated[str, Body()], method: Annotated[str, Body()] = "lora",
+              preset: Annotated[str, Body()] = "balanced", base: Annotated[str, Body()] = "starter",
+              memory: Annotated[str, Body()] = "",
+              settings: Annotated[dict[str, Any] | None, Body()] = None) -> dict[str, Any]:
+        """Queue a training of a draft; `settings` are the method's, by name."""
+        if method not in METHODS:
+            raise StudioError(f"There is no method '{method[:40]}'; choose one of {', '.join(METHODS)}.")
+        known = set(config_class(method).model_fields) - {"method"}
+        if wrong := set(settings or {}) - known:
+            raise StudioError(f"'{method}' has no setting '{min(wrong)[:40]}'; see docs/METHODS.md.")
+        run = studio.teach(draft, base=base, method=method, preset=preset, memory=memory or None, **(settings or {}))
+        return told(studio, studio.job(run))
+
+    @router.get("/{run}")
+    def one(run: str) -> dict[str, Any]:
+        """One training and how far it has come."""
+        return told(studio, studio.job(run))
+
+    @router.get("/{run}/events")
+    def events(run: str, request: Request, last_event_id: Annotated[int, Header(ge=0)] = 0) -> StreamingResponse:
+        """Server-sent events, each a line of the run's log; `Last-Event-ID` goes on after that one."""
+        job = studio.job(run)
+        return StreamingResponse(_stream(studio, job.id, last_event_id, request), media_type="text/event-stream",
+                                 headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+
+    @router.post("/{run}/stop")
+    def stop(run: str) -> dict[str, Any]:
+        """Stop after the current step, keeping a checkpoint; a queued training leaves the queue."""
+        studio.stop(run)
+        return told(studio, studio.job(run))
+
+    @router.post("/{run}/resume")
+    def resume(run: str) -> dict[str, Any]:
+        """Queue a stopped, failed or interrupted training again, from its last checkpoint."""
+        studio.resume(run)
+        return told(studio, studio.job(run))
+
+    @router.post("/{run}/keep")
+    def keep(run: str) -> dict[str, str]:
+        """Put a stopped training's last checkpoint into the library."""
+        return {"adapter": studio.keep(run)}
+
+    return router
+
+
+async def _stream(studio: Studio, run: str, after: int, request: Request) -> AsyncIterator[str]:
+    """Events after number `after`, as they come, until the run has ended or the listener has gone."""
+    folder = studio.home.runs / run
+    while True:
+        job = await asyncio.to_thread(studio.store.get, run)
+        lines = await asyncio.to_thread(read_events, folder)  # after the job: what ended has written all
+        for number, event in enumerate(lines[after:], after + 1):
+            yield f"id: {number}\nevent: {event['type']}\ndata: {json.dumps(event)}\n\n"
+        after = max(after, len(lines))
+        if job is None or job.state not in ACTIVE:
+            yield f"event: end\ndata: {json.dumps({'state': job.state if job else 'gone'})}\n\n"
+            return
+        if await request.is_disconnected():
+            return
+        await asyncio.sleep(POLL)

@@ -16,6 +16,7 @@ from typing import Any
 from adapters.errors import StudioError
 from adapters.formats import DEFAULT_RANK, FORMATS
 from app import lab_verbs
+from app.arguments import parse_adapter, parse_settings
 from app.home import Home
 from app.ranks import from_main, is_main
 from app.runs import EventLog, StopFile
@@ -291,29 +292,6 @@ def _generate(options: argparse.Namespace) -> dict[str, Any]:
                                      edit=(options.edit, options.mask) if options.edit else None)
     _say(options, "\n".join(map(str, files)))
     return {"files": [str(f) for f in files], **settings}
-
-
-def parse_settings(given: Sequence[str]) -> dict[str, str]:
-    """NAME=VALUE pairs of `--set`."""
-    pairs = [g.partition("=") for g in given]
-    if wrong := [n for n, equals, _ in pairs if not equals]:
-        raise StudioError(f"'{wrong[0]}' sets nothing; write NAME=VALUE, such as tuning=full.")
-    return {name.strip().replace("-", "_"): value.strip() for name, _, value in pairs}
-
-
-def parse_adapter(text: str) -> tuple[str, float, dict[str, str]]:
-    """'NAME', 'NAME:WEIGHT' or 'NAME:WEIGHT:DIAL=VALUE,...'; the weight is 1 when not given."""
-    name, _, rest = text.partition(":")
-    weight, _, turned = rest.partition(":")
-    dials = parse_settings([d for d in turned.split(",") if d])
-    try:
-        strength = float(weight or 1)
-    except ValueError:
-        strength = float("nan")
-    if not abs(strength) <= 10:
-        raise StudioError(f"'{text}' is no adapter with a weight; write NAME:WEIGHT with a weight "
-                          "from -10 to 10, such as mycat:0.8.")
-    return name, strength, dials
 
 
 def _export(options: argparse.Namespace) -> dict[str, Any]:

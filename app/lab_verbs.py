@@ -78,7 +78,7 @@ def _encoders(options: argparse.Namespace, references: list[Any]) -> list[Encode
 
 
 def _evaluate(options: argparse.Namespace) -> dict[str, Any]:
-    from app.cli import parse_adapter
+    from app.arguments import parse_adapter
     from pipelines.lab.choice import sample_look_alikes
     from pipelines.lab.compare import keep
     from pipelines.lab.evaluate import evaluate, paint, pictures_in, words_of

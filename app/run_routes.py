@@ -24,6 +24,7 @@ def told(studio: Studio, job: Job) -> dict[str, Any]:
     """A run for programs: its row and how far it has come."""
     seen = studio.view(job.id)
     return {**asdict(job), "step": seen.step, "total": seen.total, "stage": seen.stage, "warnings": seen.warnings,
+            "trigger": seen.trigger,
             "loss": seen.losses[-1][1] if seen.losses else None, "seconds_left": round(seen.seconds_left, 1)}
 
 

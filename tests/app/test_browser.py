@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Page, expect, sync_playwright
 
 from pipelines.shipped import SAMPLES
@@ -286,6 +287,20 @@ def test_two_painted_masks_become_two_concepts(server: Server, page: Page) -> No
     _state(page, "finished", 120)
     made = next(e for e in _list(server) if e["name"] == "koala-engine")
     assert made["method"] == "break-a-scene" and made["triggers"] == {"koala": "<koala>", "engine": "<engine>"}
+
+
+def test_the_readmes_script_teaches_and_paints(server: Server, tmp_path: Path) -> None:
+    """The README's example, as it stands there, against this server."""
+    readme = (REPOSITORY / "README.md").read_text("utf-8")
+    script = readme.partition("## From a script")[2].partition("```python\n")[2].partition("```")[0]
+    script = script.replace("http://127.0.0.1:7860", server.url).replace('"mykoala"', '"scripted"')
+    script = script.replace('"koala.png"', repr(str(tmp_path / "koala.png"))).replace(
+        '"preset": "fast"', '"preset": "fast", "settings": {"steps": 6, "preview_every": 0}')
+    done = subprocess.run([sys.executable, "-c", script], cwd=REPOSITORY, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert len(done.stdout.splitlines()) == 6
+    with Image.open(tmp_path / "koala.png") as picture:
+        assert picture.size == (256, 256)
 
 
 def test_the_page_fits_a_phone(page: Page, server: Server) -> None:

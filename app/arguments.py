@@ -1,0 +1,30 @@
+"""Adapters and settings as people write them, on the command line and over HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from adapters.errors import StudioError
+
+
+def parse_settings(given: Sequence[str]) -> dict[str, str]:
+    """NAME=VALUE pairs of `--set`."""
+    pairs = [g.partition("=") for g in given]
+    if wrong := [n for n, equals, _ in pairs if not equals]:
+        raise StudioError(f"'{wrong[0]}' sets nothing; write NAME=VALUE, such as tuning=full.")
+    return {name.strip().replace("-", "_"): value.strip() for name, _, value in pairs}
+
+
+def parse_adapter(text: str) -> tuple[str, float, dict[str, str]]:
+    """'NAME', 'NAME:WEIGHT' or 'NAME:WEIGHT:DIAL=VALUE,...'; the weight is 1 when not given."""
+    name, _, rest = text.partition(":")
+    weight, _, turned = rest.partition(":")
+    dials = parse_settings([d for d in turned.split(",") if d])
+    try:
+        strength = float(weight or 1)
+    except ValueError:
+        strength = float("nan")
+    if not abs(strength) <= 10:
+        raise StudioError(f"'{text}' is no adapter with a weight; write NAME:WEIGHT with a weight "
+                          "from -10 to 10, such as mycat:0.8.")
+    return name, strength, dials

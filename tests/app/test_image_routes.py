@@ -1,0 +1,49 @@
+"""Pictures over HTTP; what paints them is not started here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from app.home import Home
+from app.server import create_app
+from app.studio import Studio
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """What the painting process would have been asked."""
+    found: list[dict[str, Any]] = []
+
+    def generate(self: Studio, request: dict[str, Any], **options: Any) -> list[Path]:
+        found.append({"request": request, **options})
+        return [self.home.images / f"20260101-000000-abcdef-{n}.png" for n in range(request.get("images", 1))]
+
+    monkeypatch.setattr(Studio, "generate", generate)
+    return found
+
+
+@pytest.fixture
+def client(tmp_path: Path) -> TestClient:
+    return TestClient(create_app(Studio(Home.open(str(tmp_path / "home"))), ["127.0.0.1"]), base_url="http://127.0.0.1")
+
+
+def test_a_request_is_painted_with_its_adapters(client: TestClient, asked: list[dict[str, Any]]) -> None:
+    answer = client.post("/studio/images", json={"request": {"prompt": "a cat", "seed": 3, "images": 2},
+                                                 "adapters": ["mycat:0.8", "cup:1:bias=.5"]})
+    assert answer.json() == {"images": [f"/studio/images/20260101-000000-abcdef-{n}.png" for n in range(2)]}
+    assert asked == [{"request": {"prompt": "a cat", "seed": 3, "images": 2}, "base": "starter",
+                      "adapters": [("mycat", 0.8, {}), ("cup", 1.0, {"bias": ".5"})]}]
+
+
+@pytest.mark.parametrize(("body", "said"), [
+    ({"request": {"prompt": "a", "file": "/etc/x"}}, "no 'file'"), ({"request": {"prompt": "a", "images": 9999}}, "1 to 64"),
+    ({"request": {"prompt": "a", "images": "2"}}, "1 to 64"), ({"request": {"prompt": "a"}, "adapters": ["x:y"]}, "weight")])
+def test_what_makes_no_sense_is_a_sentence_and_paints_nothing(
+        client: TestClient, asked: list[dict[str, Any]], body: dict[str, Any], said: str) -> None:
+    answer = client.post("/studio/images", json=body)
+    assert answer.status_code == 400 and said in answer.json()["error"]
+    assert not asked

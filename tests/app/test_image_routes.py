@@ -39,11 +39,12 @@ def test_a_request_is_painted_with_its_adapters(client: TestClient, asked: list[
                       "adapters": [("mycat", 0.8, {}), ("cup", 1.0, {"bias": ".5"})]}]
 
 
-@pytest.mark.parametrize(("body", "said"), [
-    ({"request": {"prompt": "a", "file": "/etc/x"}}, "no 'file'"), ({"request": {"prompt": "a", "images": 9999}}, "1 to 64"),
-    ({"request": {"prompt": "a", "images": "2"}}, "1 to 64"), ({"request": {"prompt": "a"}, "adapters": ["x:y"]}, "weight")])
+@pytest.mark.parametrize(("request_", "adapters", "said"), [
+    ({"prompt": "a", "file": "/etc/x"}, [], "no 'file'"), ({"prompt": "a", "images": 9999}, [], "1 to 64"),
+    ({"prompt": "a", "images": "2"}, [], "1 to 64"), ({"prompt": "a"}, ["x:y"], "weight")])
 def test_what_makes_no_sense_is_a_sentence_and_paints_nothing(
-        client: TestClient, asked: list[dict[str, Any]], body: dict[str, Any], said: str) -> None:
-    answer = client.post("/studio/images", json=body)
+        client: TestClient, asked: list[dict[str, Any]], request_: dict[str, Any], adapters: list[str], said: str,
+) -> None:
+    answer = client.post("/studio/images", json={"request": request_, "adapters": adapters})
     assert answer.status_code == 400 and said in answer.json()["error"]
     assert not asked

@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from PIL import Image
 
 from adapters.errors import StudioError
-from pipelines.shipped import STARTER
-from pipelines.starter.judge import JUDGES, load_embedder, prepare
+from pipelines.shipped import JUDGES, STARTER
+from pipelines.starter.judge import load_embedder, prepare
 
 CLIP_ID = "openai/clip-vit-base-patch32"
 DINO_ID = "facebook/dino-vits16"

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.starter.glyphs import Catalogue
-from pipelines.starter.world import Spec, World, draw
+from pipelines.starter.second.glyphs import Catalogue
+from pipelines.starter.second.world import Spec, World, draw
 
 CHUNK = 50
 Pictures = NDArray[np.uint8]
@@ -69,7 +69,7 @@ def _world(order: Order) -> World:
     catalogue = Catalogue()
     individuals = catalogue.trainable()
     catalogue.check_trainable(individuals)
-    return World(individuals, **order.world)
+    return World(catalogue, individuals, **order.world)
 
 
 _worlds: list[World] = []

@@ -12,10 +12,10 @@ from pathlib import Path
 import torch
 from diffusers import AutoencoderKL
 
-from pipelines.starter.config import StarterConfig
-from pipelines.starter.drawing import Order, chunks
-from pipelines.starter.stage import from_bytes
-from pipelines.starter.world import Spec
+from pipelines.starter.second.config import StarterConfig
+from pipelines.starter.second.drawing import Order, chunks
+from pipelines.starter.second.stage import from_bytes
+from pipelines.starter.second.world import Spec
 
 SHARD = 2000
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from huggingface_hub import try_to_load_from_cache
 from PIL import Image, ImageOps
 
 from adapters.errors import StudioError
@@ -32,9 +33,12 @@ def choose_encoders(wanted: str, references: Sequence[Image.Image], *, force: bo
 
 
 def _if_here(kind: type[Clip] | type[Dino], place: str) -> Encoder | None:
+    # Asked first, because loading what is not here tries the network for half a minute, offline or not.
+    if not isinstance(try_to_load_from_cache(place, "config.json"), str):
+        return None
     try:
         return kind(place, place, offline=True)
-    except StudioError:  # it was never downloaded, which is no fault
+    except StudioError:  # not all of it was downloaded, which is no fault
         return None
 
 

@@ -14,8 +14,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from pipelines.base_models.load import load_base
-from pipelines.shipped import ASSETS
 from pipelines.base_models.skeleton import skeleton
+from pipelines.shipped import ASSETS
 from tests.pipelines.base_models import ldm_names
 from tests.pipelines.base_models.no_network import forbid_network
 

@@ -204,6 +204,7 @@ def test_a_picture_that_is_none_is_one_sentence(page: Page, tmp_path: Path, cont
     whole = (SAMPLES / "koala" / "0.png").read_bytes()
     (tmp_path / "picture.png").write_bytes(content if isinstance(content, bytes) else whole[: len(whole) // 2])
     page.locator("#new-draft").click()
+    expect(page.locator("#shots[data-count='0']")).to_be_visible(timeout=20_000)
     page.locator("#pictures").set_input_files(tmp_path / "picture.png")
     expect(page.locator(".s-toast")).to_contain_text(says, timeout=15_000)
     expect(page.locator(".s-toast")).to_contain_text("'picture.png'")

@@ -43,7 +43,9 @@ class Room {
   async put(answer, whole = true) {
     try {
       const told = await answer;
-      this.draft = told.draft || told;
+      const draft = told.draft || told;
+      if (draft.id !== this.draft.id) return told; // another draft was opened meanwhile
+      this.draft = draft;
       if (whole) this.drawShots();
       this.list();
       this.root.dataset.saved = String(Date.now());
@@ -175,7 +177,7 @@ class Room {
     if (document.activeElement !== caption) caption.value = shot.caption;
     caption.oninput = () => save(caption.value);
     this.cards.set(shot.id, { caption, save });
-    const changed = (draft) => { this.draft = draft; this.drawShots(); this.root.dataset.saved = String(Date.now()); };
+    const changed = (draft) => { if (draft.id !== this.draft.id) return; this.draft = draft; this.drawShots(); this.root.dataset.saved = String(Date.now()); };
     const act = (tool) => () => edit(this.draft, this.draft.shots.find((s) => s.id === shot.id), changed, tool).catch(complain);
     const masks = shot.masks.filter((m) => this.draft.things.some((t) => t.id === m)).length;
     const [left, top, right, bottom] = shot.crop || [0, 0, 1, 1];

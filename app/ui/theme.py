@@ -66,4 +66,8 @@ footer { display: none !important; }
 .s-card a { color: #c2410c; font-size: 14px; font-weight: 600; text-decoration: none; }
 .dark .s-card a { color: #fb923c; }
 .s-links { display: flex; gap: 4px 14px; flex-wrap: wrap; } .s-links a { padding: 0 !important; }
+@media (max-width: 520px) {
+  .gradio-container .tab-container button, .gradio-container .tab-wrapper button { padding: 0 5px !important;
+    font-size: 13px !important; min-width: 0 !important; }
+}
 """

@@ -93,6 +93,10 @@ def build(page: gr.Blocks, studio: Studio, tab: gr.Tab, asked: gr.Textbox) -> No
         ids = [c[1] for c in choices]
         return gr.update(choices=choices, value=wanted if wanted in ids else (ids[0] if ids else None))
 
+    def arrive(wanted: str, current: str | None) -> list[Any]:
+        """The draft that "Teach this" was pressed for, once; else the one that was chosen here."""
+        return [drafts(wanted or current), ""]
+
     def load() -> list[Any]:
         chosen = choose(None)
         return [chosen, *show(chosen["value"])]
@@ -124,8 +128,7 @@ def build(page: gr.Blocks, studio: Studio, tab: gr.Tab, asked: gr.Textbox) -> No
 
     outputs = [run, panel, *buttons]
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    asked.input(lambda text: drafts(text.split(" ")[0]), asked, draft, **quiet)
-    tab.select(drafts, draft, draft, **quiet)
+    tab.select(arrive, [asked, draft], [draft, asked], **quiet)
     draft.change(take, draft, [about, method], **quiet)
     method.change(lambda: {}, None, changed, **quiet)
     start.click(begin, [draft, preset, memory, steps, seed, base, method, changed], outputs, concurrency_limit=4,

@@ -151,7 +151,7 @@ class Room {
   async teach() {
     await this.flush();
     const field = document.querySelector("#chosen-draft textarea, #chosen-draft input");
-    field.value = `${this.draft.id} ${Date.now()}`;
+    field.value = this.draft.id;
     field.dispatchEvent(new Event("input", { bubbles: true }));
     [...document.querySelectorAll('button[role="tab"]')].find((t) => t.textContent.trim() === "Train")?.click();
   }

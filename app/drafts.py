@@ -221,7 +221,7 @@ class Drafts:
                 if mask.size != (owner.width, owner.height):
                     raise StudioError(f"The mask is {mask.width}x{mask.height} pixels, its picture is "
                                       f"{owner.width}x{owner.height}; paint it on the picture.")
-                if (mask.getextrema()[1] or 0) >= 128:  # type: ignore[operator]  # one band, so two numbers
+                if max(mask.tobytes()) >= 128:
                     write_atomic(self.mask(id, shot, thing), lambda p: mask.save(p, "PNG"))
                     kept.add(thing)
             return self._put(draft, owner.model_copy(update={"masks": tuple(sorted(kept))}))

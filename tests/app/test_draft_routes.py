@@ -3,21 +3,11 @@
 from __future__ import annotations
 
 import io
-from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
-
-from app.home import Home
-from app.server import create_app
-from app.studio import Studio
-
-
-@pytest.fixture
-def client(tmp_path: Path) -> TestClient:
-    return TestClient(create_app(Studio(Home.open(str(tmp_path / "home"))), ["127.0.0.1"]), base_url="http://127.0.0.1")
 
 
 def png(colour: str = "red", size: tuple[int, int] = (64, 48), mode: str = "RGB") -> bytes:

@@ -8,8 +8,6 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from app.home import Home
-from app.server import create_app
 from app.studio import Studio
 
 
@@ -24,11 +22,6 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
     monkeypatch.setattr(Studio, "generate", generate)
     return found
-
-
-@pytest.fixture
-def client(tmp_path: Path) -> TestClient:
-    return TestClient(create_app(Studio(Home.open(str(tmp_path / "home"))), ["127.0.0.1"]), base_url="http://127.0.0.1")
 
 
 def test_a_request_is_painted_with_its_adapters(client: TestClient, asked: list[dict[str, Any]]) -> None:

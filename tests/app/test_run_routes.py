@@ -3,28 +3,14 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 
-from app.home import Home
 from app.runs import EventLog
-from app.server import create_app
 from app.studio import Studio
 from pipelines.shipped import SAMPLES
-
-
-@pytest.fixture
-def studio(tmp_path: Path) -> Studio:
-    return Studio(Home.open(str(tmp_path / "home")))
-
-
-@pytest.fixture
-def client(studio: Studio) -> TestClient:
-    # The supervisor does not start: nothing is trained here.
-    return TestClient(create_app(studio, ["127.0.0.1"]), base_url="http://127.0.0.1")
 
 
 @pytest.fixture

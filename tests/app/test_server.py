@@ -1,25 +1,10 @@
 """The parent application: files, headers, hosts, origins."""
 
-from pathlib import Path
 
-import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
-from app.home import Home
-from app.server import create_app
 from app.studio import Studio
-
-
-@pytest.fixture
-def studio(tmp_path: Path) -> Studio:
-    return Studio(Home.open(str(tmp_path / "home")))
-
-
-@pytest.fixture
-def client(studio: Studio) -> TestClient:
-    # Without entering the client, the supervisor does not start: these tests are about requests.
-    return TestClient(create_app(studio, ["127.0.0.1"]), base_url="http://127.0.0.1")
 
 
 def test_the_page_comes_with_a_policy_and_asks_nobody_else(client: TestClient) -> None:

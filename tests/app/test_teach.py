@@ -9,16 +9,10 @@ from PIL import Image
 
 from adapters.errors import StudioError
 from app.drafts import Draft
-from app.home import Home
 from app.studio import Studio
 from app.ui.train import about_draft, draft_choices, fitting_method
 from pipelines.run_config import RunConfig
 from pipelines.shipped import SAMPLES
-
-
-@pytest.fixture
-def studio(tmp_path: Path) -> Studio:
-    return Studio(Home.open(str(tmp_path / "home")))
 
 
 def koala(studio: Studio, **fields: object) -> Draft:

@@ -1,0 +1,21 @@
+"""A studio on a fresh data folder, and a client of its server."""
+
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+
+from app.home import Home
+from app.server import create_app
+from app.studio import Studio
+
+
+@pytest.fixture
+def studio(tmp_path: Path) -> Studio:
+    return Studio(Home.open(str(tmp_path / "home")))
+
+
+@pytest.fixture
+def client(studio: Studio) -> TestClient:
+    # Without entering the client, the supervisor does not start: nothing is trained.
+    return TestClient(create_app(studio, ["127.0.0.1"]), base_url="http://127.0.0.1")

@@ -99,10 +99,12 @@ def method_rows(figures: dict[str, Any]) -> str:
 def readme_block(figures: dict[str, Any]) -> str:
     """What stands in the README between MARKS."""
     plot = "![Likeness over prompt following](docs/report/pareto.png)\n\n" if figures["methods"] else ""
-    return f"{method_rows(figures)}\n{plot}{_read_as(figures)}"
+    return "\n".join(part for part in (method_rows(figures), plot + _read_as(figures)) if part)
 
 
 def _read_as(figures: dict[str, Any]) -> str:
+    if not figures["methods"]:
+        return ""
     missing = figures["of"] - figures["trials"]
     rest = f" {missing} of {figures['of']} trials of the whole series are still to be run." if missing else ""
     return ("Means over samples with 95% intervals, by judges that were trained apart and never seen by the base or a "

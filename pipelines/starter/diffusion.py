@@ -5,25 +5,28 @@ from __future__ import annotations
 import copy
 from pathlib import Path
 
-import numpy as np
 import torch
-import torch.nn.functional as F
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
+from adapters.errors import StudioError
 from pipelines.starter import autoencoder, tokenizer
 from pipelines.starter.config import StarterConfig
-from pipelines.starter.glyphs import Catalogue
+from pipelines.starter.latents import cache_parts, cache_scenes
 from pipelines.starter.muon import MixedOptimizer
-from pipelines.starter.stage import Stage, one_cycle, to_tensor
-from pipelines.starter.world import World, draw
+from pipelines.starter.stage import Stage, device, one_cycle
+from pipelines.starter.warm_start import warm_start
+
+# Scenes (0), close-ups (1), two side by side (2) and one over the other (3), in turn. Which object is where
+# is what is learned last, and a half of a scene shows it at half the cost.
+TURNS = (0, 1, 2, 3, 0, 1, 2, 2)
 
 
 def build_unet(config: StarterConfig) -> UNet2DConditionModel:
     """Latents at 32x32 pass one plain block; cross-attention runs at 16x16 and 8x8."""
     s = config.diffusion
     return UNet2DConditionModel(
-        sample_size=config.size // 4, in_channels=config.autoencoder.latent_channels,
+        sample_size=config.latent_side, in_channels=config.autoencoder.latent_channels,
         out_channels=config.autoencoder.latent_channels, layers_per_block=1,
         block_out_channels=tuple(s.channels),
         down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
@@ -49,6 +52,11 @@ def build_text_encoder(config: StarterConfig, tokens: CLIPTokenizer) -> CLIPText
     return model
 
 
+def build_model(config: StarterConfig, tokens: CLIPTokenizer) -> torch.nn.ModuleDict:
+    """UNet and text encoder as one module: what is trained, averaged and kept together."""
+    return torch.nn.ModuleDict({"unet": build_unet(config), "text_encoder": build_text_encoder(config, tokens)})
+
+
 def build_scheduler() -> DDIMScheduler:
     """v-prediction with zero terminal SNR (Lin et al., arXiv 2305.08891)."""
     return DDIMScheduler(
@@ -65,6 +73,7 @@ class Ema:
         self.model, self.decay, self.updates = copy.deepcopy(model).requires_grad_(False), decay, 0
 
     def update(self, model: torch.nn.Module) -> None:
+        """Move a little towards `model`, further in the early steps."""
         self.updates += 1
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
         with torch.no_grad():
@@ -72,45 +81,37 @@ class Ema:
                 mean.lerp_(new, 1 - decay)
 
     def state_dict(self) -> dict[str, object]:
+        """The averaged weights and how often they were updated."""
         return {"model": self.model.state_dict(), "updates": self.updates}
 
     def load_state_dict(self, state: dict[str, object]) -> None:
+        """Inverse of `state_dict`."""
         self.model.load_state_dict(state["model"])  # type: ignore[arg-type]
         self.updates = int(state["updates"])  # type: ignore[call-overload]
 
 
-def cache_scenes(config: StarterConfig, vae: AutoencoderKL, work: Path) -> tuple[torch.Tensor, list[str]]:
-    """Latents [N, C, h, w] fp16 and captions of `scenes` random scenes, made once."""
-    path = work / "latents.pt"
-    if path.exists():
-        saved = torch.load(path, weights_only=True)
-        return saved["latents"], saved["captions"]
-    catalogue = Catalogue(config.edition)
-    individuals = catalogue.trainable()
-    catalogue.check_trainable(individuals)
-    world, rng = World(catalogue, individuals), np.random.default_rng(config.seed + 1)
-    latents, captions = [], []
-    for _ in range(0, config.diffusion.scenes, 50):
-        specs = [world.spec(rng) for _ in range(50)]
-        images = to_tensor([draw(rng, s, config.size).image for s in specs])
-        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-            latents.append(vae.encode(images).latent_dist.mean.half())
-        captions += [s.caption for s in specs]
-    torch.save({"latents": torch.cat(latents), "captions": captions}, path)
-    return torch.cat(latents), captions
+def shifted(u: torch.Tensor, shift: float) -> torch.Tensor:
+    """Timesteps 0-999 for `u` in 0..1, more of the noisy ones for `shift` above 1 (arXiv 2403.03206, eq. 23)."""
+    return (shift * u / (1 + (shift - 1) * u) * 1000).long().clamp(max=999)
 
 
 def train(config: StarterConfig, work: Path) -> None:
-    """Train from scratch or resume; state lives in `work/diffusion.pt`."""
-    s = config.diffusion
+    """Train or resume; state lives in `work/diffusion.pt`."""
+    s, where = config.diffusion, device()
     vae = autoencoder.train(config, work).eval()
-    latents, captions = cache_scenes(config, vae, work)
+    kinds, batches = [cache_scenes(config, vae.to(where), work)], [s.batch]
+    if s.close_ups:
+        kinds += cache_parts(config, vae, work)
+        batches += [s.close_up_batch, s.close_up_batch // 2, s.close_up_batch // 2]
+    del vae
     torch.manual_seed(config.seed + 2)
     tokens = tokenizer.build(s.text_length)
-    ids = tokens(captions, padding="max_length", truncation=True, return_tensors="pt").input_ids
+    ids = [tokens(k.captions, padding="max_length", truncation=True, return_tensors="pt").input_ids for k in kinds]
     empty = tokens("", padding="max_length", return_tensors="pt").input_ids[0]
-    model = torch.nn.ModuleDict({"unet": build_unet(config),
-                                 "text_encoder": build_text_encoder(config, tokens)})
+    model = build_model(config, tokens)
+    if s.start_from:
+        warm_start(Path(s.start_from), model["unet"], model["text_encoder"], tokens)
+    model.to(where)
     optimizer = MixedOptimizer(model, s.muon_rate, s.learning_rate, weight_decay=0.01)
     ema = Ema(model, s.ema)
     stage = Stage("diffusion", work, {"model": model, "optimizer": optimizer, "ema": ema})
@@ -118,18 +119,21 @@ def train(config: StarterConfig, work: Path) -> None:
 
     def step(n: int) -> dict[str, float]:
         optimizer.set_schedule(one_cycle(n, s.steps, warmup=100))
-        index = torch.randint(len(latents), (s.batch,))
-        x, text = latents[index].float(), ids[index].clone()
-        text[torch.rand(s.batch) < s.caption_dropout] = empty
+        kind = TURNS[n % len(TURNS)] if s.close_ups and n < s.close_up_until else 0
+        scenes, batch = kinds[kind], batches[kind]
+        index = torch.randint(len(scenes.latents), (batch,))
+        text = ids[kind][index].clone()
+        text[torch.rand(batch) < s.caption_dropout] = empty
         # Stratified timesteps: one from each of `batch` equal slices, so the loss varies less.
-        t = ((torch.arange(s.batch) + torch.rand(s.batch)) / s.batch * 1000).long()
-        noise = torch.randn_like(x)
-        a = alphas[t].view(-1, 1, 1, 1)
+        t = shifted((torch.arange(batch) + torch.rand(batch)) / batch, s.timestep_shift)
+        x = scenes.latents[index].to(where).float()
+        noise, a = torch.randn(x.shape).to(where), alphas[t].to(where).view(-1, 1, 1, 1)
         noisy, target = a.sqrt() * x + (1 - a).sqrt() * noise, a.sqrt() * noise - (1 - a).sqrt() * x
-        with torch.autocast("cpu", torch.bfloat16):
-            states = model["text_encoder"](text).last_hidden_state
-            predicted = model["unet"](noisy, t, states).sample
-        error = F.mse_loss(predicted.float(), target, reduction="none").mean((1, 2, 3))
+        with torch.autocast(where.type, torch.bfloat16):
+            states = model["text_encoder"](text.to(where)).last_hidden_state
+            predicted = model["unet"](noisy, t.to(where), states).sample
+        weight = 1 + (s.object_weight - 1) * scenes.objects[index].to(where)[:, None].float()
+        error = (weight * (predicted.float() - target).square()).mean((1, 2, 3)) / weight.mean((1, 2, 3))
         # Not min-SNR: for v-prediction it fades out the noisiest steps, and these are where the
         # words decide what is painted. With it, 1,000 steps taught scenes but no classes.
         error.mean().backward()
@@ -141,15 +145,26 @@ def train(config: StarterConfig, work: Path) -> None:
     stage.run(s.steps, step)
 
 
+def averaged(config: StarterConfig, work: Path, tokens: CLIPTokenizer) -> torch.nn.ModuleDict:
+    """UNet and text encoder with the averaged weights of `work`'s latest checkpoint, on the CPU.
+
+    Raises StudioError when that stage has left none.
+    """
+    path = work / "diffusion.pt"
+    if not path.exists():
+        raise StudioError(f"The trained denoiser should be at '{path}', but it is not there; run the stage "
+                          "'diffusion' first.")
+    model = build_model(config, tokens)
+    model.load_state_dict(torch.load(path, map_location="cpu", weights_only=True)["ema"]["model"])
+    return model.eval()
+
+
 def assemble(config: StarterConfig, work: Path) -> StableDiffusionPipeline:
     """The stock pipeline with the averaged weights of `work`'s latest checkpoint."""
     tokens = tokenizer.build(config.diffusion.text_length)
-    state = torch.load(work / "diffusion.pt", weights_only=True)["ema"]["model"]
-    model = torch.nn.ModuleDict({"unet": build_unet(config),
-                                 "text_encoder": build_text_encoder(config, tokens)})
-    model.load_state_dict(state)
+    model = averaged(config, work, tokens)
     return StableDiffusionPipeline(
-        vae=AutoencoderKL.from_pretrained(work / "vae"), text_encoder=model["text_encoder"].eval(),
-        tokenizer=tokens, unet=model["unet"].eval(), scheduler=build_scheduler(),
+        vae=AutoencoderKL.from_pretrained(work / "vae"), text_encoder=model["text_encoder"],
+        tokenizer=tokens, unet=model["unet"], scheduler=build_scheduler(),
         safety_checker=None, feature_extractor=None, requires_safety_checker=False,
     )

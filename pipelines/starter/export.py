@@ -1,60 +1,68 @@
-"""Write the trained starter as it ships: fp16 pipeline folder, word list, judges' place."""
+"""Write the trained starter as it ships: fp16 pipeline with the pair, judges, evaluation set, words, model card."""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
-import numpy as np
 import torch
-from PIL import Image
 
-from pipelines.starter.captions import EXTRA_WORDS
+from adapters.errors import StudioError
+from pipelines.starter import pair
 from pipelines.starter.config import StarterConfig
 from pipelines.starter.diffusion import assemble
-from pipelines.starter.glyphs import COLOURS, Catalogue
-from pipelines.starter.scenes import SCENES
-from pipelines.starter.world import World, draw
+from pipelines.starter.evaluation import pack
+from pipelines.starter.tokenizer import caption_words
 
-_EVALUATION_SEED = 50_000
-
-
-def caption_words(edition: int) -> list[str]:
-    """The words with a meaning in this edition's captions."""
-    catalogue = Catalogue(edition)
-    words = {w for noun in catalogue.nouns for w in noun.split()} | set(COLOURS)
-    words |= {i.kind for i in catalogue.trainable()}
-    words |= {w for s in SCENES.values() for p in s.phrases for w in p.split()}
-    spoken = {"a", "an", "the", "of", "and", "to", "photo", "picture", "image", "drawing"}
-    return sorted(words | (spoken & set(EXTRA_WORDS)))
-
-
-def pack_evaluation(config: StarterConfig, path: Path) -> None:
-    """64 scenes that no stage was trained on, as one lossless atlas: measuring needs no font."""
-    rng = np.random.default_rng(config.seed + _EVALUATION_SEED)
-    catalogue = Catalogue(config.edition)
-    world = World(catalogue, catalogue.trainable())
-    side = config.size
-    atlas = Image.new("RGB", (8 * side, 8 * side))
-    for n in range(64):
-        atlas.paste(draw(rng, world.spec(rng), side).image, (n % 8 * side, n // 8 * side))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    atlas.save(path, optimize=True)
+CARD = Path(__file__).with_name("card.md")
+JUDGES = ("embedder.safetensors", "gallery.safetensors", "scene_judge.safetensors")
+_PHOTOS = ("<!-- photos -->\n", "<!-- /photos -->")
 
 
 def export(config: StarterConfig, work: Path, out: Path) -> None:
-    """Replace `out/pipeline`, `out/words.json` and `out/evaluation`."""
+    """Replace `out/pipeline`, `out/judges`, `out/evaluation`, `out/words.json` and the model card.
+
+    Nothing is replaced before all of it is written. Raises StudioError when a judge is missing.
+    """
+    if missing := [name for name in JUDGES if not (work / "judges" / name).exists()]:
+        raise StudioError(f"The judges should be in '{work / 'judges'}', but {', '.join(missing)} is not there; "
+                          "run the stage 'judges' first.")
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out) as scratch:
-        folder = Path(scratch) / "pipeline"
-        assemble(config, work).to(torch.float16).save_pretrained(folder, safe_serialization=True)
-        target = out / "pipeline"
-        if target.exists():
-            os.replace(target, Path(scratch) / "old")
-        os.replace(folder, target)
-    (out / "words.json").write_text(json.dumps(caption_words(config.edition)) + "\n", "utf-8")
-    pack_evaluation(config, out / "evaluation" / "scenes.png")
+        new = Path(scratch)
+        assemble(config, work).to(torch.float16).save_pretrained(new / "pipeline", safe_serialization=True)
+        if (work / "pair.pt").exists():
+            pair.export(config, work, new / "pipeline")
+        shutil.copytree(work / "judges", new / "judges")
+        pack(config.size, config.seed, new / "evaluation")
+        (new / "words.json").write_text(json.dumps(caption_words()) + "\n", "utf-8")
+        (new / "README.md").write_text(card(work / "photos.json"), "utf-8")
+        replace(new, out)
     size = sum(f.stat().st_size for f in (out / "pipeline").rglob("*") if f.is_file())
     print(f"{out / 'pipeline'}: {size / 1e6:.1f} MB")
+
+
+def replace(new: Path, out: Path) -> None:
+    """Move all that is in `new`, a folder inside `out`, over what `out` has under the same names."""
+    parts = sorted(new.iterdir())
+    old = new / "old"
+    old.mkdir()
+    for part in parts:
+        if (out / part.name).exists():
+            os.replace(out / part.name, old / part.name)
+        os.replace(part, out / part.name)
+
+
+def card(told: Path) -> str:
+    """The model card, with the photo subjects that the autoencoder was trained on between its marks."""
+    text = CARD.read_text("utf-8")
+    if not told.exists():
+        return text
+    subjects = json.loads(told.read_text("utf-8"))
+    lines = "".join(f"* {what}: {', '.join(subjects[key]) or 'none'}\n"
+                    for key, what in (("trained", "Trained on"), ("kept_out", "Kept out, for `photo_db`")))
+    before, mark, rest = text.partition(_PHOTOS[0])
+    return before + mark + lines + _PHOTOS[1] + rest.partition(_PHOTOS[1])[2]

@@ -36,20 +36,19 @@ class Individual:
 
 
 class Catalogue:
-    """What an edition of the world is made of (`catalogue.toml`)."""
+    """What the world is made of (`catalogue.toml`)."""
 
-    def __init__(self, edition: int = 1, path: Path = CATALOGUE_PATH) -> None:
+    def __init__(self, path: Path = CATALOGUE_PATH) -> None:
         raw = tomllib.loads(path.read_text("utf-8"))
         self.individuals: list[Individual] = []
-        classes = {n: e for n, e in raw["classes"].items() if e.get("edition", 1) <= edition}
-        for noun, entry in classes.items():
+        for noun, entry in raw["classes"].items():
             for key, held_out in (("glyphs", False), ("held_out", True)):
                 for glyph in entry.get(key, "").split():
                     self.individuals.append(Individual(glyph, noun, entry["kind"], held_out, noun))
         for noun, entry in raw["held_out_classes"].items():
             for glyph in entry["glyphs"].split():
                 self.individuals.append(Individual(glyph, noun, "thing", True, entry["teacher"]))
-        self.nouns: list[str] = list(classes)
+        self.nouns: list[str] = list(raw["classes"])
         self.held_out_nouns: list[str] = list(raw["held_out_classes"])
 
     def trainable(self) -> list[Individual]:
@@ -95,6 +94,18 @@ def sprite(glyph: str) -> Image.Image:
     return canvas.crop(box)
 
 
+def all_glyphs() -> list[str]:
+    """Every single-codepoint picture of the font."""
+    found = []
+    for code in (*range(0x1F300, 0x1FAFF), *range(0x2600, 0x27BF)):
+        try:
+            if min(sprite(chr(code)).size) > 40:
+                found.append(chr(code))
+        except ValueError:
+            continue
+    return found
+
+
 COLOURS: dict[str, tuple[int, int, int]] = {
     "red": (214, 40, 40),
     "orange": (243, 128, 22),
@@ -118,3 +129,9 @@ def recolour(image: Image.Image, colour: str) -> Image.Image:
     bright = ((level - 0.6) / 0.4)[..., None].clip(0, 1)
     rgb = target * dark * (1 - 0.75 * bright) + 255.0 * 0.75 * bright
     return Image.fromarray(np.dstack([rgb, rgba[..., 3]]).clip(0, 255).astype(np.uint8), "RGBA")
+
+
+@functools.lru_cache(maxsize=1024)
+def painted(glyph: str, colour: str | None) -> Image.Image:
+    """`sprite`, in one of `COLOURS` where a colour is given."""
+    return recolour(sprite(glyph), colour) if colour else sprite(glyph)

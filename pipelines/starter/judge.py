@@ -1,6 +1,6 @@
 """Two small networks trained apart from the base, with which its figures and likeness are taken.
 
-`SceneJudge` says which object classes, colours and scene a picture shows. `Embedder` maps a picture
+`SceneJudge` says which object classes, colours, scene and style a picture shows. `Embedder` maps a picture
 to a unit vector in which pictures of the same individual are near: it learns to tell hundreds of
 glyphs apart, never sees a held-out one, and is used for retrieval. Neither shares data order, seed
 or architecture with the base.
@@ -18,8 +18,11 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from pipelines.shipped import STARTER
+
 JUDGE_SIZE = 96
-ASSETS = Path(__file__).resolve().parents[2] / "assets" / "starter"
+REGIONS = ("left", "right", "top", "bottom")
+JUDGES = STARTER / "judges"
 
 
 class _Block(nn.Module):
@@ -50,26 +53,29 @@ class Trunk(nn.Sequential):
 
 
 class SceneJudge(nn.Module):
-    """Object classes and colours in the left and right half (or anywhere), and the scene."""
+    """Object classes and colours in each half of the picture (REGIONS), the scene and the style."""
 
-    def __init__(self, nouns: list[str], colours: list[str], scenes: list[str]) -> None:
+    def __init__(self, nouns: list[str], colours: list[str], scenes: list[str], styles: list[str]) -> None:
         super().__init__()
-        self.nouns, self.colours, self.scenes = nouns, colours, scenes
+        self.nouns, self.colours, self.scenes, self.styles = nouns, colours, scenes, styles
         self.trunk = Trunk(32, 88)
         self.objects = nn.Conv2d(Trunk.width, len(nouns), 1)
         self.paint = nn.Conv2d(Trunk.width, len(colours), 1)
         self.place = nn.Linear(Trunk.width, len(scenes))
+        self.style = nn.Linear(Trunk.width, len(styles))
 
     def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Logits: `objects` and `paint` as [N, labels, 2] (left, right half), `place` [N, scenes]."""
+        """Logits: `objects` and `paint` [N, labels, 4] (REGIONS), `place` [N, scenes], `style` [N, styles]."""
         h = self.trunk(x)
-        return {"objects": _sides(self.objects(h)), "paint": _sides(self.paint(h)),
-                "place": self.place(h.mean((2, 3)))}
+        mean = h.mean((2, 3))
+        return {"objects": _halves(self.objects(h)), "paint": _halves(self.paint(h)),
+                "place": self.place(mean), "style": self.style(mean)}
 
 
-def _sides(maps: torch.Tensor) -> torch.Tensor:
-    """[N, labels, 6, 6] to [N, labels, 2]: softly the largest in the left and the right half."""
-    return torch.stack([maps[..., :3].flatten(2).logsumexp(-1), maps[..., 3:].flatten(2).logsumexp(-1)], -1)
+def _halves(maps: torch.Tensor) -> torch.Tensor:
+    """[N, labels, 6, 6] to [N, labels, 4]: softly the largest in each of REGIONS."""
+    parts = (maps[..., :3], maps[..., 3:], maps[..., :3, :], maps[..., 3:, :])
+    return torch.stack([p.flatten(2).logsumexp(-1) for p in parts], -1)
 
 
 class Embedder(nn.Module):
@@ -108,16 +114,16 @@ def labels(path: Path) -> dict[str, object]:
         return dict(json.loads(file.metadata()["labels"]))
 
 
-def load_scene_judge(folder: Path = ASSETS / "judges") -> SceneJudge:
+def load_scene_judge(folder: Path = JUDGES) -> SceneJudge:
     """The shipped classifier, in evaluation mode."""
     path = folder / "scene_judge.safetensors"
     known = labels(path)
-    model = SceneJudge(known["nouns"], known["colours"], known["scenes"])  # type: ignore[arg-type]
+    model = SceneJudge(known["nouns"], known["colours"], known["scenes"], known["styles"])  # type: ignore[arg-type]
     model.load_state_dict({k: v.float() for k, v in load_file(path).items()})
     return model.eval()
 
 
-def load_embedder(folder: Path = ASSETS / "judges") -> Embedder:
+def load_embedder(folder: Path = JUDGES) -> Embedder:
     """The shipped embedder, in evaluation mode."""
     model = Embedder()
     model.load_state_dict({k: v.float() for k, v in load_file(folder / "embedder.safetensors").items()})

@@ -9,7 +9,8 @@ import torch
 from PIL import Image
 from safetensors import safe_open
 
-from pipelines.starter.judge import ASSETS, SceneJudge, load_embedder, prepare
+from pipelines.starter.judge import JUDGES, SceneJudge, load_embedder, prepare
+from pipelines.starter.reading import read
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Retrieval:
 class Gallery:
     """Mean embeddings of every individual of the world, held-out ones and look-alikes included."""
 
-    def __init__(self, folder: Path = ASSETS / "judges") -> None:
+    def __init__(self, folder: Path = JUDGES) -> None:
         self.embedder = load_embedder(folder)
         with safe_open(folder / "gallery.safetensors", "pt") as file:
             self.vectors = file.get_tensor("gallery").float()
@@ -47,13 +48,4 @@ class Gallery:
 
 def scenes_of(judge: SceneJudge, images: list[Image.Image]) -> list[str]:
     """The scene that the judge sees in each picture."""
-    with torch.no_grad():
-        best = judge(prepare(images))["place"].argmax(-1)
-    return [judge.scenes[int(n)] for n in best]
-
-
-def classes_of(judge: SceneJudge, images: list[Image.Image]) -> list[str]:
-    """The object class that the judge sees most clearly in each picture."""
-    with torch.no_grad():
-        best = judge(prepare(images))["objects"].amax(-1).argmax(-1)
-    return [judge.nouns[int(n)] for n in best]
+    return [seen.scene for seen in read(judge, images)]

@@ -1,119 +1,135 @@
 """The starter's figures: `python -m pipelines.starter.report` (make starter-report).
 
-300 fixed prompts over every class the base knows, painted with fixed seeds and judged by the network
-that was trained apart; the autoencoder on packed scenes that it never saw. Needs neither the emoji
-font nor a network. The last line is one JSON object.
+500 fixed prompts over every class the base knows and 120 of held-out combinations, painted with fixed
+seeds and judged by the network that was trained apart; the autoencoder and the text-image pair on packed
+scenes that they never saw. Needs neither the emoji font nor a network. The last line is one JSON object.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import math
 import platform
-import random
 import statistics
+import sys
 import time
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import torch
 from diffusers import StableDiffusionPipeline
 from PIL import Image
 
+from adapters.errors import StudioError
 from adapters.files import write_text
-from pipelines.shipped import REPORT
-from pipelines.starter.judge import ASSETS, labels, load_scene_judge
-from pipelines.starter.likeness import classes_of, scenes_of
-from pipelines.starter.scenes import SCENES
-from pipelines.starter.stage import to_tensor
-from pipelines.wording import with_article
+from pipelines.contact_sheet import grid
+from pipelines.shipped import REPORT, STARTER
+from pipelines.starter.autoencoder import reconstruct
+from pipelines.starter.evaluation import PROMPT_SEED, Prompt, prompts, unpack
+from pipelines.starter.judge import SceneJudge, labels, load_scene_judge
+from pipelines.starter.pair import FOLDER, Pair
+from pipelines.starter.photos import photo_folder, split_subjects, squares
+from pipelines.starter.reading import FIGURES, interval, outcomes, read
+from pipelines.starter.styles import DRAWN
 
-EVALUATION = ASSETS / "evaluation" / "scenes.png"
-PROMPTS, BATCH, STEPS, GUIDANCE = 300, 10, 20, 4.0
-
-
-def prompts(nouns: list[str], count: int, seed: int = 0) -> list[tuple[str, str, str]]:
-    """(prompt, class, scene): classes in turn, scenes at random."""
-    rng = random.Random(seed)
-    found = []
-    for n in range(count):
-        noun, scene = nouns[n % len(nouns)], rng.choice(list(SCENES))
-        found.append((f"a photo of {with_article(noun)} {SCENES[scene].phrases[0]}", noun, scene))
-    return found
+BATCH, STEPS, GUIDANCE, SHEET = 10, 20, 4.0, 64
+NOT_HERE = "not measured here"
 
 
-def psnr(a: torch.Tensor, b: torch.Tensor) -> float:
-    """Mean over pictures [N, 3, H, W] in -1..1 of the peak signal-to-noise ratio, in dB."""
-    error = (a - b).square().mean((1, 2, 3)).clamp(min=1e-12)
-    return float((10 * torch.log10(4 / error)).mean())
-
-
-def unpack(path: Path, side: int) -> list[Image.Image]:
-    """The pictures of a square atlas."""
-    atlas = Image.open(path).convert("RGB")
-    return [atlas.crop((x, y, x + side, y + side)) for y in range(0, atlas.height, side)
-            for x in range(0, atlas.width, side)]
-
-
-def autoencoder_psnr(pipeline: StableDiffusionPipeline, side: int) -> float:
-    """On the packed unseen scenes."""
-    x = to_tensor(unpack(EVALUATION, side))
-    with torch.no_grad():
-        y = torch.cat([pipeline.vae.decode(pipeline.vae.encode(part).latent_dist.mean).sample
-                       for part in x.split(16)])
-    return psnr(x, y.clamp(-1, 1))
-
-
-def main() -> None:
-    """Measure, print, keep a contact sheet."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--prompts", type=int, default=PROMPTS)
-    parser.add_argument("--base", type=Path, default=ASSETS / "pipeline")
-    parser.add_argument("--sheet", type=Path, default=Path("docs/starter.png"))
-    parser.add_argument("--write", action="store_true", help="put the figures into the model card")
-    options = parser.parse_args()
-    pipeline = StableDiffusionPipeline.from_pretrained(options.base, local_files_only=True).to(torch.float32)
-    pipeline.set_progress_bar_config(disable=True)
-    judge = load_scene_judge()
-    wanted = prompts(judge.nouns, options.prompts)
+def paint(pipeline: StableDiffusionPipeline, texts: list[str]) -> list[Image.Image]:
+    """One picture a text; its seed is its place in the list."""
     images: list[Image.Image] = []
-    for start in range(0, len(wanted), BATCH):
-        part = wanted[start:start + BATCH]
-        images += pipeline([p for p, _, _ in part], num_inference_steps=STEPS, guidance_scale=GUIDANCE,
-                           generator=[torch.Generator().manual_seed(start + n) for n in range(len(part))]
-                           ).images
-        print(f"{len(images)}/{len(wanted)} painted", flush=True)
-    seen, places = classes_of(judge, images), scenes_of(judge, images)
-    right = [a == b for a, (_, b, _) in zip(seen, wanted, strict=True)]
-    where = [a == b for a, (_, _, b) in zip(places, wanted, strict=True)]
+    for start in range(0, len(texts), BATCH):
+        part = texts[start:start + BATCH]
+        images += pipeline(part, num_inference_steps=STEPS, guidance_scale=GUIDANCE,
+                           generator=[torch.Generator().manual_seed(start + n) for n in range(len(part))]).images
+        print(f"{len(images)}/{len(texts)} painted", flush=True)
+    return images
+
+
+def seconds_per_image(pipeline: StableDiffusionPipeline, texts: list[str]) -> float:
+    """Median over three pictures painted one at a time."""
     times = []
-    for seed in range(3):
+    for seed, text in enumerate(texts[:3]):
         started = time.perf_counter()
-        pipeline(wanted[seed][0], num_inference_steps=STEPS, guidance_scale=GUIDANCE,
+        pipeline(text, num_inference_steps=STEPS, guidance_scale=GUIDANCE,
                  generator=torch.Generator().manual_seed(seed))
         times.append(time.perf_counter() - started)
-    _sheet(images[:64], options.sheet)
-    rate = statistics.fmean(right)
-    missed = sorted({b for ok, (_, b, _) in zip(right, wanted, strict=True) if not ok})
-    print(f"classes sometimes missed: {', '.join(missed)}")
-    print(f"judge's own accuracy on unseen scenes: {labels(ASSETS / 'judges' / 'scene_judge.safetensors')['accuracy']}")
-    figures = {
-        "class": round(rate, 4), "class_interval": round(1.96 * math.sqrt(rate * (1 - rate) / len(right)), 4),
-        "scene": round(statistics.fmean(where), 4), "vae_db": round(autoencoder_psnr(pipeline, images[0].width), 2),
-        "seconds_per_image": round(statistics.median(times), 2), "prompts": len(wanted),
-        "classes": len(judge.nouns), "steps": STEPS, "guidance": GUIDANCE,
+    return round(statistics.median(times), 2)
+
+
+def rate(right: list[bool]) -> float | None:
+    """The mean, rounded; None where there was nothing to take it on."""
+    return round(statistics.fmean(right), 4) if right else None
+
+
+def painted_figures(asked: list[Prompt], images: list[Image.Image], judge: SceneJudge) -> dict[str, Any]:
+    """Rates on the seen prompts with their intervals, and what the held-out combinations keep of them."""
+    said = read(judge, images)
+
+    def among(group: str, style: str | None = None) -> dict[str, list[bool]]:
+        chosen = [(p.wanted, r) for p, r in zip(asked, said, strict=True)
+                  if p.group == group and style in (None, p.wanted.style)]
+        return outcomes([w for w, _ in chosen], [r for _, r in chosen])
+
+    seen, drawn = among("seen"), among("seen", DRAWN)
+    figures: dict[str, Any] = {k: rate(seen[k]) for k in FIGURES}
+    figures["intervals"] = {k: interval(v) for k, v in seen.items()}
+    figures["trials"] = {k: len(v) for k, v in seen.items()}
+    figures["class_as_drawn"], figures["colour_as_drawn"] = rate(drawn["class"]), rate(drawn["colour"])
+    figures["both_as_drawn"] = rate(drawn["both"])
+    unseen_colour, unseen_both = among("unseen colour")["colour"], among("unseen objects")["both"]
+    figures["unseen_colour"], figures["unseen_both"] = rate(unseen_colour), rate(unseen_both)
+    figures["intervals"] |= {"unseen_colour": interval(unseen_colour), "unseen_both": interval(unseen_both)}
+    missed = sorted({p.wanted.nouns[0] for p, r in zip(asked, said, strict=True) if len(p.wanted.nouns) == 1
+                     and p.group == "seen" and r.nouns(1) != set(p.wanted.nouns)})
+    print(f"classes sometimes missed: {', '.join(missed) or 'none'}")
+    return figures
+
+
+def packed_figures(pipeline: StableDiffusionPipeline, starter: Path) -> dict[str, Any]:
+    """The autoencoder on unseen scenes and photos, the pair on unseen captions."""
+    pictures, captions = unpack(starter / "evaluation")
+    side = pipeline.vae.config.sample_size
+    through = reconstruct(pipeline.vae, [p.resize((side, side)) for p in pictures])
+    figures: dict[str, Any] = {"vae_db": round(through, 2), "photo_db": NOT_HERE, "retrieval": NOT_HERE,
+                               "packed_scenes": len(pictures)}
+    if folder := photo_folder():
+        figures["photo_db"] = round(reconstruct(pipeline.vae, squares(split_subjects(folder).kept_out, side)), 2)
+    if (starter / "pipeline" / FOLDER).exists():
+        cosines, right = Pair(starter / "pipeline").similarity(pictures, captions), torch.arange(len(pictures))
+        figures["retrieval"] = rate((cosines.argmax(1) == right).tolist())
+        figures["retrieval_of_pictures"] = rate((cosines.argmax(0) == right).tolist())
+    return figures
+
+
+def measure(starter: Path, count: int | None, sheet: Path) -> dict[str, Any]:
+    """All figures of `starter`, a folder as `export` writes it; `count` takes evenly spread prompts only."""
+    began = time.monotonic()
+    judge = load_scene_judge(starter / "judges")
+    pipeline = StableDiffusionPipeline.from_pretrained(starter / "pipeline", local_files_only=True).to(torch.float32)
+    pipeline.set_progress_bar_config(disable=True)
+    asked = prompts()
+    if count and count < len(asked):
+        asked = [asked[n * len(asked) // count] for n in range(count)]
+    images = paint(pipeline, [p.text for p in asked])
+    first = [n * len(asked) // min(SHEET, len(asked)) for n in range(min(SHEET, len(asked)))]
+    grid([images[n] for n in first], [asked[n].text for n in first], sheet, side=160)
+    figures = painted_figures(asked, images, judge) | packed_figures(pipeline, starter)
+    figures["seconds_per_image"] = seconds_per_image(pipeline, [p.text for p in asked])
+    return figures | {
+        "judge_on_drawn_scenes": labels(starter / "judges" / "scene_judge.safetensors")["accuracy"],
+        "prompts": sum(p.group == "seen" for p in asked),
+        "prompts_of_unseen_combinations": sum(p.group != "seen" for p in asked), "classes": len(judge.nouns),
+        "steps": STEPS, "guidance": GUIDANCE,
+        "seeds": f"prompts {PROMPT_SEED}, pictures 0-{len(asked) - 1}",
         "machine": f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads",
+        "minutes": round((time.monotonic() - began) / 60, 1),
     }
-    if options.write:
-        _write_card(figures)
-        write_text(REPORT / "starter.json", json.dumps(figures) + "\n")
-    print(json.dumps(figures))
 
 
-def _write_card(figures: dict[str, object]) -> None:
+def write_card(figures: dict[str, Any], card: Path) -> None:
     """Put the figures into the model card, between its marks."""
-    card = ASSETS / "README.md"
     text = card.read_text("utf-8")
     start, end = "<!-- figures -->\n", "<!-- /figures -->"
     rows = "".join(f"| {name} | {value} |\n" for name, value in figures.items())
@@ -122,16 +138,26 @@ def _write_card(figures: dict[str, object]) -> None:
     write_text(card, f"{before}{start}| figure | value |\n|---|---|\n{rows}{end}{after}")
 
 
-def _sheet(images: list[Image.Image], path: Path) -> None:
-    if not images:
-        return
-    side = images[0].width
-    sheet = Image.new("RGB", (8 * side, math.ceil(len(images) / 8) * side), "white")
-    for n, image in enumerate(images):
-        sheet.paste(image, (n % 8 * side, n // 8 * side))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.asarray(sheet)).save(path, optimize=True)
+def main() -> int:
+    """Measure, print, keep a contact sheet; exit code 2 when something needed is not there."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--prompts", type=int, help="this many of the prompts only, evenly spread")
+    parser.add_argument("--starter", type=Path, default=STARTER, help="a folder as the stage 'export' writes it")
+    parser.add_argument("--sheet", type=Path, help="where 64 of the pictures go; docs/starter.png with --write")
+    parser.add_argument("--write", action="store_true", help="put the figures into the model card and the report")
+    options = parser.parse_args()
+    sheet = options.sheet or Path("docs/starter.png" if options.write else ".starter-training/sheet.png")
+    try:
+        figures = measure(options.starter, options.prompts, sheet)
+    except StudioError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    if options.write:
+        write_card(figures, options.starter / "README.md")
+        write_text(REPORT / "starter.json", json.dumps(figures) + "\n")
+    print(json.dumps(figures))
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

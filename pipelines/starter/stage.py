@@ -1,4 +1,4 @@
-"""What the starter's training stages share: resumable state, schedule, scene batches."""
+"""What the starter's training stages share: resumable state, device, schedule, batches of pictures."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 
 
@@ -19,6 +20,8 @@ class Stage:
 
     `state` maps names to objects with `state_dict`/`load_state_dict`; every `save_every` steps all
     of them go, with the step and torch's generator state, into one file that is replaced atomically.
+    The file holds CPU tensors, and all chance of a stage comes from torch's CPU generator: what a GPU
+    began goes on anywhere, as exactly as on a CPU.
     """
 
     def __init__(self, name: str, work: Path, state: dict[str, Any], save_every: int = 250) -> None:
@@ -36,7 +39,7 @@ class Stage:
 
     def save(self) -> None:
         """Write the state atomically."""
-        blob = {key: owner.state_dict() for key, owner in self.state.items()}
+        blob = {key: _on_cpu(owner.state_dict()) for key, owner in self.state.items()}
         temporary = self.path.with_suffix(".tmp")
         torch.save({**blob, "rng": torch.get_rng_state(), "step": self.step}, temporary)
         os.replace(temporary, self.path)
@@ -57,6 +60,21 @@ class Stage:
                 self.save()
 
 
+def _on_cpu(value: Any) -> Any:
+    if isinstance(value, torch.Tensor):
+        return value.cpu()
+    if isinstance(value, dict):
+        return {key: _on_cpu(v) for key, v in value.items()}
+    return [_on_cpu(v) for v in value] if isinstance(value, list) else value
+
+
+def device() -> torch.device:
+    """CUDA or MPS where there is one, else the CPU."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
 def one_cycle(step: int, steps: int, warmup: int) -> float:
     """Learning rate factor 0-1: linear warm-up, then a half cosine to zero."""
     if step < warmup:
@@ -68,3 +86,8 @@ def to_tensor(images: list[Image.Image]) -> torch.Tensor:
     """RGB images of one size as a float tensor [N, 3, H, W] in -1..1."""
     stack = np.stack([np.asarray(i) for i in images])
     return torch.from_numpy(stack).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+def from_bytes(pictures: NDArray[np.uint8], where: torch.device | None = None) -> torch.Tensor:
+    """Pictures [N, H, W, 3] as a float tensor [N, 3, H, W] in -1..1 on a device."""
+    return torch.from_numpy(pictures).to(where or "cpu").permute(0, 3, 1, 2).float() / 127.5 - 1

@@ -13,20 +13,26 @@ from itertools import pairwise
 from tokenizers import pre_tokenizers
 from transformers import CLIPTokenizer
 
-from pipelines.starter.captions import EXTRA_WORDS, TRIGGER_WORDS
+from pipelines.starter.captions import EXTRA_WORDS, RELATIONS, SIZES, TRIGGER_WORDS
 from pipelines.starter.glyphs import COLOURS, Catalogue
 from pipelines.starter.scenes import SCENES
+from pipelines.starter.styles import HELD_OUT_STYLES, STYLES
 
-_ALL_EDITIONS = 99
+
+def caption_words() -> list[str]:
+    """The words with a meaning in the world's captions."""
+    catalogue = Catalogue()
+    sentences = [*catalogue.nouns, *(i.kind for i in catalogue.trainable()), *COLOURS, *SIZES, "and"]
+    sentences += [p for s in SCENES.values() for p in s.phrases]
+    sentences += [p for s in STYLES.values() for p in (*s.openings, *s.endings)]
+    sentences += [p for ways in RELATIONS.values() for way in ways for p in way]
+    return sorted({w for s in sentences for w in s.split()} - {"{}"})
 
 
 def words() -> list[str]:
-    """Every word that is to be a single token: captions of all editions, extras, triggers."""
-    catalogue = Catalogue(_ALL_EDITIONS)
-    found = {w for noun in catalogue.nouns for w in noun.split()}
-    found |= {i.kind for i in catalogue.individuals} | set(COLOURS)
-    found |= {w for s in SCENES.values() for p in s.phrases for w in p.split()}
-    return sorted((found | set(EXTRA_WORDS) | set(TRIGGER_WORDS)) - set(catalogue.held_out_nouns))
+    """Every word that is to be a single token: captions, extras, triggers; none that is held out."""
+    held_out = {w for noun in (*Catalogue().held_out_nouns, *HELD_OUT_STYLES) for w in noun.split()}
+    return sorted((set(caption_words()) | set(EXTRA_WORDS) | set(TRIGGER_WORDS)) - held_out)
 
 
 def build(length: int) -> CLIPTokenizer:

@@ -15,13 +15,12 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from transformers import CLIPConfig, CLIPModel, CLIPTextModel, CLIPTokenizer, CLIPVisionConfig
 
+from pipelines.starter import tokenizer
+from pipelines.starter.config import StarterConfig
+from pipelines.starter.diffusion import averaged
+from pipelines.starter.drawing import Order, scenes
 from pipelines.starter.muon import MixedOptimizer
-from pipelines.starter.second import tokenizer
-from pipelines.starter.second.config import StarterConfig
-from pipelines.starter.second.diffusion import averaged
-from pipelines.starter.second.drawing import Order, scenes
-from pipelines.starter.second.stage import Stage, device, from_bytes
-from pipelines.starter.stage import one_cycle, to_tensor
+from pipelines.starter.stage import Stage, device, from_bytes, one_cycle, to_tensor
 
 FOLDER = "clip"
 _TEXT = "text_model."

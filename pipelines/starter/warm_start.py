@@ -1,4 +1,4 @@
-"""Going on from an older edition: its weights, with every word's row found by its spelling."""
+"""Going on from an older pipeline: its weights, with every word's row found by its spelling."""
 
 from __future__ import annotations
 

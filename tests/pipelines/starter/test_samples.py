@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipelines.starter.samples import SAMPLES
-from pipelines.starter.second.glyphs import Catalogue
-from pipelines.starter.second.samples import DEVELOPMENT_MULTI, DEVELOPMENT_SETS, MULTI, SETS, STYLE
-from pipelines.starter.second.styles import HELD_OUT_STYLES
+from pipelines.shipped import SAMPLES
+from pipelines.starter.glyphs import Catalogue
+from pipelines.starter.samples import DEVELOPMENT_MULTI, DEVELOPMENT_SETS, MULTI, SETS, STYLE
+from pipelines.starter.styles import HELD_OUT_STYLES
 
 SPARE = SAMPLES / "development"
 REFERENCES = [SAMPLES / n for n in SETS] + [SPARE / n for n in DEVELOPMENT_SETS]

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from adapters.errors import StudioError
-from pipelines.starter.second.photos import VARIABLE, Crops, photo_folder, split_subjects, squares
+from pipelines.starter.photos import VARIABLE, Crops, photo_folder, split_subjects, squares
 
 
 def _subjects(folder: Path, count: int) -> Path:

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 import torch
 from PIL import Image
 
-from pipelines.starter.judge import prepare
-from pipelines.starter.second.judge import REGIONS, SceneJudge
-from pipelines.starter.second.world import Relation, Spec
+from pipelines.starter.judge import REGIONS, SceneJudge, prepare
+from pipelines.starter.world import Relation, Spec
 
 FIGURES = ("class", "scene", "colour", "style", "both", "sides", "stacks")
 

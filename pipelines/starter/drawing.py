@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.starter.second.glyphs import Catalogue
-from pipelines.starter.second.world import Spec, World, draw
+from pipelines.starter.glyphs import Catalogue
+from pipelines.starter.world import Spec, World, draw
 
 CHUNK = 50
 Pictures = NDArray[np.uint8]
@@ -35,10 +35,21 @@ class Order:
 
 def draw_chunk(order: Order, world: World, index: int, count: int = CHUNK) -> tuple[Pictures, list[Spec]]:
     """Scenes number `index` * CHUNK and following: pictures [count, size, size, 3] and their specs."""
+    rng, specs = _told(order, world, index, count)
+    return np.stack([np.asarray(draw(rng, s, order.size).image) for s in specs]), specs
+
+
+def _told(order: Order, world: World, index: int, count: int) -> tuple[np.random.Generator, list[Spec]]:
     rng = np.random.default_rng((order.seed, index))
     spec = world.quarters if order.quarters else world.spec
-    specs = [spec(rng, vary=order.vary) for _ in range(count)]
-    return np.stack([np.asarray(draw(rng, s, order.size).image) for s in specs]), specs
+    return rng, [spec(rng, vary=order.vary) for _ in range(count)]
+
+
+def told(order: Order, count: int) -> tuple[World, list[Spec]]:
+    """The specs of the first `count` scenes, none of them drawn, and the world that they are of."""
+    world = _world(order)
+    parts = (_told(order, world, n, min(CHUNK, count - n * CHUNK))[1] for n in range(-(-count // CHUNK)))
+    return world, [s for part in parts for s in part]
 
 
 def chunks(order: Order, count: int, start: int = 0) -> Iterator[tuple[Pictures, list[Spec]]]:
@@ -69,7 +80,7 @@ def _world(order: Order) -> World:
     catalogue = Catalogue()
     individuals = catalogue.trainable()
     catalogue.check_trainable(individuals)
-    return World(catalogue, individuals, **order.world)
+    return World(individuals, **order.world)
 
 
 _worlds: list[World] = []

@@ -9,13 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from diffusers import AutoencoderKL
 
-from pipelines.starter.second.config import StarterConfig
-from pipelines.starter.second.drawing import Order, chunks
-from pipelines.starter.second.stage import from_bytes
-from pipelines.starter.second.world import Spec
+from pipelines.starter.config import StarterConfig
+from pipelines.starter.drawing import Order, chunks, told
+from pipelines.starter.stage import from_bytes
+from pipelines.starter.world import COLUMNS, ROWS, Rng, Spec, World
 
 SHARD = 2000
 
@@ -55,12 +56,27 @@ def cache_scenes(config: StarterConfig, vae: AutoencoderKL, work: Path) -> Scene
     return _cached(Order(config.seed + 1, config.size), config.diffusion.scenes, vae, work / "latents")
 
 
-def cache_close_ups(config: StarterConfig, vae: AutoencoderKL, work: Path) -> Scenes:
-    """Close-ups of single objects, half as wide as a scene, `close_ups` of them under `work/close-ups`."""
-    order = Order(config.seed + 5, config.size, quarters=True)
-    four = _cached(order, config.diffusion.close_ups // 4, vae, work / "close-ups")
-    return Scenes(quartered(four.latents), [line for c in four.captions for line in c.split("\n")],
-                  quartered(four.objects))
+def cache_parts(config: StarterConfig, vae: AutoencoderKL, work: Path) -> list[Scenes]:
+    """Parts of pictures of four objects: single objects, two side by side, two one over the other.
+
+    `close_ups` of the first, under `work/close-ups`, a quarter of a scene each; the others are halves of the
+    same pictures, as many as have two objects that may be seen together.
+    """
+    order, count = Order(config.seed + 5, config.size, quarters=True), config.diffusion.close_ups // 4
+    four = _cached(order, count, vae, work / "close-ups")
+    single = Scenes(quartered(four.latents), [line for c in four.captions for line in c.split("\n")],
+                    quartered(four.objects))
+    world, specs = told(order, count)
+    rng = np.random.default_rng(order.seed + 1)
+    return [single, *(_halves(four, specs, world, rng, dim, places) for dim, places in ((-2, ROWS), (-1, COLUMNS)))]
+
+
+def _halves(four: Scenes, specs: list[Spec], world: World, rng: Rng, dim: int,
+            places: tuple[tuple[int, int], ...]) -> Scenes:
+    latents, objects = (torch.stack(m.chunk(2, dim), 1).flatten(0, 1) for m in (four.latents, four.objects))
+    captions = [world.half(rng, spec, two) for spec in specs for two in places]
+    kept = [n for n, c in enumerate(captions) if c]
+    return Scenes(latents[kept], [c for c in captions if c], objects[kept])
 
 
 def _cached(order: Order, total: int, vae: AutoencoderKL, folder: Path) -> Scenes:

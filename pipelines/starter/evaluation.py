@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from pipelines.starter.judge import ASSETS
-from pipelines.starter.second.drawing import Order, scenes
-from pipelines.starter.second.glyphs import Catalogue
-from pipelines.starter.second.reading import Wanted
-from pipelines.starter.second.world import Spec, World
+from pipelines.shipped import STARTER
+from pipelines.starter.drawing import Order, scenes
+from pipelines.starter.glyphs import Catalogue
+from pipelines.starter.reading import Wanted
+from pipelines.starter.world import Spec, World
 
-EVALUATION = ASSETS / "evaluation"
+EVALUATION = STARTER / "evaluation"
 PACKED, ACROSS = 100, 10
 PROMPT_SEED, _SCENE_SEED = 1, 50_000
 SINGLES, SIDES, STACKS, UNSEEN = 300, 130, 70, 60
@@ -37,13 +37,12 @@ class Prompt:
 def prompts() -> list[Prompt]:
     """All prompts: 300 single objects with every class in turn, 200 pairs, then 60 each with a held-out
     colour and with a held-out pair of objects."""
-    catalogue = Catalogue()
-    known = catalogue.trainable()
+    known = Catalogue().trainable()
     rng = np.random.default_rng(PROMPT_SEED)
-    single = World(catalogue, known, coloured=0.4, styled=0.45, sized=0.15)
-    pairs = World(catalogue, known, coloured=0.2, styled=0.25)
-    colours = World(catalogue, known, unseen="colour", styled=0.0)
-    objects = World(catalogue, known, unseen="objects", coloured=0.0, styled=0.0)
+    single = World(known, coloured=0.4, styled=0.45, sized=0.15)
+    pairs = World(known, coloured=0.2, styled=0.25)
+    colours = World(known, unseen="colour", styled=0.0)
+    objects = World(known, unseen="objects", coloured=0.0, styled=0.0)
 
     def specs() -> Iterator[tuple[str, Spec]]:
         for n in range(SINGLES):

@@ -150,7 +150,7 @@ def test_the_command_line_paints_what_it_says(home: Path, tmp_path: Path) -> Non
     answer = app("generate", "--base", "starter", "--adapter", "koala:0.8", "--prompt",
                  "a zok bear in the snow", "--seed", "3", "--steps", "4", "--out", str(out), home=home)
     assert {k: answer[k] for k in ("files", "seed", "steps", "width", "height", "sampler")} == {
-        "files": [str(out)], "seed": 3, "steps": 4, "width": 128, "height": 128, "sampler": "DDIM"}
+        "files": [str(out)], "seed": 3, "steps": 4, "width": 256, "height": 256, "sampler": "DDIM"}
     assert out.is_file()
 
 

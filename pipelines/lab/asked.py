@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from pipelines.starter.second.reading import Reading
-from pipelines.starter.second.scenes import SCENES
-from pipelines.starter.second.styles import DRAWN, STYLES
+from pipelines.starter.reading import Reading
+from pipelines.starter.scenes import SCENES
+from pipelines.starter.styles import DRAWN, STYLES
 from pipelines.wording import with_article
 
 Group = Literal["plain", "styled", "beside", "together", "class"]

@@ -11,7 +11,7 @@ from PIL import Image, ImageOps
 from adapters.errors import StudioError
 from pipelines.lab.encoders import CLIP_ID, DINO_ID, Clip, Dino, Encoder, Judge, starter_pair
 from pipelines.references import list_folder, open_image
-from pipelines.shipped import JUDGES, SAMPLES, STARTER
+from pipelines.shipped import SAMPLES, STARTER
 from pipelines.starter.likeness import Gallery
 
 
@@ -44,7 +44,7 @@ def _if_here(kind: type[Clip] | type[Dino], place: str) -> Encoder | None:
 
 def at_home(pictures: Sequence[Image.Image]) -> float:
     """The share of pictures that look like the starter's world to its likeness judge."""
-    gallery = Gallery(JUDGES)
+    gallery = Gallery()
     side = min(min(p.size) for p in pictures)
     seen = Judge().images([ImageOps.fit(p, (side, side)) for p in pictures])
     return float(((seen @ gallery.vectors.T).amax(1) > HOME).float().mean())

@@ -31,10 +31,10 @@ from pipelines.methods.common import TrainingConfig, resolve
 from pipelines.painter import Painter
 from pipelines.references import list_folder, take_in
 from pipelines.run_config import RunConfig
-from pipelines.shipped import JUDGES, REPORT, SAMPLES
+from pipelines.shipped import REPORT, SAMPLES
+from pipelines.starter.judge import load_scene_judge
 from pipelines.starter.likeness import Gallery
-from pipelines.starter.second.judge import load_scene_judge
-from pipelines.starter.second.reading import read
+from pipelines.starter.reading import read
 from pipelines.trainer import Uninterrupted
 from pipelines.training import ADAPTER_FILE, train_run
 
@@ -128,7 +128,7 @@ class Lab:
     @cached_property
     def gallery(self) -> Gallery:
         """Look-alikes among which the right individual must be found."""
-        return Gallery(JUDGES)
+        return Gallery()
 
     @cached_property
     def lines(self) -> dict[str, dict[str, Any]]:
@@ -203,7 +203,7 @@ class Lab:
     def judge(self, trial: Trial, images: Sequence[Image.Image], asks: Sequence[Ask]) -> list[dict[str, Any]]:
         """Per picture: its group, and per concept that it should show the cosine and the rank in the gallery."""
         glyphs = [g for s in trial.samples for g in Sample(s).glyphs]
-        said = read(load_scene_judge(JUDGES), list(images))
+        said = read(load_scene_judge(), list(images))
         rows = []
         for image, ask, reading in zip(images, asks, said, strict=True):
             crops = [image] if ask.group != "together" and not ask.companion else _crops(image)

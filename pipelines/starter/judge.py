@@ -18,11 +18,10 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from pipelines.shipped import STARTER
+from pipelines.shipped import JUDGES
 
 JUDGE_SIZE = 96
 REGIONS = ("left", "right", "top", "bottom")
-JUDGES = STARTER / "judges"
 
 
 class _Block(nn.Module):

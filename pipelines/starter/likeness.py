@@ -9,7 +9,8 @@ import torch
 from PIL import Image
 from safetensors import safe_open
 
-from pipelines.starter.judge import JUDGES, SceneJudge, load_embedder, prepare
+from pipelines.shipped import JUDGES
+from pipelines.starter.judge import SceneJudge, load_embedder, prepare
 from pipelines.starter.reading import read
 
 

@@ -172,7 +172,7 @@ def test_pictures_become_a_concept_that_paints_and_leaves(server: Server, page: 
     images = page.locator("#pictures img")
     expect(images).to_have_count(4)
     page.wait_for_function("[...document.querySelectorAll('#pictures img')].every("
-                           "i => i.complete && i.naturalWidth === 128)")
+                           "i => i.complete && i.naturalWidth === 256)")
     _shot(page, "create")
 
     page.get_by_role("tab", name="Library").click()
@@ -300,7 +300,7 @@ def test_the_readmes_script_teaches_and_paints(server: Server, tmp_path: Path) -
     assert done.returncode == 0, done.stderr[-2000:]
     assert len(done.stdout.splitlines()) == 6
     with Image.open(tmp_path / "koala.png") as picture:
-        assert picture.size == (128, 128)
+        assert picture.size == (256, 256)
 
 
 def test_the_page_fits_a_phone(page: Page, server: Server) -> None:

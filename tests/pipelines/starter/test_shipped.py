@@ -16,11 +16,11 @@ from transformers import CLIPModel, CLIPTextModel, CLIPTokenizer
 from pipelines.base_models.locate import STARTER_PATH
 from pipelines.lab.asked import PLACES
 from pipelines.lab.series import SETS
-from pipelines.shipped import SAMPLES, STARTER
+from pipelines.shipped import JUDGES, SAMPLES, STARTER
 from pipelines.starter.autoencoder import reconstruct
 from pipelines.starter.evaluation import unpack
 from pipelines.starter.glyphs import COLOURS, Catalogue
-from pipelines.starter.judge import JUDGES, labels, load_scene_judge
+from pipelines.starter.judge import labels, load_scene_judge
 from pipelines.starter.likeness import Gallery, scenes_of
 from pipelines.starter.pair import FOLDER, Pair
 from pipelines.starter.scenes import SCENES

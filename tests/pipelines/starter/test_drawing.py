@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipelines.starter.drawing import CHUNK, Order, chunks, draw_chunk, scenes
+from pipelines.starter.drawing import CHUNK, Order, chunks, draw_chunk, scenes, told
 from pipelines.starter.glyphs import FONT_PATH, Catalogue
 from pipelines.starter.world import World
 
@@ -16,6 +16,13 @@ def test_the_same_order_gives_the_same_scenes_however_it_is_split() -> None:
     whole, told = scenes(order, 2 * CHUNK + 7)
     second, again = next(chunks(order, CHUNK, start=CHUNK))
     assert np.array_equal(whole[CHUNK:2 * CHUNK], second) and told[CHUNK:2 * CHUNK] == again
+
+
+@needs_font
+@pytest.mark.parametrize("quarters", [False, True])
+def test_what_scenes_tell_is_the_same_when_none_is_drawn(quarters: bool) -> None:
+    order = Order(3, 32, quarters=quarters)
+    assert told(order, CHUNK + 7)[1] == scenes(order, CHUNK + 7)[1]
 
 
 @needs_font

@@ -19,6 +19,7 @@ from adapters.record import Concept
 from app.drafts import Drafts
 from app.home import Home
 from app.library import Entry, Library
+from app.looker import LookerProcess
 from app.painter import PainterProcess
 from app.runs import RunView, StopFile, folder_id, view
 from app.store import ACTIVE, RESUMABLE, Job, JobStore
@@ -91,6 +92,7 @@ class Studio:
         self.library = Library(home)
         self.supervisor = Supervisor(home, self.store, self.library)
         self.painter = PainterProcess()
+        self.looker = LookerProcess()
         self.drafts = Drafts(home.drafts, home.trash / "drafts")
 
     def prepare_run(self, images: Sequence[Path] | Dataset, name: str, noun: str, *, base: str = "starter",
@@ -240,3 +242,4 @@ class Studio:
         """End the children."""
         self.supervisor.close()
         self.painter.close()
+        self.looker.close()

@@ -1,11 +1,19 @@
 // Talks to the studio's own addresses. Every answer is a draft, a list or an object with `error`.
 const ROOT = "/studio/drafts";
 
-async function ask(path, options = {}) {
-  const answer = await fetch(path, options);
+async function read(answer) {
   const told = await answer.json().catch(() => ({ error: `The studio answered ${answer.status}; is it still running?` }));
   if (!answer.ok) throw new Error(told.error || told.detail || `The studio answered ${answer.status}.`);
   return told;
+}
+
+const ask = async (path, options = {}) => read(await fetch(path, options));
+
+// A picture, and what a header says of it.
+async function picture(path, header, options = {}) {
+  const answer = await fetch(path, options);
+  if (!answer.ok) await read(answer);
+  return [await answer.blob(), answer.headers.get(header)];
 }
 
 const json = (method, body) => ({ method, headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
@@ -34,6 +42,15 @@ export const drafts = {
   change: (id, shot, fields) => ask(pictureAt(id, shot), json("PATCH", fields)),
   take: (id, shot) => ask(pictureAt(id, shot), { method: "DELETE" }),
   takeBack: (id, shot) => ask(at(id, `/pictures/${shot}/restore`), { method: "POST" }),
+  find: async (id, shot, pointed) => {
+    const [blob, by] = await picture(at(id, `/pictures/${shot}/find`), "X-Found-By", json("POST", { pointed }));
+    return { blob, by };
+  },
+  seen: async (id, shot, method) => {
+    const [blob, said] = await picture(at(id, `/pictures/${shot}/seen?method=${method}`), "X-Seen");
+    return { blob, said };
+  },
+  write: (id) => ask(at(id, "/captions/write"), json("POST", { model: "" })),
   paint: (id, shot, thing, blob) => ask(maskAt(id, shot, thing), upload("PUT", "file", [["mask.png", blob]])),
   clear: (id, shot, thing) => ask(maskAt(id, shot, thing), { method: "DELETE" }),
 };

@@ -140,7 +140,15 @@ class Room {
       make("p", { class: "s-hint" }, "Without captions each picture is “a photo of” the thing. Write [trigger] where its "
         + "name belongs. Text files that you drop beside the pictures are read too."),
       text("prefix", "Before every caption"), text("suffix", "After every caption"),
-      make("div", { class: "s-row" }, find, put, button("Replace in all", replace, { id: "replace" })));
+      make("div", { class: "s-row" }, find, put, button("Replace in all", replace, { id: "replace" })),
+      button("Write captions for those without", () => this.write(), { id: "write-captions" }));
+  }
+
+  async write() {
+    await this.flush();
+    toast("Looking at the pictures…");
+    const told = await this.put(drafts.write(this.draft.id));
+    if (told) toast(`${told.written} captions are written by ${told.written_by}; read them over.`);
   }
 
   foot() {

@@ -10,6 +10,15 @@ export function make(tag, attributes = {}, ...children) {
   return element;
 }
 
+export function loadImage(source) {
+  return new Promise((resolve, reject) => {
+    const image = new Image();
+    image.onload = () => resolve(image);
+    image.onerror = () => reject(new Error("The picture could not be opened; reload the page."));
+    image.src = source;
+  });
+}
+
 export const button = (label, click, attributes = {}) =>
   make("button", { type: "button", class: "s-button", onclick: click, ...attributes }, label);
 
@@ -20,7 +29,7 @@ export function toast(text, action = null) {
   const box = make("div", { class: "s-toast", role: "status" }, make("span", {}, text),
     action && button(action.label, () => { close(); action.run(); }, { class: "s-button s-quiet" }),
     button("×", close, { class: "s-button s-quiet", "aria-label": "Close" }));
-  document.body.append(box);
+  (document.querySelector("dialog[open]") || document.body).append(box); // an open dialog covers the rest
   setTimeout(close, 12000);
 }
 

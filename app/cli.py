@@ -15,7 +15,7 @@ from typing import Any
 
 from adapters.errors import StudioError
 from adapters.formats import DEFAULT_RANK, FORMATS
-from app import lab_verbs
+from app import lab_verbs, queue_verbs
 from app.arguments import parse_adapter, parse_settings
 from app.home import Home
 from app.ranks import from_main, is_main
@@ -96,6 +96,7 @@ def build_parser() -> argparse.ArgumentParser:
     bring.add_argument("--name")
 
     lab_verbs.add(verb)
+    queue_verbs.add(verb)
     verb("list", _list, "the adapters in the library")
     verb("doctor", _doctor, "versions, device, memory, folders, and what is missing")
     return parser

@@ -11,11 +11,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Header, Request
 from fastapi.responses import StreamingResponse
 
-from adapters.errors import StudioError
+from app.arguments import check_settings
 from app.runs import read_events
 from app.store import ACTIVE, Job
 from app.studio import Studio
-from pipelines.methods import METHODS, config_class
 
 POLL = 0.3  # seconds between two looks at a run's events
 
@@ -43,11 +42,7 @@ def routes(studio: Studio) -> APIRouter:
               memory: Annotated[str, Body()] = "",
               settings: Annotated[dict[str, Any] | None, Body()] = None) -> dict[str, Any]:
         """Queue a training of a draft; `settings` are the method's, by name."""
-        if method not in METHODS:
-            raise StudioError(f"There is no method '{method[:40]}'; choose one of {', '.join(METHODS)}.")
-        known = set(config_class(method).model_fields) - {"method"}
-        if wrong := set(settings or {}) - known:
-            raise StudioError(f"'{method}' has no setting '{min(wrong)[:40]}'; see docs/METHODS.md.")
+        check_settings(method, settings or {})
         run = studio.teach(draft, base=base, method=method, preset=preset, memory=memory or None, **(settings or {}))
         return told(studio, studio.job(run))
 

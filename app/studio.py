@@ -20,6 +20,7 @@ from app.drafts import Drafts
 from app.home import Home
 from app.library import Entry, Library
 from app.painter import PainterProcess
+from app.queue import Queue
 from app.runs import RunView, StopFile, folder_id, view
 from app.store import ACTIVE, RESUMABLE, Job, JobStore
 from app.supervisor import Supervisor
@@ -90,6 +91,7 @@ class Studio:
         self.store = JobStore(home.database)
         self.library = Library(home)
         self.supervisor = Supervisor(home, self.store, self.library)
+        self.queue = Queue(home, self.store, self.library, self.supervisor.wake)
         self.painter = PainterProcess()
         self.drafts = Drafts(home.drafts, home.trash / "drafts")
 
@@ -108,7 +110,7 @@ class Studio:
         name, noun = check_name(name), check_noun(noun or (concepts[0][1] if concepts else dataset.noun))
         overrides = {**dataset.settings, **{k: v for k, v in overrides.items() if v is not None}}
         self.supervisor.settle_dead()
-        busy = {j.name.lower() for j in self.store.all() if j.state in ACTIVE}
+        busy = {j.name.lower() for j in self.store.all() if j.state in ACTIVE and j.kind == "train"}
         if self.library.has(name) or name.lower() in busy:
             raise StudioError(f"There is a concept '{name}' already; choose another name or delete "
                               "that one first.")
@@ -154,10 +156,7 @@ class Studio:
 
     def job(self, run: str) -> Job:
         """A run by id; StudioError when there is none."""
-        job = self.store.get(run)
-        if job is None:
-            raise StudioError(f"There is no training '{run[:60]}'; choose one from the list.")
-        return job
+        return self.queue.job(run)
 
     def jobs(self) -> list[Job]:
         """All runs, newest first."""

@@ -1,4 +1,4 @@
-"""Runs queued trainings one at a time, each in a process of its own, and notes how they ended."""
+"""Runs queued jobs one at a time, each in a process of its own, and notes how they ended."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Supervisor:
         self._wake.set()
 
     def close(self) -> None:
-        """Ask the running training to stop, wait for its checkpoint, end."""
+        """Ask the running job to stop, wait for its checkpoint, end."""
         self._closing = True
         if self._current:
             StopFile(self.home.runs / self._current).request()
@@ -76,13 +76,13 @@ class Supervisor:
         try:
             with (folder / "worker.log").open("ab") as log:
                 # A session of its own: Ctrl-C reaches the studio alone, which then asks it to stop.
-                child = subprocess.Popen([sys.executable, "-m", "app.worker", str(folder)],
+                child = subprocess.Popen([sys.executable, "-m", "app.worker", str(folder), job.kind],
                                          stdout=log, stderr=log, stdin=subprocess.DEVNULL,
                                          cwd=_REPOSITORY, start_new_session=True)
                 self.store.set_pid(job.id, child.pid)
                 code = child.wait()
         except OSError as error:
-            self.store.end(job.id, "failed", f"The training process could not be started "
+            self.store.end(job.id, "failed", f"The process for it could not be started "
                                              f"({error.strerror}); free memory or disk and resume.")
             return
         finally:
@@ -98,11 +98,11 @@ class Supervisor:
         ended = outcomes and started and outcomes[-1]["time"] >= started[-1]["time"]
         state: State = outcomes[-1]["state"] if ended else "interrupted"
         message = outcomes[-1]["message"] if ended else (
-            "The training process ended without a word, most often because the memory was not "
-            "enough or the machine went off; resume goes on from the last checkpoint.")
+            "Its process ended without a word, most often because the memory was not enough or the machine went "
+            "off; resume goes on from what was kept last.")
         if code == DISK_FULL:
             state, message = "failed", _FULL
-        if state == "finished":
+        if state == "finished" and job.kind == "train":
             try:
                 self.publish(job)
             except StudioError as error:

@@ -71,9 +71,9 @@ def routes(studio: Studio) -> APIRouter:
         return told(studio, studio.job(run))
 
     @router.post("/{run}/keep")
-    def keep(run: str) -> dict[str, str]:
-        """Put a stopped training's last checkpoint into the library."""
-        return {"adapter": studio.keep(run)}
+    def keep(run: str, step: Annotated[int | None, Body(embed=True)] = None) -> dict[str, str]:
+        """Put a training's last checkpoint, or that of `step`, into the library."""
+        return {"adapter": studio.keep(run, step)}
 
     return router
 

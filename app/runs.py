@@ -105,6 +105,8 @@ def view(folder: Path) -> RunView:
             seen.step, seen.total = event["step"], event["total"]
             seen.losses.append((event["step"], event["loss"]))
             paces.append(event["seconds"])
+        elif kind == "progress":
+            seen.step, seen.total = event["done"], event["total"]
         elif kind == "stage":
             seen.stage = event["text"]
         elif kind == "preview":

@@ -18,6 +18,7 @@ from adapters.naming import MAX_LENGTH, check_name, check_noun
 from adapters.record import Concept
 from app.drafts import Drafts
 from app.home import Home
+from app.lab_jobs import Lab
 from app.library import Entry, Library
 from app.painter import PainterProcess
 from app.queue import Queue
@@ -94,6 +95,7 @@ class Studio:
         self.queue = Queue(home, self.store, self.library, self.supervisor.wake)
         self.painter = PainterProcess()
         self.drafts = Drafts(home.drafts, home.trash / "drafts")
+        self.lab = Lab(home, self.store, self.library, self.drafts, self.queue, offline=offline)
 
     def prepare_run(self, images: Sequence[Path] | Dataset, name: str, noun: str, *, base: str = "starter",
                     method: str = "lora", preset: str = "balanced", memory: str | None = None, trigger: str = "",
@@ -182,9 +184,12 @@ class Studio:
                               "be resumed.")
         self.supervisor.wake()
 
-    def keep(self, run: str) -> str:
-        """Put a stopped run's last checkpoint into the library; returns its name there."""
-        return self.supervisor.publish(self.job(run))
+    def keep(self, run: str, step: int | None = None) -> str:
+        """Put a run's last checkpoint, or that of a step, into the library; returns its name there."""
+        job = self.job(run)
+        if job.kind != "train":
+            raise StudioError(f"'{job.name}' is no training and has no checkpoints; choose a training.")
+        return self.supervisor.publish(job, step)
 
     def generate(self, request: dict[str, Any], *, base: str = "starter",
                  adapters: Sequence[Use] = (),

@@ -13,7 +13,7 @@ from pathlib import Path
 from adapters.errors import StudioError
 from app.home import Home
 from app.library import Library
-from app.runs import DISK_FULL, StopFile, read_events
+from app.runs import DISK_FULL, StopFile, read_events, view
 from app.store import Job, JobStore, State
 
 _FULL = ("The disk is full; free some space and resume, the last checkpoint and everything before it is "
@@ -109,12 +109,17 @@ class Supervisor:
                 state, message = "failed", str(error)
         self.store.end(job.id, state, message)
 
-    def publish(self, job: Job) -> str:
-        """Put a run's adapter (or its last checkpoint) into the library; returns its name there."""
+    def publish(self, job: Job, step: int | None = None) -> str:
+        """Put a run's adapter (or its last checkpoint, or that of `step`) into the library; returns its name there."""
         folder = self.home.runs / job.id
+        checkpoints = sorted((folder / "checkpoints").glob("*.safetensors"))
         source = folder / "adapter.safetensors"
-        if not source.exists():
-            checkpoints = sorted((folder / "checkpoints").glob("*.safetensors"))
+        if step is not None and not (job.state == "finished" and step == view(folder).total):
+            checkpoints = [c for c in checkpoints if c.stem.endswith(f"-step{step:08d}")]
+            if not checkpoints:
+                raise StudioError(f"'{job.name}' has no checkpoint of step {step}; choose one that it has.")
+            source = checkpoints[-1]
+        elif not source.exists():
             if not checkpoints:
                 raise StudioError(f"'{job.name}' has no checkpoint yet; resume it first.")
             source = checkpoints[-1]

@@ -22,8 +22,8 @@ from app.lab_jobs import Lab
 from app.library import Entry, Library
 from app.painter import PainterProcess
 from app.queue import Queue
-from app.runs import RunView, StopFile, folder_id, view
-from app.store import ACTIVE, RESUMABLE, Job, JobStore
+from app.runs import WISHES, RunView, StopFile, WishFiles, folder_id, view
+from app.store import ACTIVE, RESUMABLE, Job, JobStore, Kind
 from app.supervisor import Supervisor
 from pipelines.base_models.families import find_family
 from pipelines.base_models.locate import locate
@@ -136,11 +136,12 @@ class Studio:
             raise
         return folder
 
-    def start_training(self, images: Sequence[Path] | Dataset, name: str, noun: str, **options: Any) -> str:
-        """Queue a training; returns the run's id."""
+    def start_training(self, images: Sequence[Path] | Dataset, name: str, noun: str, *, kind: Kind = "train",
+                       **options: Any) -> str:
+        """Queue a training, or the pre-flight of one; returns the run's id."""
         folder = self.prepare_run(images, name, noun, **options)
         try:
-            self.store.add(folder.name, check_name(name))
+            self.store.add(folder.name, check_name(name), kind=kind, first=kind == "preflight")
         except StudioError:
             shutil.rmtree(folder, ignore_errors=True)
             raise
@@ -155,6 +156,25 @@ class Studio:
             options["concepts"] = [(t.name, t.noun) for t in found.things]
             name = "-".join(check_name(t.name) for t in found.things)[:MAX_LENGTH]
         return self.start_training(self.drafts.dataset(draft), name, found.things[0].noun, **options)
+
+    def preflight(self, draft: str, **options: Any) -> str:
+        """Queue one real step of a draft's training before all that waits; returns its id.
+
+        What runs is not disturbed. Earlier ones that have ended are thrown away: they hold copies only.
+        """
+        for old in self.store.all():
+            if old.kind == "preflight" and old.state not in ACTIVE:
+                shutil.rmtree(self.home.runs / old.id, ignore_errors=True)
+                self.store.forget(old.id)
+        return self.teach(draft, kind="preflight", **options)
+
+    def wish(self, run: str, what: str) -> None:
+        """Ask a running training for a checkpoint ('save') or a preview ('sample') after its present step."""
+        job = self.job(run)
+        if what not in WISHES or job.kind != "train" or job.state != "running":
+            raise StudioError(f"'{job.name}' is {job.state}; only a training that runs can "
+                              f"{' or '.join(WISHES)} now.")
+        WishFiles(self.home.runs / run).ask(what)
 
     def job(self, run: str) -> Job:
         """A run by id; StudioError when there is none."""

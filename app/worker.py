@@ -16,9 +16,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from adapters.errors import StudioError
+from adapters.files import write_text
 from app.home import Home
+from app.lab_jobs import RESULT
 from app.library import Library
-from app.runs import DISK_FULL, EventLog, StopFile
+from app.runs import DISK_FULL, EventLog, StopFile, WishFiles
+
+_BEGAN = time.perf_counter()
 
 
 class _StopOrOrphan(StopFile):
@@ -38,7 +42,17 @@ def _train(folder: Path, log: EventLog) -> bool:
 
     home = Home(folder.parent.parent)
     return train_run(folder, report=log, control=_StopOrOrphan(folder), taken=Library(home).triggers(),
-                     cache=home.cache) is not None
+                     cache=home.cache, asked=WishFiles(folder).take) is not None
+
+
+def _preflight(folder: Path, log: EventLog) -> bool:
+    threading.Thread(target=_end_when_asked, args=(_StopOrOrphan(folder), log), daemon=True).start()
+    from pipelines.preflight import measure
+
+    home = Home(folder.parent.parent)
+    found = measure(folder, log, taken=Library(home).triggers(), cache=home.cache, began=_BEGAN)
+    write_text(folder / RESULT, json.dumps(found.as_dict(), indent=1) + "\n")
+    return True
 
 
 def _in_the_lab(folder: Path, log: EventLog) -> bool:
@@ -59,7 +73,7 @@ def _end_when_asked(control: _StopOrOrphan, log: EventLog) -> None:
 
 
 _WORK: dict[str, Callable[[Path, EventLog], bool]] = {
-    "train": _train, "compare": _in_the_lab, "evaluate": _in_the_lab, "recommend": _in_the_lab}
+    "train": _train, "preflight": _preflight, "compare": _in_the_lab, "evaluate": _in_the_lab, "recommend": _in_the_lab}
 
 
 def main() -> int:

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from adapters.errors import StudioError
+from pipelines.methods import config_class
+
+
+def check_settings(method: str, given: Iterable[str]) -> None:
+    """Raise StudioError when there is no such method, or it has no setting of one of these names."""
+    known = set(config_class(method[:40]).model_fields) - {"method"}
+    if wrong := set(given) - known:
+        raise StudioError(f"'{method}' has no setting '{min(wrong)[:40]}'; see docs/METHODS.md.")
 
 
 def parse_settings(given: Sequence[str]) -> dict[str, str]:

@@ -15,11 +15,11 @@ from typing import Any
 
 from adapters.errors import StudioError
 from adapters.formats import DEFAULT_RANK, FORMATS
-from app import lab_verbs
+from app import lab_verbs, queue_verbs
 from app.arguments import parse_adapter, parse_settings
 from app.home import Home
 from app.ranks import from_main, is_main
-from app.runs import EventLog, StopFile
+from app.runs import EventLog, StopFile, WishFiles
 from app.studio import Studio
 from pipelines.methods import METHODS
 from pipelines.wording import parse_concepts
@@ -96,6 +96,7 @@ def build_parser() -> argparse.ArgumentParser:
     bring.add_argument("--name")
 
     lab_verbs.add(verb)
+    queue_verbs.add(verb)
     verb("list", _list, "the adapters in the library")
     verb("doctor", _doctor, "versions, device, memory, folders, and what is missing")
     return parser
@@ -236,8 +237,8 @@ def _train_here(studio: Studio, folder: Path, report: Any) -> dict[str, Any]:
     job = studio.job(folder.name)
     report({"type": "stage", "text": "Starting"})
     try:
-        path = train_run(folder, report=report, control=_Interrupt(folder),
-                         taken=studio.library.triggers(), cache=studio.home.cache)
+        path = train_run(folder, report=report, control=_Interrupt(folder), taken=studio.library.triggers(),
+                         cache=studio.home.cache, asked=WishFiles(folder).take)
         report({"type": "outcome", "state": "finished" if path else "stopped", "message": ""})
         if path is None:
             studio.store.end(job.id, "stopped")

@@ -22,10 +22,9 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.staticfiles import StaticFiles
 
 from adapters.errors import StudioError
-from app import draft_routes, image_routes, look_routes, run_routes
+from app import draft_routes, image_routes, lab_routes, look_routes, method_routes, queue_routes, run_routes
 from app.studio import Studio
-from app.ui import build
-from app.ui.concepts import HEAD, STATIC
+from app.ui import build, concepts, train
 from app.ui.theme import CSS, THEME
 
 MAX_UPLOAD = "200mb"
@@ -50,9 +49,9 @@ def create_app(studio: Studio, hosts: list[str]) -> FastAPI:
     app = FastAPI(title="Semblance", docs_url=None, redoc_url=None, openapi_url="/studio/openapi.json",
                   lifespan=lifespan)
     _add_files(app, studio)
-    for part in (draft_routes, look_routes, run_routes, image_routes):
+    for part in (draft_routes, look_routes, method_routes, run_routes, queue_routes, lab_routes, image_routes):
         app.include_router(part.routes(studio))
-    app.mount("/studio/static", StaticFiles(directory=STATIC))
+    app.mount("/studio/static", StaticFiles(directory=concepts.STATIC))
 
     @app.exception_handler(StudioError)
     async def _explain(_: Request, error: StudioError) -> JSONResponse:
@@ -76,8 +75,8 @@ def create_app(studio: Studio, hosts: list[str]) -> FastAPI:
     app.add_middleware(CORSMiddleware, allow_origins=[])
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=hosts)
     return gr.mount_gradio_app(
-        app, build(studio), path="/", theme=THEME, css=CSS, head=HEAD, allowed_paths=[], max_file_size=MAX_UPLOAD,
-        show_error=True, ssr_mode=False, enable_monitoring=False, footer_links=[],
+        app, build(studio), path="/", theme=THEME, css=CSS, head=concepts.HEAD + train.HEAD, allowed_paths=[],
+        max_file_size=MAX_UPLOAD, show_error=True, ssr_mode=False, enable_monitoring=False, footer_links=[],
     )
 
 

@@ -18,11 +18,13 @@ from adapters.naming import MAX_LENGTH, check_name, check_noun
 from adapters.record import Concept
 from app.drafts import Drafts
 from app.home import Home
+from app.lab_jobs import Lab
 from app.library import Entry, Library
 from app.looker import LookerProcess
 from app.painter import PainterProcess
-from app.runs import RunView, StopFile, folder_id, view
-from app.store import ACTIVE, RESUMABLE, Job, JobStore
+from app.queue import Queue
+from app.runs import WISHES, RunView, StopFile, WishFiles, folder_id, view
+from app.store import ACTIVE, RESUMABLE, Job, JobStore, Kind
 from app.supervisor import Supervisor
 from pipelines.base_models.families import find_family
 from pipelines.base_models.locate import locate
@@ -91,9 +93,11 @@ class Studio:
         self.store = JobStore(home.database)
         self.library = Library(home)
         self.supervisor = Supervisor(home, self.store, self.library)
+        self.queue = Queue(home, self.store, self.library, self.supervisor.wake)
         self.painter = PainterProcess()
         self.looker = LookerProcess()
         self.drafts = Drafts(home.drafts, home.trash / "drafts")
+        self.lab = Lab(home, self.store, self.library, self.drafts, self.queue, offline=offline)
 
     def prepare_run(self, images: Sequence[Path] | Dataset, name: str, noun: str, *, base: str = "starter",
                     method: str = "lora", preset: str = "balanced", memory: str | None = None, trigger: str = "",
@@ -110,7 +114,7 @@ class Studio:
         name, noun = check_name(name), check_noun(noun or (concepts[0][1] if concepts else dataset.noun))
         overrides = {**dataset.settings, **{k: v for k, v in overrides.items() if v is not None}}
         self.supervisor.settle_dead()
-        busy = {j.name.lower() for j in self.store.all() if j.state in ACTIVE}
+        busy = {j.name.lower() for j in self.store.all() if j.state in ACTIVE and j.kind == "train"}
         if self.library.has(name) or name.lower() in busy:
             raise StudioError(f"There is a concept '{name}' already; choose another name or delete "
                               "that one first.")
@@ -134,11 +138,12 @@ class Studio:
             raise
         return folder
 
-    def start_training(self, images: Sequence[Path] | Dataset, name: str, noun: str, **options: Any) -> str:
-        """Queue a training; returns the run's id."""
+    def start_training(self, images: Sequence[Path] | Dataset, name: str, noun: str, *, kind: Kind = "train",
+                       **options: Any) -> str:
+        """Queue a training, or the pre-flight of one; returns the run's id."""
         folder = self.prepare_run(images, name, noun, **options)
         try:
-            self.store.add(folder.name, check_name(name))
+            self.store.add(folder.name, check_name(name), kind=kind, first=kind == "preflight")
         except StudioError:
             shutil.rmtree(folder, ignore_errors=True)
             raise
@@ -154,12 +159,28 @@ class Studio:
             name = "-".join(check_name(t.name) for t in found.things)[:MAX_LENGTH]
         return self.start_training(self.drafts.dataset(draft), name, found.things[0].noun, **options)
 
+    def preflight(self, draft: str, **options: Any) -> str:
+        """Queue one real step of a draft's training before all that waits; returns its id.
+
+        What runs is not disturbed. Earlier ones that have ended are thrown away: they hold copies only.
+        """
+        for old in self.store.all():
+            if old.kind == "preflight" and old.state not in ACTIVE:
+                shutil.rmtree(self.home.runs / old.id, ignore_errors=True)
+                self.store.forget(old.id)
+        return self.teach(draft, kind="preflight", **options)
+
+    def wish(self, run: str, what: str) -> None:
+        """Ask a running training for a checkpoint ('save') or a preview ('sample') after its present step."""
+        job = self.job(run)
+        if what not in WISHES or job.kind != "train" or job.state != "running":
+            raise StudioError(f"'{job.name}' is {job.state}; only a training that runs can "
+                              f"{' or '.join(WISHES)} now.")
+        WishFiles(self.home.runs / run).ask(what)
+
     def job(self, run: str) -> Job:
         """A run by id; StudioError when there is none."""
-        job = self.store.get(run)
-        if job is None:
-            raise StudioError(f"There is no training '{run[:60]}'; choose one from the list.")
-        return job
+        return self.queue.job(run)
 
     def jobs(self) -> list[Job]:
         """All runs, newest first."""
@@ -185,9 +206,12 @@ class Studio:
                               "be resumed.")
         self.supervisor.wake()
 
-    def keep(self, run: str) -> str:
-        """Put a stopped run's last checkpoint into the library; returns its name there."""
-        return self.supervisor.publish(self.job(run))
+    def keep(self, run: str, step: int | None = None) -> str:
+        """Put a run's last checkpoint, or that of a step, into the library; returns its name there."""
+        job = self.job(run)
+        if job.kind != "train":
+            raise StudioError(f"'{job.name}' is no training and has no checkpoints; choose a training.")
+        return self.supervisor.publish(job, step)
 
     def generate(self, request: dict[str, Any], *, base: str = "starter",
                  adapters: Sequence[Use] = (),

@@ -7,7 +7,7 @@ async function read(answer) {
   return told;
 }
 
-const ask = async (path, options = {}) => read(await fetch(path, options));
+export const ask = async (path, options = {}) => read(await fetch(path, options));
 
 // A picture, and what a header says of it.
 async function picture(path, header, options = {}) {
@@ -16,7 +16,7 @@ async function picture(path, header, options = {}) {
   return [await answer.blob(), answer.headers.get(header)];
 }
 
-const json = (method, body) => ({ method, headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+export const json = (method, body) => ({ method, headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
 
 function upload(method, name, files) {
   const form = new FormData();

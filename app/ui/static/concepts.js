@@ -1,6 +1,7 @@
 // The Concepts room: pictures, captions, things and masks of one draft. The server keeps everything at each change.
 import { drafts, later, pictureAt } from "./api.js";
-import { button, complain, make, toast } from "./dom.js";
+import { teach } from "./chosen.js";
+import { button, complain, make, toast, whenThere } from "./dom.js";
 import { edit } from "./editor.js";
 
 const HERE = "semblance.draft"; // which draft this browser looked at last
@@ -158,9 +159,7 @@ class Room {
 
   async teach() {
     await this.flush();
-    const field = document.querySelector("#chosen-draft textarea, #chosen-draft input");
-    field.value = this.draft.id;
-    field.dispatchEvent(new Event("input", { bubbles: true }));
+    teach(this.draft.id);
     [...document.querySelectorAll('button[role="tab"]')].find((t) => t.textContent.trim() === "Train")?.click();
   }
 
@@ -217,19 +216,6 @@ class Room {
     const found = await drafts.checks(this.draft.id, 256).catch(() => []);
     this.findings.replaceChildren(...found.map((f) => make("div", { class: "s-note" }, f.text)));
   }
-}
-
-// The page is drawn by Gradio, later than this runs.
-function whenThere(selector, act) {
-  const look = () => {
-    const root = document.querySelector(selector);
-    if (root && !root.dataset.taken) {
-      root.dataset.taken = "true";
-      act(root);
-    }
-  };
-  new MutationObserver(look).observe(document.documentElement, { childList: true, subtree: true });
-  look();
 }
 
 whenThere("#concepts-room", (root) => new Room(root).open().catch(complain));

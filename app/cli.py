@@ -16,7 +16,7 @@ from typing import Any
 from adapters.errors import StudioError
 from adapters.formats import DEFAULT_RANK, FORMATS
 from app import lab_verbs
-from app.arguments import parse_adapter, parse_settings
+from app.arguments import parse_adapter, parse_settings, with_tags
 from app.home import Home
 from app.ranks import from_main, is_main
 from app.runs import EventLog, StopFile
@@ -275,9 +275,7 @@ def _generate(options: argparse.Namespace) -> dict[str, Any]:
     studio = _studio(options)
     if (options.edit is None) != (options.mask is None):
         raise StudioError("--edit and --mask belong together; give a picture and a mask of its size.")
-    chosen = [parse_adapter(a) for a in options.adapter]
-    if len({name for name, *_ in chosen}) < len(chosen):
-        raise StudioError("An adapter is named twice; name each once, with the weight it should have.")
+    options.prompt, chosen = with_tags(options.prompt, [parse_adapter(a) for a in options.adapter])
     paths = [(studio.library.get(name).path, strength, dials) for name, strength, dials in chosen]
     fields = ("prompt", "negative_prompt", "seed", "steps", "guidance", "width", "height", "images")
     given = {f: getattr(options, f) for f in fields if getattr(options, f) is not None}

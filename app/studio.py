@@ -16,6 +16,7 @@ from adapters.errors import StudioError
 from adapters.files import write_text
 from adapters.naming import MAX_LENGTH, check_name, check_noun
 from adapters.record import Concept
+from app.arguments import Use, with_tags
 from app.drafts import Drafts
 from app.home import Home
 from app.library import Entry, Library
@@ -30,10 +31,6 @@ from pipelines.masks import take_in_masks
 from pipelines.methods.common import TrainingConfig, resolve
 from pipelines.references import Reference, take_in
 from pipelines.run_config import CLASS_IMAGES, RunConfig
-
-Use = tuple[str, float, dict[str, str]]
-"""An adapter's name, its strength, and its dials where they are not as trained."""
-
 
 def _concepts(training: TrainingConfig, name: str, noun: str, trigger: str, given: Sequence[tuple[str, str]],
               masks: int) -> tuple[Concept, ...]:
@@ -193,13 +190,15 @@ class Studio:
                  edit: tuple[Path, Path] | None = None) -> list[Path]:
         """Paint in the warm process; returns the files, in the home's `images` folder.
 
-        With `edit`, a picture and its mask, only what the mask has white is painted.
+        `<lora:name:weight>` in the prompt takes that adapter of the library too. With `edit`, a picture and its
+        mask, only what the mask has white is painted.
         """
         locate(base)
-        chosen = [(self.library.get(name).path, strength, dials) for name, strength, dials in adapters]
+        prompt, every = with_tags(str(request.get("prompt", "")), adapters)
+        chosen = [(self.library.get(name).path, strength, dials) for name, strength, dials in every]
         stamp = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
         files = [self.home.images / f"{stamp}-{n}.png" for n in range(int(request.get("images", 1)))]
-        self.painter.paint(base, chosen, request, files, offline=self.offline, progress=progress, edit=edit)
+        self.painter.paint(base, chosen, {**request, "prompt": prompt}, files, offline=self.offline, progress=progress, edit=edit)
         return files
 
     def examine(self) -> dict[str, Any]:

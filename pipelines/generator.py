@@ -112,8 +112,10 @@ class Generator:
         blend = Blend(self.host, edit, (width, height)) if edit else None
         for adapter in self._injected:
             adapter.on_prompt(self.host, request.prompt, request.negative_prompt, guidance > 1)
-        # One by one, as the stock pipeline does: in a batch the last bits can differ.
-        wanted, unwanted = (self.host.text.encode_prompts([p]) for p in (request.prompt, request.negative_prompt))
+        with torch.no_grad():
+            tokens = self.host.text.tokenize_weighted([request.prompt, request.negative_prompt])
+            # One by one, as the stock pipeline does: in a batch the last bits can differ.
+            wanted, unwanted = (self.host.text.encode(tokens[n:n + 1]) for n in range(2))
         unwanted = self.host.text.negative(unwanted, request.negative_prompt)
         words: dict[str, Any] = {"prompt_embeds": wanted.states, "negative_prompt_embeds": unwanted.states}
         if wanted.pooled is not None:

@@ -8,7 +8,8 @@ from typing import Any
 
 import gradio as gr
 
-from app.studio import Studio, Use
+from app.arguments import Use
+from app.studio import Studio
 from app.ui import render
 from app.ui.messages import readable
 from pipelines.wording import with_article

@@ -1,0 +1,42 @@
+"""Adapters as people write them, beside a prompt and inside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adapters.errors import StudioError
+from app.arguments import with_tags
+from app.cli import main
+from app.studio import Studio
+
+
+def test_tags_join_the_adapters_that_are_named_beside_the_prompt() -> None:
+    found = with_tags("a cat <lora:hat:0.5> here", [("mycat", 1.0, {"bias": "1"})])
+    assert found == ("a cat here", [("mycat", 1.0, {"bias": "1"}), ("hat", 0.5, {})])
+
+
+@pytest.mark.parametrize("prompt", ["<lora:mycat:1>", "<lora:a:1> <lora:a:1>"])
+def test_an_adapter_named_twice_is_refused(prompt: str) -> None:
+    with pytest.raises(StudioError, match="is named twice"):
+        with_tags(prompt, [("mycat", 1.0, {})])
+
+
+def test_the_studio_takes_a_tags_adapter_from_the_library(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(studio.painter, "paint", lambda *a, **k: asked.append(a))
+    with pytest.raises(StudioError, match="no adapter 'ghost'"):
+        studio.generate({"prompt": "a cat <lora:ghost:0.5>"})
+    assert not asked
+    monkeypatch.setattr(studio.library, "get", lambda name: type("Entry", (), {"path": Path(f"{name}.safetensors")}))
+    studio.generate({"prompt": "a (cat:1.2) <lora:hat:0.5>"})
+    (_, adapters, request, _), = asked
+    assert adapters == [(Path("hat.safetensors"), 0.5, {})] and request == {"prompt": "a (cat:1.2)"}
+
+
+def test_the_command_line_names_a_tags_missing_adapter(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "x.png"
+    assert main(["generate", "--home", str(tmp_path), "--prompt", "a <lora:ghost:1>", "--out", str(out)]) == 2
+    assert "no adapter 'ghost'" in capsys.readouterr().err and not out.exists()

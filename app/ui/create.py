@@ -9,6 +9,7 @@ from typing import Any
 import gradio as gr
 
 from app.arguments import Use
+from app.painter import Watch
 from app.studio import Studio
 from app.ui import render
 from app.ui.messages import readable
@@ -83,8 +84,8 @@ def build(page: gr.Blocks, studio: Studio, tab: gr.Tab) -> None:
         for number, adapters in enumerate(sides):
             files.append(studio.generate(
                 request, base=model, adapters=adapters,
-                progress=lambda done, total, n=number: progress(
-                    (n * total + done, len(sides) * total), desc="Painting")))
+                watch=Watch(lambda done, total, n=number: progress(
+                    (n * total + done, len(sides) * total), desc="Painting"))))
         return render.pictures(files[0], files[1] if len(files) > 1 else [], int(start or 0))
 
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}

@@ -90,7 +90,8 @@ def test_on_two_encoders_each_keeps_its_own_mean_and_the_pooled_words_are_the_fi
         torch.manual_seed(n)
         encoders.append(kind(CLIPTextConfig(
             vocab_size=len(tokenizer), hidden_size=(16, 24)[n], intermediate_size=32, num_hidden_layers=2,
-            num_attention_heads=2, projection_dim=12, bos_token_id=49406, eos_token_id=49407, pad_token_id=49407)).eval())
+            num_attention_heads=2, projection_dim=12, bos_token_id=49406, eos_token_id=49407,
+            pad_token_id=49407)).eval())
         with torch.no_grad():  # the last but one layer's states have a mean then
             encoders[-1].get_input_embeddings().weight.add_(0.3)
     text = TextSide([tokenizer, tokenizer], encoders, large=True)

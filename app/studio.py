@@ -20,11 +20,14 @@ from adapters.naming import MAX_LENGTH, check_name, check_noun
 from adapters.record import Concept
 from app.arguments import Use, with_tags
 from app.drafts import Drafts
+from app.gallery import Gallery
 from app.home import Home
 from app.library import Entry, Library
 from app.painter import PainterProcess, Watch
+from app.paintings import Paintings
 from app.runs import RunView, StopFile, folder_id, view
 from app.store import ACTIVE, RESUMABLE, Job, JobStore
+from app.styles import Styles
 from app.supervisor import Supervisor
 from pipelines.base_models.families import find_family
 from pipelines.base_models.locate import locate
@@ -93,6 +96,9 @@ class Studio:
         self.supervisor = Supervisor(home, self.store, self.library)
         self.painter = PainterProcess()
         self.drafts = Drafts(home.drafts, home.trash / "drafts")
+        self.gallery = Gallery(home)
+        self.styles = Styles(home.root / "styles.json")
+        self.paintings = Paintings(home, self.generate, self.new_pictures)
 
     def prepare_run(self, images: Sequence[Path] | Dataset, name: str, noun: str, *, base: str = "starter",
                     method: str = "lora", preset: str = "balanced", memory: str | None = None, trigger: str = "",
@@ -261,4 +267,5 @@ class Studio:
     def close(self) -> None:
         """End the children."""
         self.supervisor.close()
+        self.paintings.close()
         self.painter.close()

@@ -1,6 +1,6 @@
 // The Concepts room: pictures, captions, things and masks of one draft. The server keeps everything at each change.
 import { drafts, later, pictureAt } from "./api.js";
-import { button, complain, make, toast } from "./dom.js";
+import { button, complain, make, toast, whenThere } from "./dom.js";
 import { edit } from "./editor.js";
 
 const HERE = "semblance.draft"; // which draft this browser looked at last
@@ -209,19 +209,6 @@ class Room {
     const found = await drafts.checks(this.draft.id, 256).catch(() => []);
     this.findings.replaceChildren(...found.map((f) => make("div", { class: "s-note" }, f.text)));
   }
-}
-
-// The page is drawn by Gradio, later than this runs.
-function whenThere(selector, act) {
-  const look = () => {
-    const root = document.querySelector(selector);
-    if (root && !root.dataset.taken) {
-      root.dataset.taken = "true";
-      act(root);
-    }
-  };
-  new MutationObserver(look).observe(document.documentElement, { childList: true, subtree: true });
-  look();
 }
 
 whenThere("#concepts-room", (root) => new Room(root).open().catch(complain));

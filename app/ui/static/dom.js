@@ -25,3 +25,41 @@ export function toast(text, action = null) {
 }
 
 export const complain = (error) => toast(error.message || String(error));
+
+// The page is drawn by Gradio, later than this runs.
+export function whenThere(selector, act) {
+  const look = () => {
+    const root = document.querySelector(selector);
+    if (root && !root.dataset.taken) {
+      root.dataset.taken = "true";
+      act(root);
+    }
+  };
+  new MutationObserver(look).observe(document.documentElement, { childList: true, subtree: true });
+  look();
+}
+
+// A labelled field; `hint` says more below it.
+export const field = (label, input, hint = "", attributes = {}) =>
+  make("label", { class: "s-field", ...attributes }, make("span", {}, label), input, hint && make("small", { class: "s-hint" }, hint));
+
+// A place where pictures are dropped, and a button for those who cannot drop.
+export function dropZone(area, take) {
+  const over = (on) => (event) => { event.preventDefault(); area.classList.toggle("over", on); };
+  area.addEventListener("dragover", over(true));
+  area.addEventListener("dragleave", over(false));
+  area.addEventListener("drop", (event) => {
+    over(false)(event);
+    const [file] = [...event.dataTransfer.files];
+    if (file) take(file);
+  });
+}
+
+export function load(source) {
+  return new Promise((resolve, reject) => {
+    const image = new Image();
+    image.onload = () => resolve(image);
+    image.onerror = () => reject(new Error("The picture could not be opened; reload the page."));
+    image.src = source;
+  });
+}

@@ -1,19 +1,10 @@
 // One picture, large: crop it, and paint one mask for each thing. Every stroke is saved soon after it ends.
 import { drafts, later, maskAt, pictureAt } from "./api.js";
-import { button, complain, make } from "./dom.js";
+import { button, complain, load, make } from "./dom.js";
 import { Layer, colourOf, floodFill } from "./layers.js";
 
 const TOOLS = [["brush", "Brush"], ["erase", "Erase"], ["fill", "Fill"], ["crop", "Crop"]];
 const UNDO = 12;
-
-function load(source) {
-  return new Promise((resolve, reject) => {
-    const image = new Image();
-    image.onload = () => resolve(image);
-    image.onerror = () => reject(new Error("The picture could not be opened; reload the page."));
-    image.src = source;
-  });
-}
 
 export async function edit(draft, shot, changed, tool = "brush") {
   const picture = await load(pictureAt(draft.id, shot.id));

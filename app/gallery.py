@@ -22,6 +22,7 @@ NAME = re.compile(r"\d{8}-\d{6}-[0-9a-f]{6}-(?:\d{1,3}|sheet)\.png")
 PAGE = 60
 _FILES = TypeAdapter(set[str])
 _THUMBNAIL = 320
+_SEED = re.compile(r"\bseed[ :]+(\d+)")
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Shown:
             return self.file
         request = self.made.request
         words = [request.get("prompt", ""), request.get("negative_prompt", ""), request.get("sampler", ""),
-                 self.made.base, *(a[0] for a in self.made.adapters), f"seed {request.get('seed', '')}", self.file]
+                 self.made.base, *(a[0] for a in self.made.adapters), f"seed:{request.get('seed', '')};", self.file]
         return " ".join(map(str, words)).lower()
 
 
@@ -69,7 +70,7 @@ class Gallery:
 
         Words are looked for in prompts, adapters, base, sampler and 'seed N'.
         """
-        wanted, liked = words.lower().split(), self.favourites()
+        wanted, liked = _SEED.sub(r"seed:\1;", words.lower()).split(), self.favourites()
         files = sorted((p for p in self.folder.iterdir() if NAME.fullmatch(p.name)), key=_newest_first, reverse=True)
         names = [p.name for p in files]
         start = names.index(after) + 1 if after in names else 0

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Body, File, HTTPException, Query, UploadFile
 from fastapi.responses import FileResponse, Response
 
 from adapters.errors import StudioError
+from adapters.prompt_syntax import take_loras
 from adapters.record import read_record
 from app.arguments import parse_adapter
 from app.gallery import NAME, PAGE
@@ -94,7 +95,8 @@ def _add_choices(router: APIRouter, studio: Studio) -> None:
 def _with_missing(studio: Studio, made: Made) -> dict[str, Any]:
     """For the page, with a notice for each adapter that is not here."""
     notices = list(made.notices)
-    for name, *_ in made.adapters:
+    tags = [name for name, _ in take_loras(made.request["prompt"])[1]]
+    for name in [*(a[0] for a in made.adapters), *tags]:
         try:
             studio.adapter_file(name)
         except StudioError:

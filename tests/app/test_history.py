@@ -41,7 +41,7 @@ def test_pictures_are_listed_newest_first_with_how_they_were_made(client: TestCl
 def test_every_word_must_be_found_somewhere_in_the_settings(client: TestClient, studio: Studio) -> None:
     one, two, three = add(studio, 1, "a Cat on grass", "mycat"), add(studio, 2, "a cat"), add(studio, 3, "a dog", "hat")
     assert files(client, q="CAT") == [two, one] and files(client, q="cat grass") == [one]
-    assert files(client, q="hat") == [three] and files(client, q="seed 2") == [two]
+    assert files(client, q="hat") == [three] and files(client, q="seed 2") == [two] == files(client, q="Seed:2 cat")
     assert files(client, q="nothing") == []
 
 

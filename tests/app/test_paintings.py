@@ -69,7 +69,7 @@ def test_an_x_y_grid_goes_over_any_two_settings(client: TestClient, painter: Fak
     ({"field": "prompt", "values": ["cat", "dog"]}, lambda a: a["request"]["prompt"] == "a dog"),
     ({"field": "weight", "values": ["1", "0.25"]}, lambda a: a["adapters"] == [("mycat", 0.25, {"bias": "1"})]),
     ({"field": "bias", "values": ["0", "0.6"]}, lambda a: a["adapters"] == [("mycat", 1.0, {"bias": "0.6"})]),
-    ({"field": "guidance", "values": ["2", "3.5"]}, lambda a: a["request"]["guidance"] == "3.5"),
+    ({"field": "guidance", "values": ["2", "3.5"]}, lambda a: a["request"]["guidance"] == 3.5),
     ({"field": "base", "values": ["starter", "starter"]}, lambda a: a["base"] == "starter"),
 ])
 def test_an_axis_sets_what_it_says(client: TestClient, painter: FakePainter, axis: dict[str, Any], found: Any) -> None:

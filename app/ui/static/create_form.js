@@ -195,8 +195,8 @@ export class Form {
       ...this.choices.styles.map((style) => make("span", { class: "s-pair-chip" },
         button(style.name, () => apply(style), { class: "s-button s-chip", title: style.prompt }),
         button("×", () => put(images.dropStyle(style.name)), { class: "s-button s-chip", "aria-label": `Delete the style ${style.name}` }))),
-      !this.choices.styles.length && make("p", { class: "s-hint" }, "A style is words that one click adds. Write them above, then keep them here; "
-        + "{prompt} in them is where the prompt goes."),
+      make("p", { class: "s-hint", hidden: this.choices.styles.length > 0 }, "A style is words that one click adds. Write them above, "
+        + "then keep them here; {prompt} in them is where the prompt goes."),
       make("div", { class: "s-row" }, name, button("Keep these words", () => put(images.keepStyle({
         name: name.value, prompt: this.state.prompt, negative_prompt: this.state.negative_prompt })), { id: "keep-style" })));
   }

@@ -78,7 +78,10 @@ class Gallery:
         for path in files[start:]:
             if favourites and path.name not in liked:
                 continue
-            shown = self._shown(path)
+            try:
+                shown = self._shown(path)
+            except FileNotFoundError:
+                continue  # deleted meanwhile
             if all(w in shown.text for w in wanted):
                 if len(found) == limit:
                     return found, True

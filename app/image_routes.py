@@ -80,7 +80,7 @@ def _add_choices(router: APIRouter, studio: Studio) -> None:
         """Keep a style: name, prompt, negative_prompt. Answers with all."""
         return [s.model_dump() for s in studio.styles.keep(fields)]
 
-    @router.delete("/styles/{name}")
+    @router.delete("/styles/{name:path}")
     def delete_style(name: str) -> list[dict[str, Any]]:
         """Forget a style. Answers with the others."""
         return [s.model_dump() for s in studio.styles.delete(name)]

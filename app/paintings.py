@@ -148,6 +148,8 @@ class Paintings:
             painting.state = "failed"
             painting.message = f"The system refused something ({error.strerror}); check disk and rights."
         finally:
+            if painting.state in ACTIVE:
+                painting.state, painting.message = "failed", "Painting ended unexpectedly; try again."
             for file in (self._stop_file(painting.id), self._folder / f"{painting.id}.png"):
                 file.unlink(missing_ok=True)
 

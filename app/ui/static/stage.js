@@ -115,6 +115,6 @@ export class Stage {
   cell(file, about) {
     if (!file || this.gone.has(file)) return make("div", { class: "s-blank" });
     return make("figure", {}, make("button", { type: "button", class: "s-open", "aria-label": `Look at ${about}`, onclick: () => view(file, this.acts) },
-      make("img", { src: imageAt(file), alt: about })), this.told.columns.length > 1 ? null : make("figcaption", {}, about));
+      make("img", { src: imageAt(file), alt: about, onerror: () => this.forget(file) })), this.told.columns.length > 1 ? null : make("figcaption", {}, about));
   }
 }

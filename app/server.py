@@ -24,12 +24,11 @@ from starlette.staticfiles import StaticFiles
 from adapters.errors import StudioError
 from app import draft_routes, image_routes, lab_routes, look_routes, method_routes, queue_routes, run_routes
 from app.studio import Studio
-from app.ui import build, concepts, train
+from app.ui import build, concepts, create, train
 from app.ui.theme import CSS, THEME
 
 MAX_UPLOAD = "200mb"
 _PREVIEW = re.compile(r"step\d{8}-\d+\.png")
-_PICTURE = re.compile(r"[0-9a-f-]+\.png")
 _POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' "
     "'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self' data: "
@@ -75,8 +74,8 @@ def create_app(studio: Studio, hosts: list[str]) -> FastAPI:
     app.add_middleware(CORSMiddleware, allow_origins=[])
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=hosts)
     return gr.mount_gradio_app(
-        app, build(studio), path="/", theme=THEME, css=CSS, head=concepts.HEAD + train.HEAD, allowed_paths=[],
-        max_file_size=MAX_UPLOAD, show_error=True, ssr_mode=False, enable_monitoring=False, footer_links=[],
+        app, build(studio), path="/", theme=THEME, css=CSS, head=concepts.HEAD + train.HEAD + create.HEAD,
+        allowed_paths=[], max_file_size=MAX_UPLOAD, show_error=True, ssr_mode=False, enable_monitoring=False, footer_links=[],
     )
 
 
@@ -93,12 +92,6 @@ def _add_files(app: FastAPI, studio: Studio) -> None:
         if studio.store.get(run) is None or not _PREVIEW.fullmatch(file):
             raise HTTPException(404)
         return send(studio.home.runs / run / "previews" / file)
-
-    @app.get("/studio/images/{file}")
-    def image(file: str) -> FileResponse:
-        if not _PICTURE.fullmatch(file):
-            raise HTTPException(404)
-        return send(studio.home.images / file)
 
     @app.get("/studio/library/{name}/preview")
     def thumbnail(name: str) -> FileResponse:

@@ -8,34 +8,38 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from pydantic import ValidationError
 
 from adapters.errors import StudioError
 from adapters.files import write_text
 from adapters.naming import MAX_LENGTH, check_name, check_noun
 from adapters.record import Concept
+from app.arguments import Use, with_tags
 from app.drafts import Drafts
+from app.gallery import Gallery
 from app.home import Home
 from app.lab_jobs import Lab
 from app.library import Entry, Library
 from app.looker import LookerProcess
-from app.painter import PainterProcess
+from app.painter import PainterProcess, Watch
+from app.paintings import Paintings
 from app.queue import Queue
 from app.runs import WISHES, RunView, StopFile, WishFiles, folder_id, view
 from app.store import ACTIVE, RESUMABLE, Job, JobStore, Kind
+from app.styles import Styles
 from app.supervisor import Supervisor
 from pipelines.base_models.families import find_family
 from pipelines.base_models.locate import locate
 from pipelines.dataset_folders import Dataset
 from pipelines.masks import take_in_masks
-from pipelines.methods.common import TrainingConfig, resolve
+from pipelines.methods.common import TrainingConfig, resolve, settings_error
 from pipelines.references import Reference, take_in
+from pipelines.request import Request
 from pipelines.run_config import CLASS_IMAGES, RunConfig
-
-Use = tuple[str, float, dict[str, str]]
-"""An adapter's name, its strength, and its dials where they are not as trained."""
 
 
 def _concepts(training: TrainingConfig, name: str, noun: str, trigger: str, given: Sequence[tuple[str, str]],
@@ -98,6 +102,9 @@ class Studio:
         self.looker = LookerProcess()
         self.drafts = Drafts(home.drafts, home.trash / "drafts")
         self.lab = Lab(home, self.store, self.library, self.drafts, self.queue, offline=offline)
+        self.gallery = Gallery(home)
+        self.styles = Styles(home.root / "styles.json")
+        self.paintings = Paintings(home, self.generate, self.new_pictures)
 
     def prepare_run(self, images: Sequence[Path] | Dataset, name: str, noun: str, *, base: str = "starter",
                     method: str = "lora", preset: str = "balanced", memory: str | None = None, trigger: str = "",
@@ -215,18 +222,39 @@ class Studio:
 
     def generate(self, request: dict[str, Any], *, base: str = "starter",
                  adapters: Sequence[Use] = (),
-                 progress: Callable[[int, int], None] | None = None,
-                 edit: tuple[Path, Path] | None = None) -> list[Path]:
-        """Paint in the warm process; returns the files, in the home's `images` folder.
+                 files: Sequence[Path] = (), watch: Watch | None = None,
+                 edit: tuple[Path, Path | None] | None = None) -> list[Path]:
+        """Paint in the warm process; returns the files, in the home's `images` folder where none are given.
 
-        With `edit`, a picture and its mask, only what the mask has white is painted.
+        `<lora:name:weight>` in the prompt takes that adapter too. With `edit`, a picture and perhaps its mask, that
+        picture is painted anew, with a mask only where it is white.
         """
+        try:
+            asked = Request.model_validate(request)
+        except ValidationError as error:
+            raise settings_error(error) from error
         locate(base)
-        chosen = [(self.library.get(name).path, strength, dials) for name, strength, dials in adapters]
+        prompt, every = with_tags(asked.prompt, adapters)
+        chosen = [(self.adapter_file(name), strength, dials) for name, strength, dials in every]
+        files = files or self.new_pictures(asked.images)
+        self.painter.paint(base, chosen, {**asked.model_dump(exclude_unset=True), "prompt": prompt}, files,
+                           offline=self.offline, watch=watch, edit=edit)
+        return list(files)
+
+    def new_pictures(self, count: int) -> list[Path]:
+        """Free names of pictures that are made at one time."""
         stamp = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
-        files = [self.home.images / f"{stamp}-{n}.png" for n in range(int(request.get("images", 1)))]
-        self.painter.paint(base, chosen, request, files, offline=self.offline, progress=progress, edit=edit)
-        return files
+        return [self.home.images / f"{stamp}-{n}.png" for n in range(count)]
+
+    def adapter_file(self, name: str) -> Path:
+        """The file of an adapter of the library, or of a training's checkpoint: NAME-step00000500."""
+        training, _, step = name.rpartition("-step")
+        if step.isdecimal() and not self.library.has(name):
+            for job in self.store.all():
+                file = self.home.runs / job.id / "checkpoints" / f"{training}-step{step}.safetensors"
+                if job.name == training and file.is_file():
+                    return file
+        return self.library.get(name).path
 
     def examine(self) -> dict[str, Any]:
         """What `doctor` finds, asked in a process of its own: this one stays without torch."""
@@ -265,5 +293,6 @@ class Studio:
     def close(self) -> None:
         """End the children."""
         self.supervisor.close()
+        self.paintings.close()
         self.painter.close()
         self.looker.close()

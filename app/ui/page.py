@@ -20,8 +20,8 @@ def build(studio: Studio) -> gr.Blocks:
                 concepts.build()
             with gr.Tab("Train", id="train"):
                 train.build()
-            with gr.Tab("Create", id="create") as tab:
-                create.build(page, studio, tab)
+            with gr.Tab("Create", id="create"):
+                create.build()
             with gr.Tab("Library", id="library") as tab:
                 library_room.build(page, studio, tab)
             with gr.Tab("System", id="system") as tab:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
-from pathlib import Path
 from urllib.parse import quote
 
 from adapters.formats import formats_of, title
@@ -14,22 +13,6 @@ from app.library import Entry
 def empty(text: str) -> str:
     """A place where nothing is yet, saying what to do."""
     return f'<div class="s-empty">{escape(text)}</div>'
-
-
-def pictures(with_adapter: Sequence[Path], without: Sequence[Path], seed: int) -> str:
-    """Painted pictures; beside each, where asked for, the same seed without the adapter."""
-    def figure(path: Path, caption: str) -> str:
-        source = f"/studio/images/{quote(path.name)}"
-        return (f'<figure><a href="{source}" download><img src="{source}" alt="{escape(caption)}"></a>'
-                f"<figcaption>{escape(caption)}</figcaption></figure>")
-
-    if not without:
-        cells = [figure(p, f"seed {seed + n}") for n, p in enumerate(with_adapter)]
-        return f'<div class="s-grid" id="pictures" data-count="{len(cells)}">{"".join(cells)}</div>'
-    cells = [f'<div class="s-pair">{figure(a, f"with, seed {seed + n}")}{figure(b, "without")}</div>'
-             for n, (a, b) in enumerate(zip(with_adapter, without, strict=True))]
-    return (f'<div class="s-grid" style="grid-template-columns:repeat(auto-fill,minmax(340px,1fr))" '
-            f'id="pictures" data-count="{2 * len(cells)}">{"".join(cells)}</div>')
 
 
 def library_cards(entries: Sequence[Entry], thumbnails: Sequence[bool]) -> str:

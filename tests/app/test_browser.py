@@ -163,8 +163,7 @@ def test_pictures_become_a_concept_that_paints_and_leaves(server: Server, page: 
 
     page.get_by_role("tab", name="Create").click()
     page.wait_for_timeout(800)
-    page.locator("#concept input").click()
-    page.get_by_role("option", name="mykoala").click()
+    page.locator("#concept [data-name=mykoala]").click()
     expect(page.locator("#prompt textarea")).to_have_value("a photo of a zok bear", timeout=10_000)
     page.locator("#prompt textarea").fill("a photo of a zok bear on the beach")
     page.locator("#paint").click()

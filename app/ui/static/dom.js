@@ -47,3 +47,19 @@ export function whenThere(selector, act) {
   new MutationObserver(look).observe(document.documentElement, { childList: true, subtree: true });
   look();
 }
+
+// A labelled field; `hint` says more below it.
+export const field = (label, input, hint = "", attributes = {}) =>
+  make("label", { class: "s-field", ...attributes }, make("span", {}, label), input, hint && make("small", { class: "s-hint" }, hint));
+
+// A place where pictures are dropped, and a button for those who cannot drop.
+export function dropZone(area, take) {
+  const over = (on) => (event) => { event.preventDefault(); area.classList.toggle("over", on); };
+  area.addEventListener("dragover", over(true));
+  area.addEventListener("dragleave", over(false));
+  area.addEventListener("drop", (event) => {
+    over(false)(event);
+    const [file] = [...event.dataTransfer.files];
+    if (file) take(file);
+  });
+}

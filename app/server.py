@@ -5,9 +5,6 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import re
-import shutil
-import tempfile
-import zipfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,15 +13,14 @@ import gradio as gr
 import uvicorn
 from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.responses import FileResponse, JSONResponse
-from starlette.background import BackgroundTask
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.staticfiles import StaticFiles
 
 from adapters.errors import StudioError
-from app import draft_routes, image_routes, run_routes
+from app import draft_routes, image_routes, library_routes, run_routes
 from app.studio import Studio
-from app.ui import build
+from app.ui import build, library_room
 from app.ui.concepts import HEAD, STATIC
 from app.ui.theme import CSS, THEME
 
@@ -50,7 +46,7 @@ def create_app(studio: Studio, hosts: list[str]) -> FastAPI:
     app = FastAPI(title="Semblance", docs_url=None, redoc_url=None, openapi_url="/studio/openapi.json",
                   lifespan=lifespan)
     _add_files(app, studio)
-    for part in (draft_routes, run_routes, image_routes):
+    for part in (draft_routes, run_routes, image_routes, library_routes):
         app.include_router(part.routes(studio))
     app.mount("/studio/static", StaticFiles(directory=STATIC))
 
@@ -76,7 +72,7 @@ def create_app(studio: Studio, hosts: list[str]) -> FastAPI:
     app.add_middleware(CORSMiddleware, allow_origins=[])
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=hosts)
     return gr.mount_gradio_app(
-        app, build(studio), path="/", theme=THEME, css=CSS, head=HEAD, allowed_paths=[], max_file_size=MAX_UPLOAD,
+        app, build(studio), path="/", theme=THEME, css=CSS, head=HEAD + library_room.HEAD, allowed_paths=[], max_file_size=MAX_UPLOAD,
         show_error=True, ssr_mode=False, enable_monitoring=False, footer_links=[],
     )
 
@@ -100,33 +96,6 @@ def _add_files(app: FastAPI, studio: Studio) -> None:
         if not _PICTURE.fullmatch(file):
             raise HTTPException(404)
         return send(studio.home.images / file)
-
-    @app.get("/studio/library/{name}/preview")
-    def thumbnail(name: str) -> FileResponse:
-        return send(studio.library.thumbnail(studio.library.get(name).name))
-
-    @app.get("/studio/library/{name}/export/{format}")
-    def export(name: str, format: str) -> FileResponse:
-        name = studio.library.get(name).name
-        folder = Path(tempfile.mkdtemp(dir=studio.home.temporary))
-        try:
-            report = studio.export(name, format, folder / f"{name}.safetensors")
-            path = report.file if len(report.files) == 1 else _zip(folder, name)
-        except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
-        return send(path, filename=path.name, media_type="application/octet-stream",
-                    background=BackgroundTask(shutil.rmtree, folder, ignore_errors=True))
-
-
-def _zip(folder: Path, name: str) -> Path:
-    """Everything of an export of several files, sidecars too, as one file."""
-    path = folder / f"{name}.zip"
-    files = sorted(folder.iterdir())
-    with zipfile.ZipFile(path, "w") as archive:
-        for file in files:
-            archive.write(file, file.name)
-    return path
 
 
 def serve(studio: Studio, host: str, port: int) -> None:

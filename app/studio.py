@@ -18,7 +18,8 @@ from adapters.naming import MAX_LENGTH, check_name, check_noun
 from adapters.record import Concept
 from app.drafts import Drafts
 from app.home import Home
-from app.library import Entry, Library
+from app.library import Library
+from app.library_entry import Entry
 from app.painter import PainterProcess
 from app.runs import RunView, StopFile, folder_id, view
 from app.store import ACTIVE, RESUMABLE, Job, JobStore
@@ -231,10 +232,9 @@ class Studio:
 
         stem = "".join(c if (c.isalnum() and c.isascii()) or c in "-_" else "-" for c in path.stem)
         adapter, record = import_file(path, check_name(name or stem.strip("-_")[:MAX_LENGTH] or "imported"))
-        wanted = self.library.free_name(check_name(name or record.name))
-        target = self.library.folder / f"{wanted}.safetensors"
-        save(target, adapter, record.model_copy(update={"name": wanted}))
-        return self.library.complete(target)
+        with self.library.new_file(check_name(name or record.name)) as target:
+            save(target, adapter, record.model_copy(update={"name": target.stem}))
+            return self.library.complete(target)
 
     def close(self) -> None:
         """End the children."""

@@ -179,7 +179,7 @@ def train_run(folder: Path, *, report: Report, control: Control,
         host.unet.enable_gradient_checkpointing()
     trainer = Trainer(host, recipe, samples, settings, accelerator)
     run = _Run(folder, config, host, trainer,
-               _record(config, host, recipe.adapter.kind, recipe.adapter.spec, accelerator), accelerator)
+               _record(config, host, recipe.adapter.kind, recipe.adapter.spec, accelerator, folder.name), accelerator)
     if (folder / RESUME_FILE).exists():
         trainer.load_state_dict(torch.load(folder / RESUME_FILE, weights_only=True))
         report({"type": "resumed", "step": trainer.step})
@@ -225,13 +225,13 @@ def _pictures(folder: Path, config: RunConfig) -> tuple[Picture, ...]:
     return tuple(found)
 
 
-def _record(config: RunConfig, host: Host, kind: str, spec: dict[str, Any],
-            accelerator: Accelerator) -> AdapterRecord:
+def _record(config: RunConfig, host: Host, kind: str, spec: dict[str, Any], accelerator: Accelerator,
+            run: str) -> AdapterRecord:
     return AdapterRecord(
         kind=kind, method=config.training.method, name=config.name, base=host.identity,
         trigger=config.trigger, class_noun=config.class_noun, concepts=config.concepts, spec=spec,
         provenance={
-            "base": config.base, "config": config.training.model_dump(),
+            "run": run, "base": config.base, "config": config.training.model_dump(),
             "precision": accelerator.mixed_precision, "device": str(accelerator.device),
             "images_sha256": list(config.image_hashes),
             "versions": versions(), "created": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -24,8 +24,8 @@ def build(studio: Studio) -> gr.Blocks:
                 train.build(page, studio, tab, asked)
             with gr.Tab("Create", id="create") as tab:
                 create.build(page, studio, tab)
-            with gr.Tab("Library", id="library") as tab:
-                library_room.build(page, studio, tab)
+            with gr.Tab("Library", id="library"):
+                library_room.build()
             with gr.Tab("System", id="system") as tab:
                 system.build(studio, tab)
     return page

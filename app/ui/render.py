@@ -7,8 +7,6 @@ from html import escape
 from pathlib import Path
 from urllib.parse import quote
 
-from adapters.formats import formats_of, title
-from app.library import Entry
 from app.runs import RunView
 from app.store import Job
 
@@ -121,25 +119,3 @@ def pictures(with_adapter: Sequence[Path], without: Sequence[Path], seed: int) -
              for n, (a, b) in enumerate(zip(with_adapter, without, strict=True))]
     return (f'<div class="s-grid" style="grid-template-columns:repeat(auto-fill,minmax(340px,1fr))" '
             f'id="pictures" data-count="{2 * len(cells)}">{"".join(cells)}</div>')
-
-
-def library_cards(entries: Sequence[Entry], thumbnails: Sequence[bool]) -> str:
-    """The library as cards with download links."""
-    if not entries:
-        return empty("Nothing here yet. Teach a concept, or import a file below.")
-    return ('<div class="s-grid" id="cards">'
-            + "".join(_card(e, t) for e, t in zip(entries, thumbnails, strict=True)) + "</div>")
-
-
-def _card(entry: Entry, thumbnail: bool) -> str:
-    name, record = entry.name, entry.record
-    picture = (f'<img class="s-thumb" loading="lazy" alt="Preview of {escape(name)}" '
-               f'src="/studio/library/{quote(name)}/preview">' if thumbnail
-               else '<div class="s-thumb"></div>')
-    size = entry.path.stat().st_size / 1e6
-    links = "".join(f'<a href="/studio/library/{quote(name)}/export/{f}" download>{escape(title(record, f))}</a>'
-                    for f in formats_of(record))
-    trigger = " ".join(f"<code>{escape(t)}</code>" for t in entry.phrases) or "no trigger known"
-    return (f'<div class="s-card">{picture}<b>{escape(name)}</b><div>{trigger}</div>'
-            f"<small>{escape(record.method)} for {escape(record.base.name or record.base.family)}, "
-            f"{size:.1f} MB</small><div class='s-links'>{links}</div></div>")

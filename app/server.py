@@ -20,8 +20,8 @@ from starlette.staticfiles import StaticFiles
 from adapters.errors import StudioError
 from app import draft_routes, image_routes, library_routes, run_routes
 from app.studio import Studio
-from app.ui import build, library_room
-from app.ui.concepts import HEAD, STATIC
+from app.ui import HEAD, build
+from app.ui.concepts import STATIC
 from app.ui.theme import CSS, THEME
 
 MAX_UPLOAD = "200mb"
@@ -72,7 +72,7 @@ def create_app(studio: Studio, hosts: list[str]) -> FastAPI:
     app.add_middleware(CORSMiddleware, allow_origins=[])
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=hosts)
     return gr.mount_gradio_app(
-        app, build(studio), path="/", theme=THEME, css=CSS, head=HEAD + library_room.HEAD, allowed_paths=[], max_file_size=MAX_UPLOAD,
+        app, build(studio), path="/", theme=THEME, css=CSS, head=HEAD, allowed_paths=[], max_file_size=MAX_UPLOAD,
         show_error=True, ssr_mode=False, enable_monitoring=False, footer_links=[],
     )
 

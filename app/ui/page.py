@@ -10,6 +10,8 @@ from app.ui import concepts, create, library_room, system, train
 _BRAND = ('<div id="brand"><h1>Semblance</h1><span>Teach a picture model a thing you love, then put it '
           "anywhere.</span></div>")
 
+HEAD = concepts.HEAD + library_room.HEAD
+
 
 def build(studio: Studio) -> gr.Blocks:
     """The whole page for one studio."""

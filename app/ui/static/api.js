@@ -1,14 +1,14 @@
-// Talks to the studio's own addresses. Every answer is a draft, a list or an object with `error`.
+// Talks to the studio's own addresses. Every answer is JSON; one that failed has `error`, a sentence.
 const ROOT = "/studio/drafts";
 
-async function ask(path, options = {}) {
+export async function ask(path, options = {}) {
   const answer = await fetch(path, options);
   const told = await answer.json().catch(() => ({ error: `The studio answered ${answer.status}; is it still running?` }));
   if (!answer.ok) throw new Error(told.error || told.detail || `The studio answered ${answer.status}.`);
   return told;
 }
 
-const json = (method, body) => ({ method, headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+export const json = (method, body) => ({ method, headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
 
 function upload(method, name, files) {
   const form = new FormData();

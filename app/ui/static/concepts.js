@@ -2,6 +2,7 @@
 import { drafts, later, pictureAt } from "./api.js";
 import { button, complain, make, toast } from "./dom.js";
 import { edit } from "./editor.js";
+import { openRoom, whenThere } from "./rooms.js";
 
 const HERE = "semblance.draft"; // which draft this browser looked at last
 const SUFFIXES = /\.(png|jpe?g|webp|bmp)$/i;
@@ -153,7 +154,7 @@ class Room {
     const field = document.querySelector("#chosen-draft textarea, #chosen-draft input");
     field.value = this.draft.id;
     field.dispatchEvent(new Event("input", { bubbles: true }));
-    [...document.querySelectorAll('button[role="tab"]')].find((t) => t.textContent.trim() === "Train")?.click();
+    openRoom("train");
   }
 
   async flush() {
@@ -209,19 +210,6 @@ class Room {
     const found = await drafts.checks(this.draft.id, 256).catch(() => []);
     this.findings.replaceChildren(...found.map((f) => make("div", { class: "s-note" }, f.text)));
   }
-}
-
-// The page is drawn by Gradio, later than this runs.
-function whenThere(selector, act) {
-  const look = () => {
-    const root = document.querySelector(selector);
-    if (root && !root.dataset.taken) {
-      root.dataset.taken = "true";
-      act(root);
-    }
-  };
-  new MutationObserver(look).observe(document.documentElement, { childList: true, subtree: true });
-  look();
 }
 
 whenThere("#concepts-room", (root) => new Room(root).open().catch(complain));

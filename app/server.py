@@ -18,7 +18,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.staticfiles import StaticFiles
 
 from adapters.errors import StudioError
-from app import draft_routes, image_routes, library_routes, run_routes
+from app import draft_routes, image_routes, library_routes, run_routes, system_routes
 from app.studio import Studio
 from app.ui import HEAD, build
 from app.ui.concepts import STATIC
@@ -46,7 +46,7 @@ def create_app(studio: Studio, hosts: list[str]) -> FastAPI:
     app = FastAPI(title="Semblance", docs_url=None, redoc_url=None, openapi_url="/studio/openapi.json",
                   lifespan=lifespan)
     _add_files(app, studio)
-    for part in (draft_routes, run_routes, image_routes, library_routes):
+    for part in (draft_routes, run_routes, image_routes, library_routes, system_routes):
         app.include_router(part.routes(studio))
     app.mount("/studio/static", StaticFiles(directory=STATIC))
 

@@ -16,11 +16,14 @@ from adapters.errors import StudioError
 from adapters.files import write_text
 from adapters.naming import MAX_LENGTH, check_name, check_noun
 from adapters.record import Concept
+from app.bases import Bases
+from app.downloads import Downloads
 from app.drafts import Drafts
 from app.home import Home
 from app.library import Library
 from app.library_entry import Entry
 from app.painter import PainterProcess
+from app.preferences import Preferences
 from app.runs import RunView, StopFile, folder_id, view
 from app.store import ACTIVE, RESUMABLE, Job, JobStore
 from app.supervisor import Supervisor
@@ -87,12 +90,27 @@ class Studio:
     """Everything that a person can do, on one data folder."""
 
     def __init__(self, home: Home, *, offline: bool = False) -> None:
-        self.home, self.offline = home, offline
+        self.home, self.told_offline = home, offline
+        self.preferences = Preferences.load(home.preferences)
         self.store = JobStore(home.database)
         self.library = Library(home)
         self.supervisor = Supervisor(home, self.store, self.library)
         self.painter = PainterProcess()
         self.drafts = Drafts(home.drafts, home.trash / "drafts")
+        self.bases = Bases(home)
+        self.downloads = Downloads(self.bases)
+
+    @property
+    def offline(self) -> bool:
+        """Whether the model hub is asked for nothing: by `--offline`, or by the switch that is kept."""
+        return self.told_offline or self.preferences.offline
+
+    def set_offline(self, offline: bool) -> None:
+        """Turn the switch, and keep it. Raises StudioError when the studio was started with --offline."""
+        if self.told_offline and not offline:
+            raise StudioError("The studio was started with --offline; start it without to go online.")
+        self.preferences = self.preferences.model_copy(update={"offline": offline})
+        self.preferences.save(self.home.preferences)
 
     def prepare_run(self, images: Sequence[Path] | Dataset, name: str, noun: str, *, base: str = "starter",
                     method: str = "lora", preset: str = "balanced", memory: str | None = None, trigger: str = "",
@@ -238,5 +256,6 @@ class Studio:
 
     def close(self) -> None:
         """End the children."""
+        self.downloads.close()
         self.supervisor.close()
         self.painter.close()

@@ -10,7 +10,7 @@ from app.ui import concepts, create, library_room, system, train
 _BRAND = ('<div id="brand"><h1>Semblance</h1><span>Teach a picture model a thing you love, then put it '
           "anywhere.</span></div>")
 
-HEAD = concepts.HEAD + library_room.HEAD
+HEAD = concepts.HEAD + library_room.HEAD + system.HEAD
 
 
 def build(studio: Studio) -> gr.Blocks:
@@ -28,6 +28,6 @@ def build(studio: Studio) -> gr.Blocks:
                 create.build(page, studio, tab)
             with gr.Tab("Library", id="library"):
                 library_room.build()
-            with gr.Tab("System", id="system") as tab:
-                system.build(studio, tab)
+            with gr.Tab("System", id="system"):
+                system.build()
     return page

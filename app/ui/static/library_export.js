@@ -17,7 +17,7 @@ function checked(report) {
   return [
     make("div", { class: `s-note ${good ? "good" : "bad"}`, id: "check" },
       t("export.read_back", { matched: report.matched, n: report.layers,
-                              difference: report.max_difference.toExponential(1) })),
+                              difference: report.max_difference ? report.max_difference.toExponential(1) : 0 })),
     ...report.notes.map((note) => make("div", { class: "s-note" }, note)),
     ...report.files.map((file) => make("div", { class: "s-file" },
       make("b", {}, file.file), make("small", {}, t("export.keys", { matched: file.matched.length, n: file.keys })),

@@ -40,7 +40,9 @@ class Index:
         return sorted(found, key=lambda e: (-e.changed, e.name))
 
     def _stamps(self) -> dict[str, Stamp]:
-        found = {}
+        found: dict[str, Stamp] = {}
+        if not self.folder.is_dir():
+            return found
         with os.scandir(self.folder) as files:
             for file in files:
                 if file.name.endswith((_ENDING, *BESIDE)) and not file.name.startswith("."):

@@ -35,7 +35,7 @@ def told(entry: Entry) -> dict[str, Any]:
     exports = [{"format": f, "title": title(r, f), "approximate": False} for f in formats_of(r)]
     exports += [{"format": f, "title": title(r, f), "approximate": True} for f in near_formats(r)
                 if f not in formats_of(r)]
-    return {**entry.as_dict(), "exports": exports, "changed": entry.changed, "base_spec": entry.base_spec}
+    return {**entry.as_dict(), "exports": exports, "changed": entry.changed}
 
 
 def origin(studio: Studio, entry: Entry) -> dict[str, Any]:
@@ -105,7 +105,7 @@ def _add_one(router: APIRouter, studio: Studio) -> None:
     def one(name: str) -> dict[str, Any]:
         """An adapter and where it came from."""
         entry = library.get(name)
-        return {**told(entry), "origin": origin(studio, entry)}
+        return {**told(entry), "base_spec": entry.base_spec, "origin": origin(studio, entry)}
 
     @router.patch("/library/{name}")
     def change(name: str, fields: Annotated[dict[str, Any], Body()]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import argparse
 from dataclasses import asdict
 from typing import Any
 
-from app.lab_verbs import Verb, _say, _studio
+from app.lab_verbs import Verb, open_studio, speaker
 
 
 def add(verb: Verb) -> None:
@@ -27,7 +27,7 @@ def add(verb: Verb) -> None:
 
 
 def _list(options: argparse.Namespace) -> dict[str, Any]:
-    say, library = _say(options), _studio(options).library
+    say, library = speaker(options), open_studio(options).library
     found = [e.as_dict() for e in library.search(options.search)]
     for e in found:
         words = ", ".join(f"'{t}'" for t in e["triggers"].values())
@@ -40,33 +40,33 @@ def _list(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _rename(options: argparse.Namespace) -> dict[str, Any]:
-    entry = _studio(options).library.rename(options.name, options.new)
-    _say(options)(f"'{options.name}' is '{entry.name}' now")
+    entry = open_studio(options).library.rename(options.name, options.new)
+    speaker(options)(f"'{options.name}' is '{entry.name}' now")
     return entry.as_dict()
 
 
 def _tag(options: argparse.Namespace) -> dict[str, Any]:
-    entry = _studio(options).library.remark(options.name, tags=options.tags)
-    _say(options)(f"'{entry.name}' has the tags {', '.join(entry.remarks.tags) or '(none)'}")
+    entry = open_studio(options).library.remark(options.name, tags=options.tags)
+    speaker(options)(f"'{entry.name}' has the tags {', '.join(entry.remarks.tags) or '(none)'}")
     return entry.as_dict()
 
 
 def _delete(options: argparse.Namespace) -> dict[str, Any]:
-    grave = _studio(options).library.delete(options.name)
-    _say(options)(f"'{options.name}' is in the trash; 'restore {grave.name}' brings it back")
+    grave = open_studio(options).library.delete(options.name)
+    speaker(options)(f"'{options.name}' is in the trash; 'restore {grave.name}' brings it back")
     return {"deleted": options.name, "id": grave.name}
 
 
 def _trash(options: argparse.Namespace) -> dict[str, Any]:
-    found = [asdict(d) for d in _studio(options).library.deleted()]
+    found = [asdict(d) for d in open_studio(options).library.deleted()]
     for d in found:
-        _say(options)(f"{d['id']:48} {d['name']:24} {d['when']}")
+        speaker(options)(f"{d['id']:48} {d['name']:24} {d['when']}")
     if not found:
-        _say(options)("The trash is empty.")
+        speaker(options)("The trash is empty.")
     return {"deleted": found}
 
 
 def _restore(options: argparse.Namespace) -> dict[str, Any]:
-    entry = _studio(options).library.restore(options.id)
-    _say(options)(f"'{entry.name}' is in the library again")
+    entry = open_studio(options).library.restore(options.id)
+    speaker(options)(f"'{entry.name}' is in the library again")
     return entry.as_dict()

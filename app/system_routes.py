@@ -83,8 +83,8 @@ def _add_bases(router: APIRouter, studio: Studio) -> None:
 
 def _add_downloads(router: APIRouter, studio: Studio) -> None:
 
-    @router.get("/hub")
-    def look(id: str) -> dict[str, Any]:
+    @router.post("/hub")  # not GET, which any page could make a browser send: a request leaves this machine
+    def look(id: Annotated[str, Body(embed=True)]) -> dict[str, Any]:
         """What the hub says of a model before it is downloaded: licence, size, whether it has to be asked for."""
         return asdict(describe(id, studio.offline))
 

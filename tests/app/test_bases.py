@@ -171,7 +171,7 @@ def _state(client: TestClient, state: str) -> dict[str, Any]:
 
 
 def test_a_hub_model_tells_its_licence_is_downloaded_and_listed(client: TestClient, hub: Hub) -> None:
-    told = client.get("/studio/hub", params={"id": "someone/tiny"}).json()
+    told = client.post("/studio/hub", json={"id": "someone/tiny"}).json()
     assert (told["licence"], told["licence_link"], told["gated"]) == ("openrail++", "LICENSE.md", False)
     assert told["bytes"] > 200_000
     hub.go.set()
@@ -193,7 +193,7 @@ def test_a_download_that_is_cancelled_ends_and_lists_nothing(client: TestClient,
 
 
 def test_a_model_that_is_not_there_is_a_sentence(client: TestClient, hub: Hub) -> None:
-    for answer in (client.get("/studio/hub", params={"id": "someone/else"}),
+    for answer in (client.post("/studio/hub", json={"id": "someone/else"}),
                    client.post("/studio/downloads", json={"id": "someone/else"})):
         assert answer.status_code == 400 and "HTTP 404" in answer.json()["error"]
     assert "no hub id" in client.post("/studio/downloads", json={"id": "starter"}).json()["error"]
@@ -203,7 +203,8 @@ def test_offline_the_hub_is_not_asked(client: TestClient, hub: Hub) -> None:
     asked: list[str] = []
     hub.RequestHandlerClass = type("Refuses", (_Answers,), {"do_GET": lambda self: asked.append(self.path)})
     assert client.patch("/studio/system", json={"offline": True}).json()["offline"] is True
-    for answer in (client.get("/studio/hub", params={"id": "someone/tiny"}),
+    for answer in (client.post("/studio/hub", json={"id": "someone/tiny"}),
                    client.post("/studio/downloads", json={"id": "someone/tiny"})):
         assert answer.status_code == 400 and "offline mode is on" in answer.json()["error"]
+    assert client.get("/studio/hub").status_code in (404, 405)  # no page can make a browser send it
     assert not asked and client.get("/studio/downloads").json() == []

@@ -10,7 +10,7 @@ const PAGE = 60;
 class Room {
   constructor(root) {
     Object.assign(this, { root, search: "", tag: "", order: "newest", limit: PAGE, asked: 0 });
-    onLanguage(() => { this.frame(); this.refresh(); });
+    onLanguage(() => { this.frame(); if (this.asked) this.refresh(); });
     whenShown(root, () => this.refresh());
     this.takeDrops();
   }

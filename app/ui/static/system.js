@@ -24,7 +24,7 @@ function meter(label, used, total, note) {
 class Room {
   constructor(root) {
     this.root = root;
-    onLanguage(() => { this.frame(); this.refresh(); });
+    onLanguage(() => { this.frame(); if (this.found) this.refresh(); });
     whenShown(root, () => this.refresh());
   }
 

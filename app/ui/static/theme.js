@@ -3,11 +3,14 @@ const KEPT = "semblance.theme";
 export const THEMES = ["system", "light", "dark"];
 const system = matchMedia("(prefers-color-scheme: dark)");
 
-export const theme = () => (THEMES.includes(localStorage.getItem(KEPT)) ? localStorage.getItem(KEPT) : "system");
+const kept = () => THEMES.find((name) => name === localStorage.getItem(KEPT));
+
+export const theme = () => kept() || "system";
 
 const dark = () => (theme() === "system" ? system.matches : theme() === "dark");
 
 function apply() {
+  if (!kept()) return; // Gradio's own choice stands until a person makes one
   if (document.body.classList.contains("dark") !== dark()) document.body.classList.toggle("dark", dark());
   document.documentElement.style.colorScheme = dark() ? "dark" : "light";
 }

@@ -15,7 +15,7 @@ from typing import Any
 
 from adapters.errors import StudioError
 from adapters.formats import DEFAULT_RANK, FORMATS
-from app import image_verbs, lab_verbs, queue_verbs
+from app import image_verbs, lab_verbs, library_verbs, queue_verbs
 from app.arguments import parse_settings
 from app.home import Home
 from app.ranks import from_main, is_main
@@ -86,7 +86,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     lab_verbs.add(verb)
     queue_verbs.add(verb)
-    verb("list", _list, "the adapters in the library")
+    library_verbs.add(verb)
     verb("doctor", _doctor, "versions, device, memory, folders, and what is missing")
     return parser
 
@@ -268,16 +268,6 @@ def _import(options: argparse.Namespace) -> dict[str, Any]:
     words = " and ".join(f"'{t}'" for t in entry.phrases) or "not known"
     _say(options, f"imported '{entry.name}', {entry.record.kind} for {entry.record.base.family}; its words are {words}")
     return entry.as_dict()
-
-
-def _list(options: argparse.Namespace) -> dict[str, Any]:
-    found = [e.as_dict() for e in _studio(options).library.entries()]
-    for e in found:
-        words = ", ".join(f"'{t}'" for t in e["triggers"].values())
-        _say(options, f"{e['name']:24} {e['kind']:10} {e['method']:18} {e['base']:12} trigger {words or 'not known'}")
-    if not found:
-        _say(options, "The library is empty; train a concept or import a file.")
-    return {"adapters": found}
 
 
 def _doctor(options: argparse.Namespace) -> dict[str, Any]:

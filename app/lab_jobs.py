@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -93,7 +93,7 @@ class Lab:
     """Queues them on one data folder."""
 
     def __init__(self, home: Home, store: JobStore, library: Library, drafts: Drafts, queue: Queue, *,
-                 offline: bool) -> None:
+                 offline: Callable[[], bool]) -> None:
         self.home, self.store, self.library, self.drafts, self.queue = home, store, library, drafts, queue
         self.offline = offline
 
@@ -106,13 +106,13 @@ class Lab:
                               "out.")
         name, noun = check_name(found.things[0].name), check_noun(found.things[0].noun)
         dataset = self.drafts.dataset(draft)
-        family = find_family(locate(base), offline=self.offline)
+        family = find_family(locate(base), offline=self.offline())
         for method in methods:
             resolve(method, family, preset, steps=steps)
             if config_class(method).needs_masks and not all(dataset.masks):
                 raise StudioError(f"'{method}' needs a mask in each picture and not all have one; paint them under "
                                   "Concepts, or leave this method out.")
-        task = _made(CompareTask, base=base, offline=self.offline, noun=noun, methods=tuple(dict.fromkeys(methods)),
+        task = _made(CompareTask, base=base, offline=self.offline(), noun=noun, methods=tuple(dict.fromkeys(methods)),
                      preset=preset, steps=steps, **options)
         return self._add(task, name, dataset.pictures, dataset.masks)
 
@@ -127,7 +127,7 @@ class Lab:
         base = base or entry.base_spec
         if not base:
             raise StudioError(f"The base of '{entry.name}' is not here; name one that it fits.")
-        return self._add(_made(EvaluateTask, base=base, offline=self.offline, adapter=adapter, **options), entry.name,
+        return self._add(_made(EvaluateTask, base=base, offline=self.offline(), adapter=adapter, **options), entry.name,
                          pictures)
 
     def recommend(self, run: str, **options: Any) -> str:
@@ -137,7 +137,7 @@ class Lab:
         if job.kind != "train" or not any((folder / "checkpoints").glob("*.safetensors")):
             raise StudioError(f"'{job.name}' has no checkpoints to choose from; let it train on first.")
         config = RunConfig.load(folder)
-        return self._add(_made(RecommendTask, base=config.base, offline=self.offline, run=run,
+        return self._add(_made(RecommendTask, base=config.base, offline=self.offline(), run=run,
                                **({"seeds": 2} | options)), job.name, ())
 
     def _add(self, task: Task, name: str, pictures: Sequence[Path], masks: Sequence[Sequence[Path]] = ()) -> str:

@@ -63,11 +63,13 @@ def add(verb: Verb) -> None:
     compare.add_argument("--steps", type=int)
 
 
-def _studio(options: argparse.Namespace) -> Studio:
+def open_studio(options: argparse.Namespace) -> Studio:
+    """The studio on the data folder that the options name."""
     return Studio(Home.open(getattr(options, "home", None)), offline=getattr(options, "offline", False))
 
 
-def _say(options: argparse.Namespace) -> Callable[[str], None]:
+def speaker(options: argparse.Namespace) -> Callable[[str], None]:
+    """Prints for people: to stderr where stdout belongs to JSON."""
     out = sys.stderr if getattr(options, "json", False) else sys.stdout
     return lambda text: print(text, file=out, flush=True)
 
@@ -86,7 +88,8 @@ def _plan(options: argparse.Namespace) -> Any:
 def _encoders(options: argparse.Namespace, references: list[Any]) -> list[Encoder]:
     from pipelines.lab.choice import choose_encoders
 
-    return choose_encoders(options.encoder, references, force=options.force, offline=getattr(options, "offline", False))
+    return choose_encoders(options.encoder, references, force=options.force,
+                           offline=open_studio(options).offline)
 
 
 def _evaluate(options: argparse.Namespace) -> dict[str, Any]:
@@ -97,7 +100,7 @@ def _evaluate(options: argparse.Namespace) -> dict[str, Any]:
     from pipelines.painter import Painter
     from pipelines.references import list_folder, open_image
 
-    studio, say = _studio(options), _say(options)
+    studio, say = open_studio(options), speaker(options)
     name, strength, dials = parse_adapter(options.adapter)
     entry = studio.library.get(name)
     plan = _plan(options)
@@ -131,7 +134,7 @@ def _recommend(options: argparse.Namespace) -> dict[str, Any]:
     from pipelines.references import list_folder, open_image
     from pipelines.run_config import RunConfig
 
-    studio, say = _studio(options), _say(options)
+    studio, say = open_studio(options), speaker(options)
     folder = next((studio.home.runs / j.id for j in studio.jobs() if j.name == options.name), None)
     if folder is None:
         raise StudioError(f"There is no training '{options.name}'; give the name that it was started with.")
@@ -150,7 +153,7 @@ def _compare(options: argparse.Namespace) -> dict[str, Any]:
     from pipelines.lab.compare import Comparison
     from pipelines.references import list_folder, open_image
 
-    studio, say = _studio(options), _say(options)
+    studio, say = open_studio(options), speaker(options)
     methods = [m.strip() for m in options.methods.split(",") if m.strip()]
     for method in methods:
         config_class(method)  # a wrong name is said before anything is trained
@@ -173,7 +176,7 @@ def _dreambench(options: argparse.Namespace) -> dict[str, Any]:
     from pipelines.lab.dreambench import DreamBench, subjects_in
     from pipelines.references import list_folder, open_image
 
-    studio, say = _studio(options), _say(options)
+    studio, say = open_studio(options), speaker(options)
     config_class(options.method)  # a wrong name is said before anything is trained
     for count, most, what in ((options.seeds, 64, "seeds"), (options.prompts, 25, "prompts")):
         if not 1 <= count <= most:
@@ -218,7 +221,7 @@ def _pictures(rows: list[Row], out: Path, encoder: str) -> None:
 def _bench(options: argparse.Namespace) -> dict[str, Any]:
     from pipelines.speed.measure import measure
 
-    say = _say(options)
+    say = speaker(options)
     found = measure(options.quick, say)
     found["library_seconds"] = {}
     for count in (1, 100) if options.quick else (1, 100, 10_000):

@@ -5,9 +5,6 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import re
-import shutil
-import tempfile
-import zipfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,15 +13,24 @@ import gradio as gr
 import uvicorn
 from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.responses import FileResponse, JSONResponse
-from starlette.background import BackgroundTask
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.staticfiles import StaticFiles
 
 from adapters.errors import StudioError
-from app import draft_routes, image_routes, lab_routes, look_routes, method_routes, queue_routes, run_routes
+from app import (
+    draft_routes,
+    image_routes,
+    lab_routes,
+    library_routes,
+    look_routes,
+    method_routes,
+    queue_routes,
+    run_routes,
+    system_routes,
+)
 from app.studio import Studio
-from app.ui import build, concepts, create, train
+from app.ui import HEAD, build, concepts
 from app.ui.theme import CSS, THEME
 
 MAX_UPLOAD = "200mb"
@@ -48,7 +54,8 @@ def create_app(studio: Studio, hosts: list[str]) -> FastAPI:
     app = FastAPI(title="Semblance", docs_url=None, redoc_url=None, openapi_url="/studio/openapi.json",
                   lifespan=lifespan)
     _add_files(app, studio)
-    for part in (draft_routes, look_routes, method_routes, run_routes, queue_routes, lab_routes, image_routes):
+    for part in (draft_routes, look_routes, method_routes, run_routes, queue_routes, lab_routes, image_routes,
+                 library_routes, system_routes):
         app.include_router(part.routes(studio))
     app.mount("/studio/static", StaticFiles(directory=concepts.STATIC))
 
@@ -74,8 +81,8 @@ def create_app(studio: Studio, hosts: list[str]) -> FastAPI:
     app.add_middleware(CORSMiddleware, allow_origins=[])
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=hosts)
     return gr.mount_gradio_app(
-        app, build(studio), path="/", theme=THEME, css=CSS, head=concepts.HEAD + train.HEAD + create.HEAD,
-        allowed_paths=[], max_file_size=MAX_UPLOAD, show_error=True, ssr_mode=False, enable_monitoring=False, footer_links=[],
+        app, build(studio), path="/", theme=THEME, css=CSS, head=HEAD, allowed_paths=[], max_file_size=MAX_UPLOAD,
+        show_error=True, ssr_mode=False, enable_monitoring=False, footer_links=[],
     )
 
 
@@ -93,32 +100,6 @@ def _add_files(app: FastAPI, studio: Studio) -> None:
             raise HTTPException(404)
         return send(studio.home.runs / run / "previews" / file)
 
-    @app.get("/studio/library/{name}/preview")
-    def thumbnail(name: str) -> FileResponse:
-        return send(studio.library.thumbnail(studio.library.get(name).name))
-
-    @app.get("/studio/library/{name}/export/{format}")
-    def export(name: str, format: str) -> FileResponse:
-        name = studio.library.get(name).name
-        folder = Path(tempfile.mkdtemp(dir=studio.home.temporary))
-        try:
-            report = studio.export(name, format, folder / f"{name}.safetensors")
-            path = report.file if len(report.files) == 1 else _zip(folder, name)
-        except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
-        return send(path, filename=path.name, media_type="application/octet-stream",
-                    background=BackgroundTask(shutil.rmtree, folder, ignore_errors=True))
-
-
-def _zip(folder: Path, name: str) -> Path:
-    """Everything of an export of several files, sidecars too, as one file."""
-    path = folder / f"{name}.zip"
-    files = sorted(folder.iterdir())
-    with zipfile.ZipFile(path, "w") as archive:
-        for file in files:
-            archive.write(file, file.name)
-    return path
 
 
 def serve(studio: Studio, host: str, port: int) -> None:

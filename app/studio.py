@@ -19,14 +19,18 @@ from adapters.files import write_text
 from adapters.naming import MAX_LENGTH, check_name, check_noun
 from adapters.record import Concept
 from app.arguments import Use, with_tags
+from app.bases import Bases
+from app.downloads import Downloads
 from app.drafts import Drafts
 from app.gallery import Gallery
 from app.home import Home
 from app.lab_jobs import Lab
-from app.library import Entry, Library
+from app.library import Library
+from app.library_entry import Entry
 from app.looker import LookerProcess
 from app.painter import PainterProcess, Watch
 from app.paintings import Paintings
+from app.preferences import Preferences
 from app.queue import Queue
 from app.runs import WISHES, RunView, StopFile, WishFiles, folder_id, view
 from app.store import ACTIVE, RESUMABLE, Job, JobStore, Kind
@@ -93,7 +97,8 @@ class Studio:
     """Everything that a person can do, on one data folder."""
 
     def __init__(self, home: Home, *, offline: bool = False) -> None:
-        self.home, self.offline = home, offline
+        self.home, self.told_offline = home, offline
+        self.preferences = Preferences.load(home.preferences)
         self.store = JobStore(home.database)
         self.library = Library(home)
         self.supervisor = Supervisor(home, self.store, self.library)
@@ -101,10 +106,24 @@ class Studio:
         self.painter = PainterProcess()
         self.looker = LookerProcess()
         self.drafts = Drafts(home.drafts, home.trash / "drafts")
-        self.lab = Lab(home, self.store, self.library, self.drafts, self.queue, offline=offline)
+        self.lab = Lab(home, self.store, self.library, self.drafts, self.queue, offline=lambda: self.offline)
         self.gallery = Gallery(home)
         self.styles = Styles(home.root / "styles.json")
         self.paintings = Paintings(home, self.generate, self.new_pictures)
+        self.bases = Bases(home)
+        self.downloads = Downloads(self.bases)
+
+    @property
+    def offline(self) -> bool:
+        """Whether the model hub is asked for nothing: by `--offline`, or by the switch that is kept."""
+        return self.told_offline or self.preferences.offline
+
+    def set_offline(self, offline: bool) -> None:
+        """Turn the switch, and keep it. Raises StudioError when the studio was started with --offline."""
+        if self.told_offline and not offline:
+            raise StudioError("The studio was started with --offline; start it without to go online.")
+        self.preferences = self.preferences.model_copy(update={"offline": offline})
+        self.preferences.save(self.home.preferences)
 
     def prepare_run(self, images: Sequence[Path] | Dataset, name: str, noun: str, *, base: str = "starter",
                     method: str = "lora", preset: str = "balanced", memory: str | None = None, trigger: str = "",
@@ -285,13 +304,13 @@ class Studio:
 
         stem = "".join(c if (c.isalnum() and c.isascii()) or c in "-_" else "-" for c in path.stem)
         adapter, record = import_file(path, check_name(name or stem.strip("-_")[:MAX_LENGTH] or "imported"))
-        wanted = self.library.free_name(check_name(name or record.name))
-        target = self.library.folder / f"{wanted}.safetensors"
-        save(target, adapter, record.model_copy(update={"name": wanted}))
-        return self.library.complete(target)
+        with self.library.new_file(check_name(name or record.name)) as target:
+            save(target, adapter, record.model_copy(update={"name": target.stem}))
+            return self.library.complete(target)
 
     def close(self) -> None:
         """End the children."""
+        self.downloads.close()
         self.supervisor.close()
         self.paintings.close()
         self.painter.close()

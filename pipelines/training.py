@@ -179,7 +179,7 @@ def set_up(folder: Path, config: RunConfig, report: Report, *, taken: Collection
     if settings.gradient_checkpointing:
         host.unet.enable_gradient_checkpointing()
     return Run(folder, config, host, Trainer(host, recipe, samples, settings, accelerator),
-               _record(config, host, recipe.adapter.kind, recipe.adapter.spec, accelerator), accelerator)
+               _record(config, host, recipe.adapter.kind, recipe.adapter.spec, accelerator, folder.name), accelerator)
 
 
 def train_run(folder: Path, *, report: Report, control: Control, taken: Collection[str] = (),
@@ -242,13 +242,13 @@ def _pictures(folder: Path, config: RunConfig) -> tuple[Picture, ...]:
     return tuple(found)
 
 
-def _record(config: RunConfig, host: Host, kind: str, spec: dict[str, Any],
-            accelerator: Accelerator) -> AdapterRecord:
+def _record(config: RunConfig, host: Host, kind: str, spec: dict[str, Any], accelerator: Accelerator,
+            run: str) -> AdapterRecord:
     return AdapterRecord(
         kind=kind, method=config.training.method, name=config.name, base=host.identity,
         trigger=config.trigger, class_noun=config.class_noun, concepts=config.concepts, spec=spec,
         provenance={
-            "base": config.base, "config": config.training.model_dump(),
+            "run": run, "base": config.base, "config": config.training.model_dump(),
             "precision": accelerator.mixed_precision, "device": str(accelerator.device),
             "images_sha256": list(config.image_hashes),
             "versions": versions(), "created": datetime.now(UTC).isoformat(timespec="seconds"),

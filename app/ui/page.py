@@ -10,6 +10,8 @@ from app.ui import concepts, create, library_room, system, train
 _BRAND = ('<div id="brand"><h1>Semblance</h1><span>Teach a picture model a thing you love, then put it '
           "anywhere.</span></div>")
 
+HEAD = concepts.HEAD + train.HEAD + create.HEAD + library_room.HEAD + system.HEAD
+
 
 def build(studio: Studio) -> gr.Blocks:
     """The whole page for one studio."""
@@ -22,8 +24,8 @@ def build(studio: Studio) -> gr.Blocks:
                 train.build()
             with gr.Tab("Create", id="create"):
                 create.build()
-            with gr.Tab("Library", id="library") as tab:
-                library_room.build(page, studio, tab)
-            with gr.Tab("System", id="system") as tab:
-                system.build(studio, tab)
+            with gr.Tab("Library", id="library"):
+                library_room.build()
+            with gr.Tab("System", id="system"):
+                system.build()
     return page

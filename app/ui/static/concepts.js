@@ -3,6 +3,7 @@ import { drafts, later, pictureAt } from "./api.js";
 import { teach } from "./chosen.js";
 import { button, complain, make, toast, whenThere } from "./dom.js";
 import { edit } from "./editor.js";
+import { openRoom } from "./rooms.js";
 
 const HERE = "semblance.draft"; // which draft this browser looked at last
 const SUFFIXES = /\.(png|jpe?g|webp|bmp)$/i;
@@ -160,7 +161,7 @@ class Room {
   async teach() {
     await this.flush();
     teach(this.draft.id);
-    [...document.querySelectorAll('button[role="tab"]')].find((t) => t.textContent.trim() === "Train")?.click();
+    openRoom("train");
   }
 
   async flush() {

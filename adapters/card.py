@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,9 @@ _TAGS = {"lora": ["lora"], "tokens": ["textual_inversion"], "perfusion": ["perfu
          "bundle": ["lora", "textual_inversion"], "full": ["full-finetune"]}
 _SHOWN = ("steps", "batch", "accumulate", "learning_rate", "word_rate", "rank", "alpha", "layers", "vectors", "bias",
           "temperature", "seed", "optimizer")
+_FIGURES = ("identity", "prompt", "retrieval", "copied", "diversity", "prior_collapse")
+_BY = re.compile(r"^By (.+) on (\d+) pictures, ", re.MULTILINE)
+_FIGURE = re.compile(r"^\| ([a-z ]+) \| (-?[\d.]+)(?: ± ([\d.]+))? \|$", re.MULTILINE)
 
 
 def model_card(record: AdapterRecord, figures: Mapping[str, Any] | None = None) -> str:
@@ -26,6 +30,27 @@ def model_card(record: AdapterRecord, figures: Mapping[str, Any] | None = None) 
     parts = [f"# {record.name}", _what(record, facts.title), _words(record), _made_from(record), _figures(figures),
              _limits(record)]
     return str(ModelCard(f"---\n{data.to_yaml()}\n---\n\n" + "\n\n".join(p for p in parts if p) + "\n"))
+
+
+def read_figures(card: str) -> dict[str, Any]:
+    """The figures that stand in a card, as `model_card` takes them; empty when nothing was measured."""
+    part = card.partition("\n## Measured\n")[2].partition("\n## ")[0]
+    rows = {k.replace(" ", "_"): (float(v), half) for k, v, half in _FIGURE.findall(part) if _number(v)}
+    found: dict[str, Any] = {k: v for k, (v, _) in rows.items() if k in _FIGURES}
+    if found and (by := _BY.search(part)):
+        found |= {"encoder": by[1], "images": int(by[2])}
+    if halves := {k: float(half) for k, (_, half) in rows.items() if k in found and _number(half)}:
+        found["interval"] = halves
+    return found
+
+
+def _number(text: str) -> bool:
+    return re.fullmatch(r"-?\d+(\.\d+)?", text) is not None
+
+
+def renamed_card(card: str, old: str, new: str) -> str:
+    """The card with its title and its first row of words under the new name; all else stays as it is."""
+    return card.replace(f"\n# {old}\n", f"\n# {new}\n", 1).replace(f"\n| {old} | `", f"\n| {new} | `", 1)
 
 
 def _what(record: AdapterRecord, title: str) -> str:
@@ -61,7 +86,7 @@ def _figures(figures: Mapping[str, Any] | None) -> str:
         return "## Measured\nNothing yet; `evaluate` measures likeness and prompt following."
     intervals = figures.get("interval") or {}
     rows = []
-    for key in ("identity", "prompt", "retrieval", "copied", "diversity", "prior_collapse"):
+    for key in _FIGURES:
         if figures.get(key) is not None:
             half = intervals.get(key) if isinstance(intervals, Mapping) else None
             rows.append((key.replace("_", " "), f"{figures[key]}" + (f" ± {half}" if half is not None else "")))

@@ -7,8 +7,9 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeGuard
@@ -116,12 +117,22 @@ def read_header(path: Path) -> Header:
     try:
         total = path.stat().st_size
         with path.open("rb") as file:
-            length = int.from_bytes(file.read(8), "little")
-            if total < 10 or not 2 <= length <= min(MAX_HEADER_BYTES, total - 8):
-                raise not_whole(path, "it does not begin with a safetensors header")
-            raw = file.read(length)
+            raw = file.read(header_length(file.read(8), total, path))
     except OSError as error:
         raise StudioError(f"'{path}' could not be opened ({error.strerror}); check the path.") from error
+    return parse_header(raw, total, path)
+
+
+def header_length(first: bytes, total: int, path: Path) -> int:
+    """Bytes of the header that the `first` 8 bytes of a file of `total` bytes announce; StudioError if none can be."""
+    length = int.from_bytes(first[:8], "little")
+    if total < 10 or not 2 <= length <= min(MAX_HEADER_BYTES, total - 8):
+        raise not_whole(path, "it does not begin with a safetensors header")
+    return length
+
+
+def parse_header(raw: bytes, total: int, path: Path) -> Header:
+    """A header's JSON, checked against the file's size in bytes. `path` only names the file; it need not be there."""
     try:
         entries = json.loads(raw.decode("utf-8"))
         json.dumps(entries, ensure_ascii=False).encode("utf-8")  # half surrogates can be in no message
@@ -139,8 +150,27 @@ def read_header(path: Path) -> Header:
         info, span = _check_entry(path, name, entry)
         tensors[name] = info
         spans.append(span)
-    _check_spans(path, spans, total - 8 - length)
+    _check_spans(path, spans, total - 8 - len(raw))
     return Header(metadata, tensors)
+
+
+def copy_with_metadata(source: Path, out: Path, metadata: Mapping[str, str]) -> None:
+    """Write a checked file's tensors, byte by byte, to `out` under other metadata (atomic)."""
+    read_header(source)
+    with source.open("rb") as file:
+        entries = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+        head = json.dumps({**entries, "__metadata__": dict(metadata)}).encode()
+        head += b" " * (-len(head) % 8)
+        if len(head) > MAX_HEADER_BYTES:
+            raise StudioError(f"'{source.name}' has no room for more in its header ({len(head)} bytes of "
+                              f"{MAX_HEADER_BYTES}); write less.")
+
+        def write(path: Path) -> None:
+            with path.open("wb") as target:
+                target.write(len(head).to_bytes(8, "little") + head)
+                shutil.copyfileobj(file, target)
+
+        write_atomic(out, write)
 
 
 def _check_entry(path: Path, name: str, entry: object) -> tuple[TensorInfo, tuple[int, int]]:

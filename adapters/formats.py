@@ -41,6 +41,11 @@ def formats_of(record: AdapterRecord) -> tuple[str, ...]:
     return _EXACT.get(kinds_of(record), ("studio",))
 
 
+def near_formats(record: AdapterRecord) -> tuple[str, ...]:
+    """The formats that only come near it, by a LoRA; empty for what can be written whole."""
+    return _APPROXIMATE if any(kind in _REASONS for kind in kinds_of(record)) else ()
+
+
 def title(record: AdapterRecord, format: str) -> str:
     """What to call its file in `format`: 'kohya LoRA', 'a1111 embedding', 'diffusers LoRA + words'."""
     if format == "studio":

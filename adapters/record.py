@@ -63,6 +63,12 @@ class AdapterRecord(BaseModel):
             return self.concepts[0].phrase
         return f"{self.trigger} {self.class_noun}".strip()
 
+    def renamed(self, name: str) -> AdapterRecord:
+        """The same under another name; its only concept goes along where it had the adapter's name."""
+        alone = len(self.concepts) == 1 and self.concepts[0].name == self.name
+        concepts = (self.concepts[0].model_copy(update={"name": name}),) if alone else self.concepts
+        return self.model_copy(update={"name": name, "concepts": concepts})
+
     def to_metadata(self) -> dict[str, str]:
         """As safetensors metadata (strings only)."""
         return {HEADER_KEY: self.model_dump_json()}

@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from adapters.errors import StudioError
+from adapters.prompt_syntax import Part, parse_weights
 
 
 @dataclass(frozen=True)
@@ -38,18 +39,21 @@ class Tokens:
     """Prompts as numbers, all [B, T]: valid until a word is added or removed.
 
     `ids` are the base's; `slots` is the row of a learned word's vector in the table of all of them,
-    -1 where the base's own word stands; `padding` is true behind the first end token.
+    -1 where the base's own word stands; `padding` is true behind the first end token. `weights` are how much
+    each place counts, None where all are 1. T is the tokenizer's length, or with `BREAK` a multiple of it.
     """
 
     ids: torch.Tensor
     slots: torch.Tensor
     padding: torch.Tensor
+    weights: torch.Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def __getitem__(self, index: Any) -> Tokens:
-        return Tokens(self.ids[index], self.slots[index], self.padding[index])
+        return Tokens(self.ids[index], self.slots[index], self.padding[index],
+                      None if self.weights is None else self.weights[index])
 
 
 class TextSide:
@@ -144,15 +148,42 @@ class TextSide:
 
     def tokenize(self, prompts: Sequence[str]) -> Tokens:
         """Cut at the tokenizer's length, padded to it; a learned word takes as many places as vectors."""
+        return self._laid_out([self._places(prompt) for prompt in prompts])
+
+    def tokenize_weighted(self, prompts: Sequence[str]) -> Tokens:
+        """Prompts with A1111's weights and `BREAK` (see `adapters/prompt_syntax.py`).
+
+        Each chunk is cut at the tokenizer's length by itself; prompts with fewer chunks than others get empty ones.
+        Prompts without any of the marks are tokenized as by `tokenize`.
+        """
+        read = [parse_weights(p) for p in prompts]
+        if all(len(chunks) == 1 and all(p.weight == 1 for p in chunks[0]) for chunks in read):
+            return self.tokenize(["".join(p.text for p in chunks[0]) for chunks in read])
+        most = max(map(len, read))
+        every: list[list[Part]] = [c for chunks in read for c in [*chunks, *[[]] * (most - len(chunks))]]
+        places = [[(place, part.weight) for part in chunk for place in self._places(part.text)] for chunk in every]
+        tokens = self._laid_out([[place for place, _ in row] for row in places])
+        weights = torch.ones(tokens.ids.shape)
+        for n, row in enumerate(places):
+            row = row[:weights.shape[1] - 2]
+            weights[n, 1:1 + len(row)] = torch.tensor([w for _, w in row])
+        return Tokens(*(t.reshape(len(prompts), -1)
+                        for t in (tokens.ids, tokens.slots, tokens.padding, weights.to(tokens.ids.device))))
+
+    def _places(self, prompt: str) -> list[tuple[int, int]]:
+        """Id and slot of each of a prompt's tokens."""
+        row: list[tuple[int, int]] = []
+        for part, is_word in self._split(prompt):
+            row += [(0, s) for s in self.slots_of(part)] if is_word else [(i, -1) for i in self.pieces(part)]
+        return row
+
+    def _laid_out(self, rows: Sequence[list[tuple[int, int]]]) -> Tokens:
         tokenizer = self.tokenizers[0]
         length = tokenizer.model_max_length
-        ids = torch.full((len(prompts), length), tokenizer.pad_token_id)
-        slots = torch.full((len(prompts), length), -1)
-        padding = torch.ones(len(prompts), length, dtype=torch.bool)
-        for n, prompt in enumerate(prompts):
-            row: list[tuple[int, int]] = []
-            for part, is_word in self._split(prompt):
-                row += [(0, s) for s in self.slots_of(part)] if is_word else [(i, -1) for i in self.pieces(part)]
+        ids = torch.full((len(rows), length), tokenizer.pad_token_id)
+        slots = torch.full((len(rows), length), -1)
+        padding = torch.ones(len(rows), length, dtype=torch.bool)
+        for n, row in enumerate(rows):
             row = [(tokenizer.bos_token_id, -1), *row[:length - 2], (tokenizer.eos_token_id, -1)]
             ids[n, :len(row)] = torch.tensor([i for i, _ in row])
             slots[n, :len(row)] = torch.tensor([s for _, s in row])
@@ -178,15 +209,23 @@ class TextSide:
         return there.int().argmax(1) + len(wanted) - 1
 
     def encode(self, tokens: Tokens) -> Conditioning:
-        """States of tokenized prompts; gradients reach the learned words."""
+        """States of tokenized prompts; gradients reach the learned words.
+
+        Chunks of a longer prompt are encoded by themselves and their states joined; the pooled projection is the
+        first one's. Weights are applied to each encoder's states (see `_weighted`), never to `pooled`.
+        """
         found, pooled = [], None
-        self._slots = tokens.slots if self._words else None
+        length = self.tokenizers[0].model_max_length
+        ids, slots, padding = (t.reshape(-1, length) for t in (tokens.ids, tokens.slots, tokens.padding))
+        self._slots = slots if self._words else None
         try:
             for tokenizer, encoder in zip(self.tokenizers, self.encoders, strict=True):
-                ids = tokens.ids.masked_fill(tokens.padding, tokenizer.pad_token_id)
-                out = encoder(ids, output_hidden_states=self.large)
-                found.append(out.hidden_states[-2] if self.large else out.last_hidden_state)
-                pooled = out[0] if self.large else None
+                out = encoder(ids.masked_fill(padding, tokenizer.pad_token_id), output_hidden_states=self.large)
+                states = out.hidden_states[-2] if self.large else out.last_hidden_state
+                if tokens.weights is not None:
+                    states = _weighted(states, tokens.weights.reshape(-1, length))
+                found.append(states.reshape(len(tokens), -1, states.shape[-1]))
+                pooled = out[0].reshape(len(tokens), -1, out[0].shape[-1])[:, 0] if self.large else None
         finally:
             self._slots = None
         return Conditioning(torch.cat(found, -1), pooled)
@@ -205,9 +244,24 @@ class TextSide:
             return self.encode(self.tokenize(prompts))
 
 
+def _weighted(states: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """A1111's emphasis: states [B, T, D] times weights [B, T], then each chunk's mean as it was before.
+
+    `EmphasisOriginal` in `modules/sd_emphasis.py` of AUTOMATIC1111/stable-diffusion-webui. Where a mean is nothing
+    beside the spread, restoring it would multiply by chance, and A1111's `EmphasisOriginalNoNorm` is taken. Chunks
+    whose weights are all 1 keep every bit.
+    """
+    whole = states.float()
+    moved = whole * weights[..., None]
+    before, after = whole.mean((1, 2), keepdim=True), moved.mean((1, 2), keepdim=True)
+    tellable = torch.minimum(before.abs(), after.abs()) > 1e-4 * whole.std((1, 2), keepdim=True)
+    moved = torch.where(tellable, moved * (before / after), moved)
+    return torch.where((weights == 1).all(1)[:, None, None], states, moved.to(states.dtype))
+
+
 def join(first: Conditioning | Tokens, second: Conditioning | Tokens) -> Conditioning | Tokens:
     """One batch after the other, both of one kind."""
-    if isinstance(first, Tokens) and isinstance(second, Tokens):
+    if isinstance(first, Tokens) and isinstance(second, Tokens):  # of captions, which have no weights
         return Tokens(torch.cat([first.ids, second.ids]), torch.cat([first.slots, second.slots]),
                       torch.cat([first.padding, second.padding]))
     if isinstance(first, Conditioning) and isinstance(second, Conditioning):

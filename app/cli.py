@@ -15,11 +15,11 @@ from typing import Any
 
 from adapters.errors import StudioError
 from adapters.formats import DEFAULT_RANK, FORMATS
-from app import lab_verbs
-from app.arguments import parse_adapter, parse_settings
+from app import image_verbs, lab_verbs, library_verbs, queue_verbs
+from app.arguments import parse_settings
 from app.home import Home
 from app.ranks import from_main, is_main
-from app.runs import EventLog, StopFile
+from app.runs import EventLog, StopFile, WishFiles
 from app.studio import Studio
 from pipelines.methods import METHODS
 from pipelines.wording import parse_concepts
@@ -70,18 +70,7 @@ def build_parser() -> argparse.ArgumentParser:
     train.add_argument("--resume", action="store_true",
                        help="go on with the latest unfinished run of this name")
 
-    generate = verb("generate", _generate, "paint a picture")
-    generate.add_argument("--base", default="starter")
-    generate.add_argument("--adapter", action="append", default=[], metavar="NAME:WEIGHT[:DIAL=VALUE,...]",
-                          help="Perfusion has the dials bias, temperature, locking and branches")
-    generate.add_argument("--prompt", required=True)
-    generate.add_argument("--negative-prompt", default="")
-    for option in ("seed", "steps", "width", "height", "images"):
-        generate.add_argument(f"--{option}", type=int)
-    generate.add_argument("--guidance", type=float)
-    generate.add_argument("--edit", type=Path, metavar="PICTURE", help="paint this picture anew inside --mask alone")
-    generate.add_argument("--mask", type=Path, help="of the picture's size, white where it is painted")
-    generate.add_argument("--out", type=Path, required=True)
+    image_verbs.add(verb, _studio)
 
     export = verb("export", _export, "write an adapter for other programs")
     export.add_argument("name")
@@ -96,7 +85,8 @@ def build_parser() -> argparse.ArgumentParser:
     bring.add_argument("--name")
 
     lab_verbs.add(verb)
-    verb("list", _list, "the adapters in the library")
+    queue_verbs.add(verb)
+    library_verbs.add(verb)
     verb("doctor", _doctor, "versions, device, memory, folders, and what is missing")
     return parser
 
@@ -236,8 +226,8 @@ def _train_here(studio: Studio, folder: Path, report: Any) -> dict[str, Any]:
     job = studio.job(folder.name)
     report({"type": "stage", "text": "Starting"})
     try:
-        path = train_run(folder, report=report, control=_Interrupt(folder),
-                         taken=studio.library.triggers(), cache=studio.home.cache)
+        path = train_run(folder, report=report, control=_Interrupt(folder), taken=studio.library.triggers(),
+                         cache=studio.home.cache, asked=WishFiles(folder).take)
         report({"type": "outcome", "state": "finished" if path else "stopped", "message": ""})
         if path is None:
             studio.store.end(job.id, "stopped")
@@ -265,35 +255,6 @@ def _print_event(event: dict[str, Any]) -> None:
               f"{event['seconds']:.2f} s/step  about {left:.0f} s left", file=sys.stderr, flush=True)
 
 
-def _generate(options: argparse.Namespace) -> dict[str, Any]:
-    from pydantic import ValidationError
-
-    from pipelines.generator import Request
-    from pipelines.methods.common import settings_error
-    from pipelines.painter import Painter
-
-    studio = _studio(options)
-    if (options.edit is None) != (options.mask is None):
-        raise StudioError("--edit and --mask belong together; give a picture and a mask of its size.")
-    chosen = [parse_adapter(a) for a in options.adapter]
-    if len({name for name, *_ in chosen}) < len(chosen):
-        raise StudioError("An adapter is named twice; name each once, with the weight it should have.")
-    paths = [(studio.library.get(name).path, strength, dials) for name, strength, dials in chosen]
-    fields = ("prompt", "negative_prompt", "seed", "steps", "guidance", "width", "height", "images")
-    given = {f: getattr(options, f) for f in fields if getattr(options, f) is not None}
-    try:
-        request = Request.model_validate(given)
-    except ValidationError as error:
-        raise settings_error(error) from error
-    out: Path = options.out
-    files = [out] if request.images == 1 else [
-        out.with_name(f"{out.stem}-{n}{out.suffix}") for n in range(request.images)]
-    settings = Painter().paint_files(options.base, paths, request, files, offline=studio.offline,
-                                     edit=(options.edit, options.mask) if options.edit else None)
-    _say(options, "\n".join(map(str, files)))
-    return {"files": [str(f) for f in files], **settings}
-
-
 def _export(options: argparse.Namespace) -> dict[str, Any]:
     report = _studio(options).export(options.name, options.format, options.out, approximate=options.approximate,
                                      base=options.base)
@@ -307,16 +268,6 @@ def _import(options: argparse.Namespace) -> dict[str, Any]:
     words = " and ".join(f"'{t}'" for t in entry.phrases) or "not known"
     _say(options, f"imported '{entry.name}', {entry.record.kind} for {entry.record.base.family}; its words are {words}")
     return entry.as_dict()
-
-
-def _list(options: argparse.Namespace) -> dict[str, Any]:
-    found = [e.as_dict() for e in _studio(options).library.entries()]
-    for e in found:
-        words = ", ".join(f"'{t}'" for t in e["triggers"].values())
-        _say(options, f"{e['name']:24} {e['kind']:10} {e['method']:18} {e['base']:12} trigger {words or 'not known'}")
-    if not found:
-        _say(options, "The library is empty; train a concept or import a file.")
-    return {"adapters": found}
 
 
 def _doctor(options: argparse.Namespace) -> dict[str, Any]:

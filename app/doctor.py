@@ -5,33 +5,25 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from adapters.errors import StudioError
 from app.home import Home
+from app.machine import memory, missing_packages, versions
 from pipelines.base_models.locate import STARTER_PATH
-
-_PACKAGES = ("torch", "diffusers", "transformers", "peft", "accelerate", "gradio", "safetensors",
-             "pillow")
 
 
 def examine(home: str | None) -> dict[str, Any]:
     """Versions, device, memory, disk, folders, and `missing`: a list of sentences."""
-    missing: list[str] = []
-    versions = {"python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            missing.append(f"the package '{package}' (pip install -r requirements.txt)")
-    found: dict[str, Any] = {"versions": versions, "system": f"{platform.system()} {platform.machine()}",
+    missing, have = missing_packages(), versions()
+    found: dict[str, Any] = {"versions": have, "system": f"{platform.system()} {platform.machine()}",
                              "cores": os.cpu_count(), "memory": _memory()}
-    if "torch" in versions:
+    if "torch" in have:
         from pipelines.painter import pick_device
         from pipelines.training import pick_precision
 
         found["device"] = pick_device()
+        found |= _graphics_card()
         precision = pick_precision("auto")
         found["precision"] = "fp32" if precision == "no" else precision
     try:
@@ -49,9 +41,15 @@ def examine(home: str | None) -> dict[str, Any]:
 
 
 def _memory() -> str:
-    try:
-        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
-    except (ValueError, OSError, AttributeError):
-        return "unknown"
-    return f"{total / 1e9:.1f} GB, {free / 1e9:.1f} GB free"
+    known = memory()
+    return f"{known[0] / 1e9:.1f} GB, {known[1] / 1e9:.1f} GB free" if known else "unknown"
+
+
+def _graphics_card() -> dict[str, Any]:
+    """Name and bytes of memory of the first graphics card, where there is one."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return {}
+    free, total = torch.cuda.mem_get_info()
+    return {"card": torch.cuda.get_device_name(), "card_memory": total, "card_free": free}

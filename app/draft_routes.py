@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -16,10 +13,10 @@ from fastapi.responses import FileResponse
 from adapters.errors import StudioError
 from app.drafts import Draft, framed, import_captions
 from app.studio import Studio
+from app.uploads import received
 from pipelines.picture_checks import check
 from pipelines.references import open_image
 
-MAX_FILE = 200 * 1024 * 1024
 MAX_CAPTION = 64 * 1024
 
 
@@ -105,7 +102,7 @@ def _add_pictures(router: APIRouter, studio: Studio) -> None:
         for file in files:
             name = Path(file.filename or "picture").name
             try:
-                _received(studio, file, name, partial(drafts.add, id, name))
+                received(studio.home, file, name, partial(drafts.add, id, name))
             except StudioError as error:
                 refused.append(str(error))
         return {"draft": told(drafts.get(id)), "refused": refused}
@@ -145,7 +142,7 @@ def _add_masks(router: APIRouter, studio: Studio) -> None:
     @router.put("/{id}/pictures/{shot}/masks/{thing}")
     def paint(id: str, shot: str, thing: str, file: Annotated[UploadFile, File()]) -> dict[str, Any]:
         """Keep a painted mask; an empty one is taken away."""
-        found: Draft = _received(studio, file, "mask.png", lambda path: drafts.set_mask(id, shot, thing, path))
+        found: Draft = received(studio.home, file, "mask.png", lambda path: drafts.set_mask(id, shot, thing, path))
         return told(found)
 
     @router.delete("/{id}/pictures/{shot}/masks/{thing}")
@@ -160,17 +157,3 @@ def _known(draft: Draft, shot: str) -> tuple[str, ...]:
         if found.id == shot:
             return found.masks
     raise HTTPException(404)
-
-
-def _received(studio: Studio, file: UploadFile, name: str, use: Callable[[Path], Any]) -> Any:
-    """Call `use` with the uploaded file on disk, which is gone afterwards. Raises StudioError when it is too large."""
-    if (file.size or 0) > MAX_FILE:
-        raise StudioError(f"'{name[:60]}' has more than {MAX_FILE >> 20} MB; make it smaller.")
-    with tempfile.TemporaryDirectory(dir=studio.home.temporary) as scratch:
-        path = Path(scratch) / f"upload{Path(name).suffix.lower()[:8]}"
-        with path.open("wb") as out:
-            shutil.copyfileobj(file.file, out)
-        try:
-            return use(path)
-        except StudioError as error:
-            raise StudioError(str(error).replace(path.name, name[:60])) from error

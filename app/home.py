@@ -72,6 +72,21 @@ class Home:
         return self.root / "cache"
 
     @property
+    def bases(self) -> Path:
+        """Single-file bases that were uploaded."""
+        return self.root / "bases"
+
+    @property
+    def base_list(self) -> Path:
+        """Which bases were added."""
+        return self.root / "bases.json"
+
+    @property
+    def preferences(self) -> Path:
+        """What was set for the whole studio."""
+        return self.root / "settings.json"
+
+    @property
     def database(self) -> Path:
         """The index of jobs."""
         return self.root / "studio.db"

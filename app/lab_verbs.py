@@ -42,6 +42,18 @@ def add(verb: Verb) -> None:
     recommend.add_argument("name", help="of the training")
     recommend.add_argument("--keep", metavar="NAME", help="put that checkpoint into the library under this name")
     recommend.add_argument("--force", action="store_true", help="score pictures that the encoder was not made for")
+    dreambench = verb("dreambench", _dreambench, "measure a method on DreamBench: 30 subjects, 25 prompts, 4 seeds")
+    dreambench.add_argument("--base", required=True)
+    dreambench.add_argument("--data", type=Path, required=True, help="the dataset's folder, with one a subject")
+    dreambench.add_argument("--method", default="lora", help=", ".join(METHODS))
+    dreambench.add_argument("--preset", default="balanced")
+    dreambench.add_argument("--steps", type=int)
+    dreambench.add_argument("--subjects", default="", help="some of them, with commas between")
+    dreambench.add_argument("--prompts", type=int, default=25, help="fewer are a quick look")
+    dreambench.add_argument("--seeds", type=int, default=4, help="pictures of each prompt")
+    dreambench.add_argument("--encoder", default="", help="a CLIP model's folder or hub id; else CLIP and DINO")
+    dreambench.add_argument("--force", action="store_true", help="score pictures that the encoder was not made for")
+    dreambench.add_argument("--out", type=Path, help="where everything is kept; the same folder goes on")
     evaluate.add_argument("--adapter", required=True, metavar="NAME:WEIGHT[:DIAL=VALUE,...]")
     evaluate.add_argument("--phrase", default="", help="what to call it in prompts; else the adapter's own words")
     evaluate.add_argument("--look-alikes", type=Path, help="folder with a subfolder of pictures for each other one")
@@ -51,11 +63,13 @@ def add(verb: Verb) -> None:
     compare.add_argument("--steps", type=int)
 
 
-def _studio(options: argparse.Namespace) -> Studio:
+def open_studio(options: argparse.Namespace) -> Studio:
+    """The studio on the data folder that the options name."""
     return Studio(Home.open(getattr(options, "home", None)), offline=getattr(options, "offline", False))
 
 
-def _say(options: argparse.Namespace) -> Callable[[str], None]:
+def speaker(options: argparse.Namespace) -> Callable[[str], None]:
+    """Prints for people: to stderr where stdout belongs to JSON."""
     out = sys.stderr if getattr(options, "json", False) else sys.stdout
     return lambda text: print(text, file=out, flush=True)
 
@@ -74,7 +88,8 @@ def _plan(options: argparse.Namespace) -> Any:
 def _encoders(options: argparse.Namespace, references: list[Any]) -> list[Encoder]:
     from pipelines.lab.choice import choose_encoders
 
-    return choose_encoders(options.encoder, references, force=options.force, offline=getattr(options, "offline", False))
+    return choose_encoders(options.encoder, references, force=options.force,
+                           offline=open_studio(options).offline)
 
 
 def _evaluate(options: argparse.Namespace) -> dict[str, Any]:
@@ -85,7 +100,7 @@ def _evaluate(options: argparse.Namespace) -> dict[str, Any]:
     from pipelines.painter import Painter
     from pipelines.references import list_folder, open_image
 
-    studio, say = _studio(options), _say(options)
+    studio, say = open_studio(options), speaker(options)
     name, strength, dials = parse_adapter(options.adapter)
     entry = studio.library.get(name)
     plan = _plan(options)
@@ -119,7 +134,7 @@ def _recommend(options: argparse.Namespace) -> dict[str, Any]:
     from pipelines.references import list_folder, open_image
     from pipelines.run_config import RunConfig
 
-    studio, say = _studio(options), _say(options)
+    studio, say = open_studio(options), speaker(options)
     folder = next((studio.home.runs / j.id for j in studio.jobs() if j.name == options.name), None)
     if folder is None:
         raise StudioError(f"There is no training '{options.name}'; give the name that it was started with.")
@@ -138,7 +153,7 @@ def _compare(options: argparse.Namespace) -> dict[str, Any]:
     from pipelines.lab.compare import Comparison
     from pipelines.references import list_folder, open_image
 
-    studio, say = _studio(options), _say(options)
+    studio, say = open_studio(options), speaker(options)
     methods = [m.strip() for m in options.methods.split(",") if m.strip()]
     for method in methods:
         config_class(method)  # a wrong name is said before anything is trained
@@ -155,6 +170,28 @@ def _compare(options: argparse.Namespace) -> dict[str, Any]:
     return {"folder": str(out), "encoder": encoder.name, "rows": [
         {"method": r.method, "label": r.label, "seconds": r.seconds, "peak_bytes": r.peak_bytes,
          "file_bytes": r.file_bytes, **r.figures} for r in rows]}
+
+
+def _dreambench(options: argparse.Namespace) -> dict[str, Any]:
+    from pipelines.lab.dreambench import DreamBench, subjects_in
+    from pipelines.references import list_folder, open_image
+
+    studio, say = open_studio(options), speaker(options)
+    config_class(options.method)  # a wrong name is said before anything is trained
+    for count, most, what in ((options.seeds, 64, "seeds"), (options.prompts, 25, "prompts")):
+        if not 1 <= count <= most:
+            raise StudioError(f"--{what} is a number from 1 to {most}, but it is {count}.")
+    subjects = [s.strip() for s in options.subjects.split(",") if s.strip()]
+    first = next(iter(subjects_in(options.data, subjects)))
+    encoders = _encoders(options, [open_image(p) for p in list_folder(options.data / first)])
+    out = options.out or studio.home.root / "dreambench" / options.method
+    found = DreamBench(options.data, out, options.base, options.method, options.preset, options.steps, subjects,
+                       options.seeds, options.prompts, studio.offline).run(encoders, say)
+    for name, told in found["encoders"].items():
+        say(f"{name}: " + ", ".join(f"{figure} {told[figure]['mean']:.3f}" for figure in ("identity", "prompt")
+                                    if figure in told) + f"; {found['subjects']} of {found['of']} subjects")
+    say(f"everything is kept in '{out}'")
+    return found
 
 
 def _line(row: Row) -> str:
@@ -184,7 +221,7 @@ def _pictures(rows: list[Row], out: Path, encoder: str) -> None:
 def _bench(options: argparse.Namespace) -> dict[str, Any]:
     from pipelines.speed.measure import measure
 
-    say = _say(options)
+    say = speaker(options)
     found = measure(options.quick, say)
     found["library_seconds"] = {}
     for count in (1, 100) if options.quick else (1, 100, 10_000):

@@ -7,10 +7,32 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from adapters.errors import StudioError
+
+
+class Cancelled(StudioError):
+    """Somebody asked for no more of it."""
+
+
+@dataclass(frozen=True)
+class Watch:
+    """How the asker and the painter speak while a picture is made."""
+
+    progress: Callable[[int, int], None] | None = None
+    """Called with steps done and steps in all."""
+    preview: Path | None = None
+    """A file that shows, now and then, how far the picture has come."""
+    cancel: Path | None = None
+    """A file; once it is there, painting ends after the step."""
+
+    def check(self) -> None:
+        """Raise Cancelled when the file is there."""
+        if self.cancel and self.cancel.exists():
+            raise Cancelled("The picture was cancelled.")
 
 
 class PainterProcess:
@@ -44,16 +66,18 @@ class PainterProcess:
         return message
 
     def paint(self, base: str, adapters: Sequence[tuple[Path, float, dict[str, str]]], request: dict[str, Any],
-              files: Sequence[Path], *, offline: bool,
-              progress: Callable[[int, int], None] | None = None,
-              edit: tuple[Path, Path] | None = None) -> dict[str, Any]:
-        """Paint into `files`, with `edit` (a picture and its mask) inside the mask alone.
+              files: Sequence[Path], *, offline: bool, watch: Watch | None = None,
+              edit: tuple[Path, Path | None] | None = None) -> dict[str, Any]:
+        """Paint into `files`; with `edit`, a picture and perhaps its mask, that picture anew.
 
-        Returns the resolved settings or raises StudioError.
+        Returns the resolved settings or raises StudioError, Cancelled when `watch` says so.
         """
+        watch = watch or Watch()
         job = {"base": base, "adapters": [(str(p), s, d) for p, s, d in adapters], "request": request,
-               "files": [str(f) for f in files], "offline": offline, "edit": [str(p) for p in edit or ()]}
+               "files": [str(f) for f in files], "offline": offline, "edit": [p and str(p) for p in edit or ()],
+               "preview": watch.preview and str(watch.preview), "cancel": watch.cancel and str(watch.cancel)}
         with self._lock:
+            watch.check()  # others may have been long before
             child = self._start()
             try:
                 print(json.dumps(job), file=child.stdin, flush=True)
@@ -63,8 +87,10 @@ class PainterProcess:
             while True:
                 message = self._read(child)
                 if "progress" in message:
-                    if progress:
-                        progress(*message["progress"])
+                    if watch.progress:
+                        watch.progress(*message["progress"])
+                elif "cancelled" in message:
+                    raise Cancelled("The picture was cancelled.")
                 elif "error" in message:
                     raise StudioError(message["error"])
                 else:

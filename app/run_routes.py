@@ -8,14 +8,14 @@ from collections.abc import AsyncIterator
 from dataclasses import asdict
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Header, Request
+from fastapi import APIRouter, Body, Header, Query, Request
 from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, ConfigDict, Field
 
-from adapters.errors import StudioError
+from app.arguments import check_settings
 from app.runs import read_events
 from app.store import ACTIVE, Job
 from app.studio import Studio
-from pipelines.methods import METHODS, config_class
 
 POLL = 0.3  # seconds between two looks at a run's events
 
@@ -24,8 +24,27 @@ def told(studio: Studio, job: Job) -> dict[str, Any]:
     """A run for programs: its row and how far it has come."""
     seen = studio.view(job.id)
     return {**asdict(job), "step": seen.step, "total": seen.total, "stage": seen.stage, "warnings": seen.warnings,
-            "trigger": seen.trigger,
+            "trigger": seen.trigger, "checkpoints": seen.checkpoints,
             "loss": seen.losses[-1][1] if seen.losses else None, "seconds_left": round(seen.seconds_left, 1)}
+
+
+class Wanted(BaseModel):
+    """A training that is asked for; `memory` is the graphics card's in GB, or empty."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    draft: str
+    method: str = "lora"
+    preset: str = "balanced"
+    base: str = "starter"
+    memory: str = ""
+    settings: dict[str, Any] = Field(default_factory=dict)
+
+    def options(self) -> dict[str, Any]:
+        """For `Studio.teach`. Raises StudioError for a method or a setting that there is not."""
+        check_settings(self.method, self.settings)
+        return {"base": self.base, "method": self.method, "preset": self.preset, "memory": self.memory or None,
+                **self.settings}
 
 
 def routes(studio: Studio) -> APIRouter:
@@ -38,18 +57,14 @@ def routes(studio: Studio) -> APIRouter:
         return [asdict(job) for job in studio.jobs()]
 
     @router.post("")
-    def start(draft: Annotated[str, Body()], method: Annotated[str, Body()] = "lora",
-              preset: Annotated[str, Body()] = "balanced", base: Annotated[str, Body()] = "starter",
-              memory: Annotated[str, Body()] = "",
-              settings: Annotated[dict[str, Any] | None, Body()] = None) -> dict[str, Any]:
+    def start(wanted: Wanted) -> dict[str, Any]:
         """Queue a training of a draft; `settings` are the method's, by name."""
-        if method not in METHODS:
-            raise StudioError(f"There is no method '{method[:40]}'; choose one of {', '.join(METHODS)}.")
-        known = set(config_class(method).model_fields) - {"method"}
-        if wrong := set(settings or {}) - known:
-            raise StudioError(f"'{method}' has no setting '{min(wrong)[:40]}'; see docs/METHODS.md.")
-        run = studio.teach(draft, base=base, method=method, preset=preset, memory=memory or None, **(settings or {}))
-        return told(studio, studio.job(run))
+        return told(studio, studio.job(studio.teach(wanted.draft, **wanted.options())))
+
+    @router.post("/preflight")
+    def preflight(wanted: Wanted) -> dict[str, Any]:
+        """Queue one real step of what `start` would train, before all that waits; its result says what it will take."""
+        return told(studio, studio.job(studio.preflight(wanted.draft, **wanted.options())))
 
     @router.get("/{run}")
     def one(run: str) -> dict[str, Any]:
@@ -57,10 +72,12 @@ def routes(studio: Studio) -> APIRouter:
         return told(studio, studio.job(run))
 
     @router.get("/{run}/events")
-    def events(run: str, request: Request, last_event_id: Annotated[int, Header(ge=0)] = 0) -> StreamingResponse:
-        """Server-sent events, each a line of the run's log; `Last-Event-ID` goes on after that one."""
+    def events(run: str, request: Request, last_event_id: Annotated[int, Header(ge=0)] = 0,
+               after: Annotated[int, Query(ge=0)] = 0) -> StreamingResponse:
+        """Server-sent events, each a line of the run's log; `Last-Event-ID`, or `after`, goes on after that one."""
         job = studio.job(run)
-        return StreamingResponse(_stream(studio, job.id, last_event_id, request), media_type="text/event-stream",
+        after = max(last_event_id, after)
+        return StreamingResponse(_stream(studio, job.id, after, request), media_type="text/event-stream",
                                  headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
 
     @router.post("/{run}/stop")
@@ -75,10 +92,16 @@ def routes(studio: Studio) -> APIRouter:
         studio.resume(run)
         return told(studio, studio.job(run))
 
+    @router.post("/{run}/{what}-now")
+    def now(run: str, what: str) -> dict[str, Any]:
+        """`save-now` or `sample-now`: a checkpoint or a preview after the present step of a running training."""
+        studio.wish(run, what)
+        return told(studio, studio.job(run))
+
     @router.post("/{run}/keep")
-    def keep(run: str) -> dict[str, str]:
-        """Put a stopped training's last checkpoint into the library."""
-        return {"adapter": studio.keep(run)}
+    def keep(run: str, step: Annotated[int | None, Body(embed=True)] = None) -> dict[str, str]:
+        """Put a training's last checkpoint, or that of `step`, into the library."""
+        return {"adapter": studio.keep(run, step)}
 
     return router
 

@@ -57,6 +57,28 @@ class StopFile:
         self.path.unlink(missing_ok=True)
 
 
+WISHES = ("save", "sample")
+
+
+class WishFiles:
+    """A running training is asked for a checkpoint or a preview by a file in its folder, which it takes away."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def ask(self, what: str) -> None:
+        """Ask for it after the present step."""
+        (self.folder / f"{what}-now").touch()
+
+    def take(self, what: str) -> bool:
+        """Whether it was asked for; asked once, done once."""
+        try:
+            (self.folder / f"{what}-now").unlink()
+        except FileNotFoundError:
+            return False
+        return True
+
+
 @dataclass
 class RunView:
     """What the events of a run say so far."""
@@ -70,6 +92,7 @@ class RunView:
     warnings: list[str] = field(default_factory=list)
     trigger: str = ""
     first_preview_seconds: float | None = None
+    checkpoints: list[int] = field(default_factory=list)
 
     @property
     def seconds_left(self) -> float:
@@ -105,12 +128,16 @@ def view(folder: Path) -> RunView:
             seen.step, seen.total = event["step"], event["total"]
             seen.losses.append((event["step"], event["loss"]))
             paces.append(event["seconds"])
+        elif kind == "progress":
+            seen.step, seen.total = event["done"], event["total"]
         elif kind == "stage":
             seen.stage = event["text"]
         elif kind == "preview":
             seen.previews.setdefault(event["step"], {})[event["number"]] = event["file"]
             if seen.first_preview_seconds is None and event["step"]:
                 seen.first_preview_seconds = event["time"] - events[0]["time"]
+        elif kind == "checkpoint" and event["step"] not in seen.checkpoints:
+            seen.checkpoints.append(event["step"])
         elif kind == "warning" and event["text"] not in seen.warnings:
             seen.warnings.append(event["text"])
         elif kind == "finished":

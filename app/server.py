@@ -5,9 +5,6 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import re
-import shutil
-import tempfile
-import zipfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,21 +13,28 @@ import gradio as gr
 import uvicorn
 from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.responses import FileResponse, JSONResponse
-from starlette.background import BackgroundTask
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.staticfiles import StaticFiles
 
 from adapters.errors import StudioError
-from app import draft_routes, image_routes, run_routes
+from app import (
+    draft_routes,
+    image_routes,
+    lab_routes,
+    library_routes,
+    look_routes,
+    method_routes,
+    queue_routes,
+    run_routes,
+    system_routes,
+)
 from app.studio import Studio
-from app.ui import build
-from app.ui.concepts import HEAD, STATIC
+from app.ui import HEAD, build, concepts
 from app.ui.theme import CSS, THEME
 
 MAX_UPLOAD = "200mb"
 _PREVIEW = re.compile(r"step\d{8}-\d+\.png")
-_PICTURE = re.compile(r"[0-9a-f-]+\.png")
 _POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' "
     "'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self' data: "
@@ -50,9 +54,10 @@ def create_app(studio: Studio, hosts: list[str]) -> FastAPI:
     app = FastAPI(title="Semblance", docs_url=None, redoc_url=None, openapi_url="/studio/openapi.json",
                   lifespan=lifespan)
     _add_files(app, studio)
-    for part in (draft_routes, run_routes, image_routes):
+    for part in (draft_routes, look_routes, method_routes, run_routes, queue_routes, lab_routes, image_routes,
+                 library_routes, system_routes):
         app.include_router(part.routes(studio))
-    app.mount("/studio/static", StaticFiles(directory=STATIC))
+    app.mount("/studio/static", StaticFiles(directory=concepts.STATIC))
 
     @app.exception_handler(StudioError)
     async def _explain(_: Request, error: StudioError) -> JSONResponse:
@@ -95,38 +100,6 @@ def _add_files(app: FastAPI, studio: Studio) -> None:
             raise HTTPException(404)
         return send(studio.home.runs / run / "previews" / file)
 
-    @app.get("/studio/images/{file}")
-    def image(file: str) -> FileResponse:
-        if not _PICTURE.fullmatch(file):
-            raise HTTPException(404)
-        return send(studio.home.images / file)
-
-    @app.get("/studio/library/{name}/preview")
-    def thumbnail(name: str) -> FileResponse:
-        return send(studio.library.thumbnail(studio.library.get(name).name))
-
-    @app.get("/studio/library/{name}/export/{format}")
-    def export(name: str, format: str) -> FileResponse:
-        name = studio.library.get(name).name
-        folder = Path(tempfile.mkdtemp(dir=studio.home.temporary))
-        try:
-            report = studio.export(name, format, folder / f"{name}.safetensors")
-            path = report.file if len(report.files) == 1 else _zip(folder, name)
-        except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
-        return send(path, filename=path.name, media_type="application/octet-stream",
-                    background=BackgroundTask(shutil.rmtree, folder, ignore_errors=True))
-
-
-def _zip(folder: Path, name: str) -> Path:
-    """Everything of an export of several files, sidecars too, as one file."""
-    path = folder / f"{name}.zip"
-    files = sorted(folder.iterdir())
-    with zipfile.ZipFile(path, "w") as archive:
-        for file in files:
-            archive.write(file, file.name)
-    return path
 
 
 def serve(studio: Studio, host: str, port: int) -> None:

@@ -7,13 +7,15 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal
 
 from adapters.errors import StudioError
 
 State = Literal["queued", "running", "finished", "stopped", "failed", "interrupted"]
+Kind = Literal["train", "preflight", "evaluate", "compare", "recommend"]
+Turn = Literal["up", "down", "first", "last"]
 ACTIVE: tuple[State, ...] = ("queued", "running")
 RESUMABLE: tuple[State, ...] = ("stopped", "failed", "interrupted")
 
@@ -24,12 +26,28 @@ _MIGRATIONS = (
         message TEXT NOT NULL DEFAULT '', created REAL NOT NULL, started REAL, ended REAL)""",
     """CREATE UNIQUE INDEX one_active_name ON jobs (lower(name))
         WHERE state IN ('queued', 'running')""",
+    "ALTER TABLE jobs ADD COLUMN kind TEXT NOT NULL DEFAULT 'train'",
+    "ALTER TABLE jobs ADD COLUMN place INTEGER NOT NULL DEFAULT 0",
+    "UPDATE jobs SET place = rowid",
+    "ALTER TABLE jobs ADD COLUMN not_before REAL",
+    "ALTER TABLE jobs ADD COLUMN deleted REAL",
+    "CREATE TABLE flags (name TEXT PRIMARY KEY)",
+    "DROP INDEX one_active_name",
+    """CREATE UNIQUE INDEX one_training_of_a_name ON jobs (lower(name))
+        WHERE state IN ('queued', 'running') AND kind = 'train'""",
 )
+_NEXT = """SELECT id FROM jobs WHERE state = 'queued' AND (not_before IS NULL OR not_before <= ?)
+    AND NOT EXISTS (SELECT 1 FROM jobs WHERE state = 'running')
+    AND NOT EXISTS (SELECT 1 FROM flags WHERE name = 'paused') ORDER BY place LIMIT 1"""
 
 
 @dataclass(frozen=True)
 class Job:
-    """One training run; its folder under `runs/` has the same id."""
+    """What has the device to itself for a while, such as a training; its folder under `runs/` has the same id.
+
+    `place` is its turn among those that wait, the smallest first. Times are seconds since 1970; it does not start
+    before `not_before`.
+    """
 
     id: str
     name: str
@@ -39,6 +57,9 @@ class Job:
     created: float
     started: float | None
     ended: float | None
+    kind: Kind = "train"
+    place: int = 0
+    not_before: float | None = None
 
 
 class JobStore:
@@ -47,6 +68,7 @@ class JobStore:
     def __init__(self, path: Path) -> None:
         self.path = path
         with self._connect() as db:
+            db.execute("BEGIN IMMEDIATE")  # all migrations or none, by one process
             db.execute("CREATE TABLE IF NOT EXISTS migrations (number INTEGER PRIMARY KEY)")
             done = {row[0] for row in db.execute("SELECT number FROM migrations")}
             for number, statement in enumerate(_MIGRATIONS):
@@ -66,47 +88,54 @@ class JobStore:
             raise StudioError(f"The job list '{self.path}' cannot be used ({error}); check that the disk is "
                               "not full and the folder can be written.") from error
 
-    def add(self, id: str, name: str, *, running_in: int | None = None) -> None:
-        """Queue a job, or note one that runs in process `running_in` outside the queue.
+    def add(self, id: str, name: str, *, running_in: int | None = None, kind: Kind = "train",
+            first: bool = False) -> None:
+        """Queue a job behind (or with `first` before) all others, or note one that runs in process `running_in`.
 
-        Raises StudioError when a waiting or running job has the name.
+        Raises StudioError when a waiting or running training has the name.
         """
         now = time.time()
+        place = "SELECT COALESCE(MIN(place), 0) - 1 FROM jobs" if first else (
+            "SELECT COALESCE(MAX(place), 0) + 1 FROM jobs")
         try:
             with self._connect() as db:
                 db.execute(
-                    "INSERT INTO jobs (id, name, state, pid, created, started) VALUES (?, ?, ?, ?, ?, ?)",
-                    (id, name, "running" if running_in else "queued", running_in, now,
+                    "INSERT INTO jobs (id, name, kind, state, pid, created, started, place) "
+                    f"VALUES (?, ?, ?, ?, ?, ?, ?, ({place}))",
+                    (id, name, kind, "running" if running_in else "queued", running_in, now,
                      now if running_in else None))
         except sqlite3.IntegrityError as error:
             raise StudioError(f"A training named '{name}' is waiting or running already; choose another "
                               "name or stop that one first.") from error
 
     def get(self, id: str) -> Job | None:
-        """One job, or None."""
-        found = self._select("WHERE id = ?", (id,))
+        """One job, or None; one that was deleted is none."""
+        found = self._select("WHERE id = ? AND deleted IS NULL", (id,))
         return found[0] if found else None
 
     def all(self) -> list[Job]:
         """Every job, newest first."""
-        return self._select("ORDER BY created DESC, rowid DESC", ())
+        return self._select("WHERE deleted IS NULL ORDER BY created DESC, rowid DESC", ())
+
+    def waiting(self) -> list[Job]:
+        """The queue, the next one first."""
+        return self._select("WHERE state = 'queued' ORDER BY place", ())
 
     def _select(self, rest: str, values: tuple[object, ...]) -> list[Job]:
-        columns = "id, name, state, pid, message, created, started, ended"
+        columns = ", ".join(f.name for f in fields(Job))
         with self._connect() as db:
             return [Job(*row) for row in db.execute(f"SELECT {columns} FROM jobs {rest}", values)]
 
     def claim(self) -> Job | None:
-        """Take the oldest queued job, unless one is running: one statement, so never twice.
+        """Take the next queued job, unless one is running or the queue is paused: one statement, so never twice.
 
         Until its own process is known, the job belongs to this one.
         """
+        now = time.time()
         with self._connect() as db:
             row = db.execute(
-                "UPDATE jobs SET state = 'running', pid = ?, started = ?, ended = NULL, message = '' WHERE id = "
-                "(SELECT id FROM jobs WHERE state = 'queued' AND NOT EXISTS "
-                "(SELECT 1 FROM jobs WHERE state = 'running') ORDER BY created LIMIT 1) "
-                "RETURNING id", (os.getpid(), time.time())).fetchone()
+                "UPDATE jobs SET state = 'running', pid = ?, started = ?, ended = NULL, message = '', "
+                f"not_before = NULL WHERE id = ({_NEXT}) RETURNING id", (os.getpid(), now, now)).fetchone()
         return self.get(row[0]) if row else None
 
     def take(self, id: str, pid: int) -> bool:
@@ -114,7 +143,8 @@ class JobStore:
         with self._connect() as db:
             cursor = db.execute(
                 "UPDATE jobs SET state = 'running', pid = ?, started = ?, ended = NULL, message = '' "
-                "WHERE id = ? AND state IN ('stopped', 'failed', 'interrupted')", (pid, time.time(), id))
+                "WHERE id = ? AND state IN ('stopped', 'failed', 'interrupted') AND deleted IS NULL",
+                (pid, time.time(), id))
             return cursor.rowcount == 1
 
     def seize(self, id: str, pid: int | None) -> bool:
@@ -144,11 +174,59 @@ class JobStore:
                        (state, message, time.time(), id))
 
     def requeue(self, id: str) -> bool:
-        """Queue a stopped, failed or interrupted job again."""
+        """Queue a stopped, failed or interrupted job again, behind all others."""
         try:
             with self._connect() as db:
-                cursor = db.execute("UPDATE jobs SET state = 'queued', message = '' WHERE id = ? AND "
-                                    "state IN ('stopped', 'failed', 'interrupted')", (id,))
+                cursor = db.execute(
+                    "UPDATE jobs SET state = 'queued', message = '', not_before = NULL, "
+                    "place = (SELECT MAX(place) + 1 FROM jobs) WHERE id = ? AND "
+                    "state IN ('stopped', 'failed', 'interrupted') AND deleted IS NULL", (id,))
                 return cursor.rowcount == 1
         except sqlite3.IntegrityError as error:
             raise StudioError("Another training of that name is waiting or running; stop it first.") from error
+
+    def move(self, id: str, where: Turn) -> bool:
+        """Change a waiting job's turn by one or to an end; False if it is not waiting any more."""
+        with self._connect() as db:
+            db.execute("BEGIN IMMEDIATE")
+            rows = db.execute("SELECT id, place FROM jobs WHERE state = 'queued' ORDER BY place").fetchall()
+            order = [row[0] for row in rows]
+            if id not in order:
+                return False
+            at = order.index(id)
+            order.remove(id)
+            order.insert({"up": max(at - 1, 0), "down": at + 1, "first": 0, "last": len(order)}[where], id)
+            db.executemany("UPDATE jobs SET place = ? WHERE id = ?",
+                           [(row[1], moved) for row, moved in zip(rows, order, strict=True)])
+        return True
+
+    def postpone(self, id: str, until: float | None) -> bool:
+        """Let a waiting job start no earlier than `until` (seconds since 1970; None: when it is its turn)."""
+        with self._connect() as db:
+            cursor = db.execute("UPDATE jobs SET not_before = ? WHERE id = ? AND state = 'queued'", (until, id))
+            return cursor.rowcount == 1
+
+    @property
+    def paused(self) -> bool:
+        """Whether nothing new is started."""
+        with self._connect() as db:
+            return db.execute("SELECT 1 FROM flags WHERE name = 'paused'").fetchone() is not None
+
+    def pause(self, paused: bool) -> None:
+        """Start nothing new, or go on; what runs is left alone."""
+        with self._connect() as db:
+            db.execute("INSERT OR IGNORE INTO flags VALUES ('paused')" if paused else
+                       "DELETE FROM flags WHERE name = 'paused'")
+
+    def delete(self, id: str, deleted: bool = True) -> bool:
+        """Hide a job that is neither waiting nor running, or show it again; False if there is none to change."""
+        with self._connect() as db:
+            cursor = db.execute(
+                "UPDATE jobs SET deleted = ? WHERE id = ? AND (deleted IS NULL) = ? AND "
+                "state NOT IN ('queued', 'running')", (time.time() if deleted else None, id, deleted))
+            return cursor.rowcount == 1
+
+    def forget(self, id: str) -> None:
+        """Drop the row of an ended job whose folder is gone for good."""
+        with self._connect() as db:
+            db.execute("DELETE FROM jobs WHERE id = ? AND state NOT IN ('queued', 'running')", (id,))

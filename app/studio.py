@@ -8,31 +8,42 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from pydantic import ValidationError
 
 from adapters.errors import StudioError
 from adapters.files import write_text
 from adapters.naming import MAX_LENGTH, check_name, check_noun
 from adapters.record import Concept
+from app.arguments import Use, with_tags
+from app.bases import Bases
+from app.downloads import Downloads
 from app.drafts import Drafts
+from app.gallery import Gallery
 from app.home import Home
-from app.library import Entry, Library
-from app.painter import PainterProcess
-from app.runs import RunView, StopFile, folder_id, view
-from app.store import ACTIVE, RESUMABLE, Job, JobStore
+from app.lab_jobs import Lab
+from app.library import Library
+from app.library_entry import Entry
+from app.looker import LookerProcess
+from app.painter import PainterProcess, Watch
+from app.paintings import Paintings
+from app.preferences import Preferences
+from app.queue import Queue
+from app.runs import WISHES, RunView, StopFile, WishFiles, folder_id, view
+from app.store import ACTIVE, RESUMABLE, Job, JobStore, Kind
+from app.styles import Styles
 from app.supervisor import Supervisor
 from pipelines.base_models.families import find_family
 from pipelines.base_models.locate import locate
 from pipelines.dataset_folders import Dataset
 from pipelines.masks import take_in_masks
-from pipelines.methods.common import TrainingConfig, resolve
+from pipelines.methods.common import TrainingConfig, resolve, settings_error
 from pipelines.references import Reference, take_in
+from pipelines.request import Request
 from pipelines.run_config import CLASS_IMAGES, RunConfig
-
-Use = tuple[str, float, dict[str, str]]
-"""An adapter's name, its strength, and its dials where they are not as trained."""
 
 
 def _concepts(training: TrainingConfig, name: str, noun: str, trigger: str, given: Sequence[tuple[str, str]],
@@ -86,12 +97,33 @@ class Studio:
     """Everything that a person can do, on one data folder."""
 
     def __init__(self, home: Home, *, offline: bool = False) -> None:
-        self.home, self.offline = home, offline
+        self.home, self.told_offline = home, offline
+        self.preferences = Preferences.load(home.preferences)
         self.store = JobStore(home.database)
         self.library = Library(home)
         self.supervisor = Supervisor(home, self.store, self.library)
+        self.queue = Queue(home, self.store, self.library, self.supervisor.wake)
         self.painter = PainterProcess()
+        self.looker = LookerProcess()
         self.drafts = Drafts(home.drafts, home.trash / "drafts")
+        self.lab = Lab(home, self.store, self.library, self.drafts, self.queue, offline=lambda: self.offline)
+        self.gallery = Gallery(home)
+        self.styles = Styles(home.root / "styles.json")
+        self.paintings = Paintings(home, self.generate, self.new_pictures)
+        self.bases = Bases(home)
+        self.downloads = Downloads(self.bases)
+
+    @property
+    def offline(self) -> bool:
+        """Whether the model hub is asked for nothing: by `--offline`, or by the switch that is kept."""
+        return self.told_offline or self.preferences.offline
+
+    def set_offline(self, offline: bool) -> None:
+        """Turn the switch, and keep it. Raises StudioError when the studio was started with --offline."""
+        if self.told_offline and not offline:
+            raise StudioError("The studio was started with --offline; start it without to go online.")
+        self.preferences = self.preferences.model_copy(update={"offline": offline})
+        self.preferences.save(self.home.preferences)
 
     def prepare_run(self, images: Sequence[Path] | Dataset, name: str, noun: str, *, base: str = "starter",
                     method: str = "lora", preset: str = "balanced", memory: str | None = None, trigger: str = "",
@@ -108,7 +140,7 @@ class Studio:
         name, noun = check_name(name), check_noun(noun or (concepts[0][1] if concepts else dataset.noun))
         overrides = {**dataset.settings, **{k: v for k, v in overrides.items() if v is not None}}
         self.supervisor.settle_dead()
-        busy = {j.name.lower() for j in self.store.all() if j.state in ACTIVE}
+        busy = {j.name.lower() for j in self.store.all() if j.state in ACTIVE and j.kind == "train"}
         if self.library.has(name) or name.lower() in busy:
             raise StudioError(f"There is a concept '{name}' already; choose another name or delete "
                               "that one first.")
@@ -132,11 +164,12 @@ class Studio:
             raise
         return folder
 
-    def start_training(self, images: Sequence[Path] | Dataset, name: str, noun: str, **options: Any) -> str:
-        """Queue a training; returns the run's id."""
+    def start_training(self, images: Sequence[Path] | Dataset, name: str, noun: str, *, kind: Kind = "train",
+                       **options: Any) -> str:
+        """Queue a training, or the pre-flight of one; returns the run's id."""
         folder = self.prepare_run(images, name, noun, **options)
         try:
-            self.store.add(folder.name, check_name(name))
+            self.store.add(folder.name, check_name(name), kind=kind, first=kind == "preflight")
         except StudioError:
             shutil.rmtree(folder, ignore_errors=True)
             raise
@@ -152,12 +185,28 @@ class Studio:
             name = "-".join(check_name(t.name) for t in found.things)[:MAX_LENGTH]
         return self.start_training(self.drafts.dataset(draft), name, found.things[0].noun, **options)
 
+    def preflight(self, draft: str, **options: Any) -> str:
+        """Queue one real step of a draft's training before all that waits; returns its id.
+
+        What runs is not disturbed. Earlier ones that have ended are thrown away: they hold copies only.
+        """
+        for old in self.store.all():
+            if old.kind == "preflight" and old.state not in ACTIVE:
+                shutil.rmtree(self.home.runs / old.id, ignore_errors=True)
+                self.store.forget(old.id)
+        return self.teach(draft, kind="preflight", **options)
+
+    def wish(self, run: str, what: str) -> None:
+        """Ask a running training for a checkpoint ('save') or a preview ('sample') after its present step."""
+        job = self.job(run)
+        if what not in WISHES or job.kind != "train" or job.state != "running":
+            raise StudioError(f"'{job.name}' is {job.state}; only a training that runs can "
+                              f"{' or '.join(WISHES)} now.")
+        WishFiles(self.home.runs / run).ask(what)
+
     def job(self, run: str) -> Job:
         """A run by id; StudioError when there is none."""
-        job = self.store.get(run)
-        if job is None:
-            raise StudioError(f"There is no training '{run[:60]}'; choose one from the list.")
-        return job
+        return self.queue.job(run)
 
     def jobs(self) -> list[Job]:
         """All runs, newest first."""
@@ -183,24 +232,48 @@ class Studio:
                               "be resumed.")
         self.supervisor.wake()
 
-    def keep(self, run: str) -> str:
-        """Put a stopped run's last checkpoint into the library; returns its name there."""
-        return self.supervisor.publish(self.job(run))
+    def keep(self, run: str, step: int | None = None) -> str:
+        """Put a run's last checkpoint, or that of a step, into the library; returns its name there."""
+        job = self.job(run)
+        if job.kind != "train":
+            raise StudioError(f"'{job.name}' is no training and has no checkpoints; choose a training.")
+        return self.supervisor.publish(job, step)
 
     def generate(self, request: dict[str, Any], *, base: str = "starter",
                  adapters: Sequence[Use] = (),
-                 progress: Callable[[int, int], None] | None = None,
-                 edit: tuple[Path, Path] | None = None) -> list[Path]:
-        """Paint in the warm process; returns the files, in the home's `images` folder.
+                 files: Sequence[Path] = (), watch: Watch | None = None,
+                 edit: tuple[Path, Path | None] | None = None) -> list[Path]:
+        """Paint in the warm process; returns the files, in the home's `images` folder where none are given.
 
-        With `edit`, a picture and its mask, only what the mask has white is painted.
+        `<lora:name:weight>` in the prompt takes that adapter too. With `edit`, a picture and perhaps its mask, that
+        picture is painted anew, with a mask only where it is white.
         """
+        try:
+            asked = Request.model_validate(request)
+        except ValidationError as error:
+            raise settings_error(error) from error
         locate(base)
-        chosen = [(self.library.get(name).path, strength, dials) for name, strength, dials in adapters]
+        prompt, every = with_tags(asked.prompt, adapters)
+        chosen = [(self.adapter_file(name), strength, dials) for name, strength, dials in every]
+        files = files or self.new_pictures(asked.images)
+        self.painter.paint(base, chosen, {**asked.model_dump(exclude_unset=True), "prompt": prompt}, files,
+                           offline=self.offline, watch=watch, edit=edit)
+        return list(files)
+
+    def new_pictures(self, count: int) -> list[Path]:
+        """Free names of pictures that are made at one time."""
         stamp = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
-        files = [self.home.images / f"{stamp}-{n}.png" for n in range(int(request.get("images", 1)))]
-        self.painter.paint(base, chosen, request, files, offline=self.offline, progress=progress, edit=edit)
-        return files
+        return [self.home.images / f"{stamp}-{n}.png" for n in range(count)]
+
+    def adapter_file(self, name: str) -> Path:
+        """The file of an adapter of the library, or of a training's checkpoint: NAME-step00000500."""
+        training, _, step = name.rpartition("-step")
+        if step.isdecimal() and not self.library.has(name):
+            for job in self.store.all():
+                file = self.home.runs / job.id / "checkpoints" / f"{training}-step{step}.safetensors"
+                if job.name == training and file.is_file():
+                    return file
+        return self.library.get(name).path
 
     def examine(self) -> dict[str, Any]:
         """What `doctor` finds, asked in a process of its own: this one stays without torch."""
@@ -231,12 +304,14 @@ class Studio:
 
         stem = "".join(c if (c.isalnum() and c.isascii()) or c in "-_" else "-" for c in path.stem)
         adapter, record = import_file(path, check_name(name or stem.strip("-_")[:MAX_LENGTH] or "imported"))
-        wanted = self.library.free_name(check_name(name or record.name))
-        target = self.library.folder / f"{wanted}.safetensors"
-        save(target, adapter, record.model_copy(update={"name": wanted}))
-        return self.library.complete(target)
+        with self.library.new_file(check_name(name or record.name)) as target:
+            save(target, adapter, record.model_copy(update={"name": target.stem}))
+            return self.library.complete(target)
 
     def close(self) -> None:
         """End the children."""
+        self.downloads.close()
         self.supervisor.close()
+        self.paintings.close()
         self.painter.close()
+        self.looker.close()

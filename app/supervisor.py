@@ -1,4 +1,4 @@
-"""Runs queued trainings one at a time, each in a process of its own, and notes how they ended."""
+"""Runs queued jobs one at a time, each in a process of its own, and notes how they ended."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from adapters.errors import StudioError
 from app.home import Home
 from app.library import Library
-from app.runs import DISK_FULL, StopFile, read_events
+from app.runs import DISK_FULL, StopFile, read_events, view
 from app.store import Job, JobStore, State
 
 _FULL = ("The disk is full; free some space and resume, the last checkpoint and everything before it is "
@@ -47,7 +47,7 @@ class Supervisor:
         self._wake.set()
 
     def close(self) -> None:
-        """Ask the running training to stop, wait for its checkpoint, end."""
+        """Ask the running job to stop, wait for its checkpoint, end."""
         self._closing = True
         if self._current:
             StopFile(self.home.runs / self._current).request()
@@ -76,13 +76,13 @@ class Supervisor:
         try:
             with (folder / "worker.log").open("ab") as log:
                 # A session of its own: Ctrl-C reaches the studio alone, which then asks it to stop.
-                child = subprocess.Popen([sys.executable, "-m", "app.worker", str(folder)],
+                child = subprocess.Popen([sys.executable, "-m", "app.worker", str(folder), job.kind],
                                          stdout=log, stderr=log, stdin=subprocess.DEVNULL,
                                          cwd=_REPOSITORY, start_new_session=True)
                 self.store.set_pid(job.id, child.pid)
                 code = child.wait()
         except OSError as error:
-            self.store.end(job.id, "failed", f"The training process could not be started "
+            self.store.end(job.id, "failed", f"The process for it could not be started "
                                              f"({error.strerror}); free memory or disk and resume.")
             return
         finally:
@@ -98,23 +98,28 @@ class Supervisor:
         ended = outcomes and started and outcomes[-1]["time"] >= started[-1]["time"]
         state: State = outcomes[-1]["state"] if ended else "interrupted"
         message = outcomes[-1]["message"] if ended else (
-            "The training process ended without a word, most often because the memory was not "
-            "enough or the machine went off; resume goes on from the last checkpoint.")
+            "Its process ended without a word, most often because the memory was not enough or the machine went "
+            "off; resume goes on from what was kept last.")
         if code == DISK_FULL:
             state, message = "failed", _FULL
-        if state == "finished":
+        if state == "finished" and job.kind == "train":
             try:
                 self.publish(job)
             except StudioError as error:
                 state, message = "failed", str(error)
         self.store.end(job.id, state, message)
 
-    def publish(self, job: Job) -> str:
-        """Put a run's adapter (or its last checkpoint) into the library; returns its name there."""
+    def publish(self, job: Job, step: int | None = None) -> str:
+        """Put a run's adapter (or its last checkpoint, or that of `step`) into the library; returns its name there."""
         folder = self.home.runs / job.id
+        checkpoints = sorted((folder / "checkpoints").glob("*.safetensors"))
         source = folder / "adapter.safetensors"
-        if not source.exists():
-            checkpoints = sorted((folder / "checkpoints").glob("*.safetensors"))
+        if step is not None and not (job.state == "finished" and step == view(folder).total):
+            checkpoints = [c for c in checkpoints if c.stem.endswith(f"-step{step:08d}")]
+            if not checkpoints:
+                raise StudioError(f"'{job.name}' has no checkpoint of step {step}; choose one that it has.")
+            source = checkpoints[-1]
+        elif not source.exists():
             if not checkpoints:
                 raise StudioError(f"'{job.name}' has no checkpoint yet; resume it first.")
             source = checkpoints[-1]

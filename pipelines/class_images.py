@@ -22,11 +22,14 @@ def given_class_images(folder: Path, count: int) -> list[Image.Image]:
     return [open_image(p) for p in list_folder(folder)[:count]] if folder.is_dir() else []
 
 
+def class_image_folder(host: Host, noun: str, cache: Path) -> Path:
+    """Where the class images of a base and a noun are kept."""
+    return cache / "class-images" / (host.identity.hash or "unknown") / re.sub(r"\W+", "-", noun)
+
+
 def paint_class_images(host: Host, noun: str, count: int, cache: Path | None, report: Report) -> list[Image.Image]:
     """`count` pictures of 'a photo of a <noun>' from fixed seeds, those in `cache` not painted again."""
-    folder = None
-    if cache is not None:
-        folder = cache / "class-images" / (host.identity.hash or "unknown") / re.sub(r"\W+", "-", noun)
+    folder = class_image_folder(host, noun, cache) if cache is not None else None
     images, painter = [], Generator(host)
     for n in range(count):
         path = folder / f"{n:04d}.png" if folder else None

@@ -177,8 +177,7 @@ class WithPrior:
 
 
 def build_dataset(host: Host, pictures: Sequence[Picture], prompts: Sequence[str], config: TrainingConfig, *,
-                  live: bool = False, soft_masks: bool = True,
-                  size: tuple[int, int] | None = None) -> LatentDataset | Buckets[LatentDataset]:
+                  live: bool = False, size: tuple[int, int] | None = None) -> LatentDataset | Buckets[LatentDataset]:
     """Encode every view of `pictures`, and `prompts` and captions: once, or as tokens when `live`.
 
     Masks are kept when every picture has them. All views are of `size` (width, height in pixels) when it is
@@ -189,7 +188,7 @@ def build_dataset(host: Host, pictures: Sequence[Picture], prompts: Sequence[str
     groups: dict[tuple[int, int], list[View]] = {}
     for picture in pictures:
         wanted = size or (host.resolution, host.resolution)
-        if config.buckets and not size:
+        if config.buckets and not config.squares and not size:
             wanted = bucket(picture.image.size, host.resolution, multiple)
         groups.setdefault(wanted, []).extend(views_of(
             picture, size=wanted, flip=config.flip, zoom=config.zoom, views=config.views, generator=generator))
@@ -210,7 +209,7 @@ def build_dataset(host: Host, pictures: Sequence[Picture], prompts: Sequence[str
         masks = None
         if all(v.masks for v in views):
             grid = (latents.shape[-2], latents.shape[-1])
-            masks = torch.stack([mask_grid(v.masks, grid, soft=soft_masks) for v in views]).to(latents.device)
+            masks = torch.stack([mask_grid(v.masks, grid, soft=config.soft_masks) for v in views]).to(latents.device)
         parts.append(LatentDataset(
             latents, text, masks, chosen, host.sizes([v.framing for v in views]),
             torch.tensor([float(v.repeats) for v in views]) if often else None,

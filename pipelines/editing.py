@@ -21,7 +21,7 @@ from pipelines.encode import encode_images
 
 Keep = Callable[[int, torch.Tensor], torch.Tensor]
 """What is done to latents after step n (from 0)."""
-_LONGEST = 4.0  # sides of a picture, to each other
+LONGEST = 4.0  # sides of a picture, to each other
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Edit:
 
     def size(self, host: Host) -> tuple[int, int]:
         """The width and height in pixels at which the base paints: the picture's shape, the base's own area."""
-        return bucket(self.picture.size, host.resolution, host.downsampling * host.latent_multiple, _LONGEST)
+        return bucket(self.picture.size, host.resolution, host.downsampling * host.latent_multiple, LONGEST)
 
     def kept_outside(self, painted: Image.Image) -> Image.Image:
         """The picture with `painted` inside the mask; where the mask is black no bit of it is changed."""

@@ -3,44 +3,33 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from PIL import Image
-from pydantic import BaseModel, ConfigDict, Field
 
 from adapters.base import Adapter
 from adapters.errors import StudioError
 from adapters.host import Host
 from adapters.identity import FAMILY_TITLES
 from adapters.record import AdapterRecord
-from pipelines.base_models.stock import stock_pipeline
-from pipelines.editing import Blend, Edit, Keep
+from pipelines.base_models.stock import latents_pipeline, stock_pipeline
+from pipelines.dataset import bucket
+from pipelines.editing import LONGEST, Blend, Edit
+from pipelines.encode import encode_images
+from pipelines.request import Request
+from pipelines.samplers import build_sampler, sampler_name
 
+__all__ = ["Chosen", "Generator", "Painted", "Preview", "Progress", "Request", "check_family"]
 
-class Request(BaseModel):
-    """What to paint."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-    prompt: str = Field(max_length=4000)
-    """What to show."""
-    negative_prompt: str = Field("", max_length=4000)
-    """What to keep away from."""
-    seed: int = Field(0, ge=0, lt=2**53)
-    """Where chance starts; picture n of a batch has seed + n."""
-    steps: int | None = Field(None, ge=1, le=500)
-    """Denoising steps; none takes the base's default."""
-    guidance: float | None = Field(None, ge=1, le=50)
-    """How strongly the prompt pulls (classifier-free guidance); 1 is not at all."""
-    images: int = Field(1, ge=1, le=64)
-    """How many pictures."""
-    width: int | None = Field(None, ge=64, le=4096)
-    """Pixels; none takes the base's size."""
-    height: int | None = Field(None, ge=64, le=4096)
-    """Pixels; none takes the base's size."""
+_MAX_SIDE = 4096
+_START_STRENGTH = 0.75  # A1111's own, where a picture is given and nothing is said
+_PREVIEW_EVERY = 0.7  # seconds
+_PREVIEW_SIDE = 32  # of the latents that are decoded for it
 
 
 @dataclass(frozen=True)
@@ -53,6 +42,9 @@ class Painted:
 
 
 Progress = Callable[[int, int], None]
+"""Called with steps done and steps in all, after each one; may raise to cancel."""
+Preview = Callable[[Image.Image], None]
+"""Called now and then with the picture as far as it has come, small."""
 
 
 @dataclass(frozen=True)
@@ -95,55 +87,156 @@ class Generator:
             while self._injected:
                 self._injected.pop().eject()
 
-    def paint(self, request: Request, progress: Progress | None = None, edit: Edit | None = None) -> Painted:
+    def paint(self, request: Request, progress: Progress | None = None, edit: Edit | None = None,
+              start: Image.Image | None = None, preview: Preview | None = None) -> Painted:
         """Paint `request.images` pictures, each from its own seed, one after the other.
 
-        The noise is the stock pipeline's with `torch.Generator('cpu').manual_seed(seed)`.
-        `progress(done, total)` is called after each denoising step and may raise to cancel.
-        With `edit` they are its picture, painted anew inside its mask; `request.width` and `height` are then
-        those at which is painted.
+        The noise is the stock pipeline's with `torch.Generator('cpu').manual_seed(seed)`. With `edit` they are its
+        picture, painted anew inside its mask; with `start`, that picture, painted anew by `request.strength`. Width
+        and height are then those at which is painted. `request.upscale` paints each once more, enlarged, from the
+        same seed. Raises StudioError for what cannot go together.
         """
+        _check(request, edit, start)
         facts = self.host.facts
         steps, guidance = request.steps or facts.steps, request.guidance or facts.guidance
-        usual = edit.size(self.host) if edit else (self.host.resolution, self.host.resolution)
-        factor = self.host.downsampling * self.host.latent_multiple
-        width, height = (round((asked or own) / factor) * factor
-                         for asked, own in zip((request.width, request.height), usual, strict=True))
-        blend = Blend(self.host, edit, (width, height)) if edit else None
-        for adapter in self._injected:
-            adapter.on_prompt(self.host, request.prompt, request.negative_prompt, guidance > 1)
-        # One by one, as the stock pipeline does: in a batch the last bits can differ.
-        wanted, unwanted = (self.host.text.encode_prompts([p]) for p in (request.prompt, request.negative_prompt))
-        unwanted = self.host.text.negative(unwanted, request.negative_prompt)
-        words: dict[str, Any] = {"prompt_embeds": wanted.states, "negative_prompt_embeds": unwanted.states}
-        if wanted.pooled is not None:
-            words |= {"pooled_prompt_embeds": wanted.pooled, "negative_pooled_prompt_embeds": unwanted.pooled}
-        images, seeds = [], [request.seed + n for n in range(request.images)]
-        for number, seed in enumerate(seeds):
-            keep = blend.keeping(self.pipeline.scheduler, seed, wanted.states.dtype) if blend else None
-
-            def on_step(_pipe: Any, step: int, _t: Any, values: dict[str, Any],
-                        number: int = number, keep: Keep | None = keep) -> dict[str, Any]:
-                if progress:
-                    progress(number * steps + step + 1, steps * len(seeds))
-                return {"latents": keep(step, values["latents"])} if keep else values
-
-            result = self.pipeline(
-                **words, num_inference_steps=steps, guidance_scale=guidance, width=width, height=height,
-                generator=torch.Generator("cpu").manual_seed(seed), callback_on_step_end=on_step,
-                output_type="latent",
-            )
-            # Decoded here, so that the autoencoder keeps its own precision.
-            images += self.pipeline.image_processor.postprocess(self.host.decode(result.images), output_type="pil")
-        if edit:
-            images, (width, height) = [edit.kept_outside(i) for i in images], edit.picture.size
+        size = self._size(request, edit, start)
+        strength = None
+        if edit or start:
+            strength = request.strength or (None if edit else _START_STRENGTH)
+        words = self._words(request, guidance)
+        own = self.pipeline.scheduler
+        try:
+            scheduler = self.pipeline.scheduler = build_sampler(own, request.sampler, request.schedule)
+            options = {**words, "num_inference_steps": steps, "guidance_scale": guidance}
+            sheet = _Sheet(self.host, self.pipeline, options)
+            shares = [strength, *([request.upscale_strength] if request.upscale else [])]
+            sheet.watch(progress, preview, request.images * sum(_count(scheduler, steps, s) for s in shares))
+            blend = Blend(self.host, edit, size) if edit else None
+            images, seeds = [], [request.seed + n for n in range(request.images)]
+            for seed in seeds:
+                picture = edit.picture if edit else start
+                image = sheet.paint(seed, size, strength, picture if strength else None, blend)
+                if request.upscale:
+                    size_2 = self._rounded(size[0] * request.upscale, size[1] * request.upscale)
+                    image = sheet.paint(seed, size_2, request.upscale_strength, image)
+                images.append(edit.kept_outside(image) if edit else image)
+        finally:
+            self.pipeline.scheduler = own
+        width, height = images[0].size
         settings = {
             "prompt": request.prompt, "negative_prompt": request.negative_prompt,
             "seed": request.seed, "steps": steps, "guidance": guidance,
-            "sampler": type(self.host.scheduler).__name__.removesuffix("Scheduler"),
+            "sampler": sampler_name(scheduler), **({"schedule": request.schedule} if request.schedule else {}),
             "width": width, "height": height, **({"edit": True} if edit else {}),
+            **({"strength": strength} if strength else {}),
+            **({"width": size[0], "height": size[1], "upscale": request.upscale,
+                "upscale_strength": request.upscale_strength} if request.upscale else {}),
         }
         return Painted(images, seeds, settings)
+
+    def _words(self, request: Request, guidance: float) -> dict[str, Any]:
+        """Both prompts as the stock pipeline takes them."""
+        text = self.host.text
+        for adapter in self._injected:
+            adapter.on_prompt(self.host, request.prompt, request.negative_prompt, guidance > 1)
+        with torch.no_grad():
+            tokens = text.tokenize_weighted([request.prompt, request.negative_prompt])
+            # One by one, as the stock pipeline does: in a batch the last bits can differ.
+            wanted, unwanted = (text.encode(tokens[n:n + 1]) for n in range(2))
+        unwanted = text.negative(unwanted, request.negative_prompt)
+        words: dict[str, Any] = {"prompt_embeds": wanted.states, "negative_prompt_embeds": unwanted.states}
+        if wanted.pooled is not None:
+            words |= {"pooled_prompt_embeds": wanted.pooled, "negative_pooled_prompt_embeds": unwanted.pooled}
+        return words
+
+    def _size(self, request: Request, edit: Edit | None, start: Image.Image | None) -> tuple[int, int]:
+        """Width and height in pixels at which is painted first."""
+        usual = edit.size(self.host) if edit else (self.host.resolution, self.host.resolution)
+        if start:
+            usual = bucket(start.size, self.host.resolution, self._factor, LONGEST)
+        return self._rounded(request.width or usual[0], request.height or usual[1])
+
+    @property
+    def _factor(self) -> int:
+        return self.host.downsampling * self.host.latent_multiple
+
+    def _rounded(self, width: float, height: float) -> tuple[int, int]:
+        return round(width / self._factor) * self._factor, round(height / self._factor) * self._factor
+
+
+class _Sheet:
+    """The pictures of one request: same words, sampler and steps."""
+
+    def __init__(self, host: Host, pipeline: Any, options: dict[str, Any]) -> None:
+        self.host, self.pipeline, self.options = host, pipeline, options
+        self.scheduler = pipeline.scheduler
+        self.progress: Progress | None = None
+        self.preview: Preview | None = None
+        self.done = self.total = 0
+        self._shown = time.monotonic()
+
+    def watch(self, progress: Progress | None, preview: Preview | None, total: int) -> None:
+        """Tell these how it goes, over `total` steps."""
+        self.progress, self.preview, self.total = progress, preview, total
+
+    def paint(self, seed: int, size: tuple[int, int], strength: float | None = None,
+              start: Image.Image | None = None, blend: Blend | None = None) -> Image.Image:
+        """One picture of width and height `size`, from noise, or from `start` by `strength`."""
+        options = {**self.options, "generator": torch.Generator("cpu").manual_seed(seed), "output_type": "latent"}
+        pipeline = self.pipeline
+        if start is None:
+            options |= {"width": size[0], "height": size[1]}
+        else:
+            pipeline = latents_pipeline(self.host, self.scheduler)
+            shown = start.convert("RGB").resize(size, Image.Resampling.LANCZOS)
+            options |= {"image": encode_images(self.host, [shown]), "strength": strength}
+        keep = blend.keeping(self.scheduler, seed, self.options["prompt_embeds"].dtype) if blend else None
+
+        def on_step(pipe: Any, step: int, _t: Any, values: dict[str, Any]) -> dict[str, Any]:
+            self._stepped(values["latents"])
+            skipped = len(self.scheduler.timesteps) - pipe.num_timesteps
+            return {"latents": keep(step + skipped, values["latents"])} if keep else values
+
+        result = pipeline(**options, callback_on_step_end=on_step)
+        # Decoded here, so that the autoencoder keeps its own precision.
+        found: Image.Image = self.pipeline.image_processor.postprocess(
+            self.host.decode(result.images), output_type="pil")[0]
+        return found
+
+    def _stepped(self, latents: torch.Tensor) -> None:
+        self.done += 1
+        if self.progress:
+            self.progress(self.done, self.total)
+        if self.preview and self.done < self.total and time.monotonic() - self._shown >= _PREVIEW_EVERY:
+            self.preview(self._small(latents))
+            self._shown = time.monotonic()
+
+    def _small(self, latents: torch.Tensor) -> Image.Image:
+        """The latents as they stand, made few and decoded: cheap, whatever the picture's size."""
+        share = min(1.0, _PREVIEW_SIDE / max(latents.shape[-2:]))
+        few = F.interpolate(latents.float(), scale_factor=share, mode="area") if share < 1 else latents
+        few = few / max(1.0, float(few.std()))  # samplers that count in sigmas have noise of their scale in them
+        return self.pipeline.image_processor.postprocess(  # type: ignore[no-any-return]
+            self.host.decode(few.to(latents.dtype)), output_type="pil")[0]
+
+
+def _count(scheduler: Any, steps: int, strength: float | None) -> int:
+    """How often the pipeline calls back; StudioError when that is not at all."""
+    scheduler.set_timesteps(steps)
+    left = steps if strength is None else int(steps * strength)
+    if not left:
+        raise StudioError(f"A strength of {strength:g} leaves none of {steps} steps; raise one of the two.")
+    return len(scheduler.timesteps[(steps - left) * scheduler.order:])
+
+
+def _check(request: Request, edit: Edit | None, start: Image.Image | None) -> None:
+    if request.strength and not (edit or start):
+        raise StudioError("A strength says how much of a given picture is painted anew; give a picture too, or leave "
+                          "the strength out.")
+    if request.upscale and edit:
+        raise StudioError("A picture that is painted inside a mask keeps its size; leave the second pass out.")
+    if request.upscale and max(request.width or 0, request.height or 0) * request.upscale > _MAX_SIDE:
+        raise StudioError(f"The second pass would be over {_MAX_SIDE} pixels a side; enlarge by less.")
 
 
 def check_family(host: Host, record: AdapterRecord) -> None:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from PIL import Image
 
+from adapters.files import sha256
 from adapters.record import AdapterRecord
 from adapters.studio_file import StoredAdapter, load
 from pipelines.base_models.load import load_base
 from pipelines.editing import Edit
-from pipelines.generator import Chosen, Generator, Painted, Progress, Request
-from pipelines.image_file import save_png
+from pipelines.generator import Chosen, Generator, Painted, Preview, Progress
+from pipelines.image_file import UsedAdapter, save_png, tensors_hash
 from pipelines.masks import open_mask
 from pipelines.references import open_image
+from pipelines.request import Request
 
 Use = tuple[Path, float] | tuple[Path, float, Mapping[str, float | str]]
 """An adapter file, its strength, and its dials where they are not as trained."""
@@ -28,10 +31,10 @@ def pick_device() -> str:
     return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
-def _open_edit(picture: Path, mask: Path) -> Edit:
-    """Both files, checked."""
+def _opened(picture: Path, mask: Path | None) -> tuple[Edit | None, Image.Image | None]:
+    """What `Generator.paint` takes as `edit` and as `start`, checked."""
     image = open_image(picture)
-    return Edit(image, open_mask(mask, image))
+    return (Edit(image, open_mask(mask, image)), None) if mask else (None, image)
 
 
 class Painter:
@@ -41,6 +44,7 @@ class Painter:
         self.device = device or pick_device()
         self._base: tuple[str, Generator] | None = None
         self._adapters: dict[tuple[Path, int], tuple[StoredAdapter, AdapterRecord]] = {}
+        self._hashes: dict[tuple[Path, int], str] = {}
 
     def _generator(self, base: str, offline: bool) -> Generator:
         if self._base is None or self._base[0] != base:
@@ -56,24 +60,40 @@ class Painter:
             self._adapters[key] = load(path)
         return self._adapters[key]
 
-    def paint(self, base: str, adapters: Sequence[Use], request: Request, *,
-              offline: bool = False, progress: Progress | None = None, edit: Edit | None = None) -> Painted:
-        """Paint `request` with the adapter files at their strengths; with `edit` inside its mask alone."""
+    def paint(self, base: str, adapters: Sequence[Use], request: Request, *, offline: bool = False,
+              progress: Progress | None = None, edit: Edit | None = None, start: Image.Image | None = None,
+              preview: Preview | None = None) -> Painted:
+        """Paint `request` with the adapter files at their strengths (see `Generator.paint`)."""
         generator = self._generator(base, offline)
         chosen = [Chosen(*self._adapter(path), strength, dict(*dials)) for path, strength, *dials in adapters]
         with generator.using(chosen):
-            return generator.paint(request, progress, edit)
+            return generator.paint(request, progress, edit, start, preview)
 
-    def paint_files(self, base: str, adapters: Sequence[Use], request: Request,
-                    files: Sequence[Path], *, offline: bool = False,
-                    progress: Progress | None = None, edit: tuple[Path, Path] | None = None) -> dict[str, Any]:
+    def paint_files(self, base: str, adapters: Sequence[Use], request: Request, files: Sequence[Path], *,
+                    offline: bool = False, progress: Progress | None = None,
+                    edit: tuple[Path, Path | None] | None = None, preview: Preview | None = None) -> dict[str, Any]:
         """`paint`, each picture into its file with its settings inside; returns the settings.
 
-        `edit` are a picture's file and its mask's.
+        `edit` are a picture's file, painted anew by `request.strength`, and its mask's, where only inside a mask.
         """
-        painted = self.paint(base, adapters, request, offline=offline, progress=progress,
-                             edit=_open_edit(*edit) if edit else None)
-        named = [(path.stem, strength) for path, strength, *_ in adapters]
+        inside, start = _opened(*edit) if edit else (None, None)
+        painted = self.paint(base, adapters, request, offline=offline, progress=progress, edit=inside, start=start,
+                             preview=preview)
+        made_with = []
+        for path, strength, *others in adapters:
+            dials: dict[str, float | str] = dict(*others)
+            made_with.append(UsedAdapter(path.stem, strength, {n: str(v) for n, v in dials.items()},
+                                         self._hash(path, tensors_hash)))
+        model = {"base": base}
+        if Path(base).is_file():
+            model["model_hash"] = self._hash(Path(base), lambda p: sha256(p)[:10])
         for image, seed, file in zip(painted.images, painted.seeds, files, strict=True):
-            save_png(image, file, {**painted.settings, "seed": seed, "base": base}, named)
+            save_png(image, file, {**painted.settings, "seed": seed, **model}, made_with)
         return painted.settings
+
+    def _hash(self, path: Path, make: Callable[[Path], str]) -> str:
+        """`make(path)`, once for each state of the file."""
+        key = (path, path.stat().st_mtime_ns)
+        if key not in self._hashes:
+            self._hashes[key] = make(path)
+        return self._hashes[key]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
@@ -9,7 +10,7 @@ import struct
 import tempfile
 import warnings
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,11 +40,11 @@ class Reference:
     sha256: str
 
 
-def open_image(path: Path) -> Image.Image:
-    """A picture as upright RGB without metadata; transparency becomes white.
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[Image.Image]:
+    """The picture in a file, its size read from the header and checked, no pixel decoded yet.
 
-    Raises StudioError for anything that is not a whole picture of a sensible size. The size is
-    read from the header, before any pixel is decoded.
+    Raises StudioError for anything that is not a whole picture of a sensible size, also while the block reads on.
     """
     name = path.name
     try:
@@ -51,8 +52,7 @@ def open_image(path: Path) -> Image.Image:
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(path, formats=_FORMATS) as image:
                 _check_size(name, *image.size)
-                image.load()
-                return _plain(ImageOps.exif_transpose(image))
+                yield image
     except UnidentifiedImageError as error:
         raise StudioError(f"'{name}' is not a PNG, JPEG, WebP or BMP picture, whatever its name "
                           "says; export it as one of these.") from error
@@ -64,6 +64,13 @@ def open_image(path: Path) -> Image.Image:
     except _DECODER_ERRORS as error:
         raise StudioError(f"'{name}' is damaged or cut off ({str(error)[:80]}); take a fresh "
                           "copy.") from error
+
+
+def open_image(path: Path) -> Image.Image:
+    """A picture as upright RGB without metadata; transparency becomes white. Raises StudioError as `opened`."""
+    with opened(path) as image:
+        image.load()
+        return _plain(ImageOps.exif_transpose(image))
 
 
 def _check_size(name: str, width: int, height: int) -> None:

@@ -41,12 +41,21 @@ class Uninterrupted:
         return False
 
 
+def never() -> bool:
+    """For hooks that nobody asks for in between."""
+    return False
+
+
 @dataclass(frozen=True)
 class Hook:
-    """Something done every `every` steps and at the end of the run, such as a checkpoint."""
+    """Something done every `every` steps and at the end of the run, such as a checkpoint.
+
+    It is also done after a step before which it was `asked` for; with `every` 0 only then.
+    """
 
     every: int
     run: Callable[[int], None]
+    asked: Callable[[], bool] = never
 
 
 class Trainer:
@@ -123,12 +132,28 @@ class Trainer:
                     "seconds": time.perf_counter() - started, **losses})
             if self.step < self.total:
                 for hook in hooks:
-                    if hook.every and self.step % hook.every == 0:
+                    if hook.asked() or (hook.every and self.step % hook.every == 0):
                         hook.run(self.step)
         for hook in hooks:
-            if not (stopped and hook.every and self.step % hook.every == 0):  # that one has run
+            if hook.every and not (stopped and self.step % hook.every == 0):  # that one has run
                 hook.run(self.step)
         return not stopped
+
+    def rehearse(self) -> dict[str, float]:
+        """Seconds that a real step of each phase takes, by the phase's name. What has moved is not to be used after.
+
+        Each makes two steps: the first also builds what all later ones find there.
+        """
+        found = {}
+        for phase in (p for p in self.recipe.phases if p.steps):
+            self._enter(phase)
+            for _ in range(2):
+                started = time.perf_counter()
+                self._optimize(phase, 0)
+                if self.host.device.type == "cuda":
+                    torch.cuda.synchronize()
+                found[phase.name] = time.perf_counter() - started
+        return found
 
     def _optimize(self, phase: Phase, inside: int) -> dict[str, float]:
         """One corrected step: gradients of `accumulate` batches, clipped, descended."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import io
 import platform
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,6 +21,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
+from PIL import Image
 
 from adapters.errors import StudioError
 from adapters.files import write_atomic, write_bytes
@@ -29,7 +30,8 @@ from adapters.record import AdapterRecord
 from adapters.studio_file import save
 from pipelines.base_models.load import load_base
 from pipelines.base_models.words import known_words
-from pipelines.class_images import given_class_images, paint_class_images
+from pipelines.class_images import given_class_images
+from pipelines.class_images import paint_class_images as own_class_images
 from pipelines.dataset_folders import TRIGGER
 from pipelines.generator import Generator, Request
 from pipelines.lesson import Lesson, Picture
@@ -48,6 +50,7 @@ ADAPTER_FILE = "adapter.safetensors"
 RESUME_FILE = "resume.pt"
 PREVIEW_PROMPTS = ("a photo of {}", "a photo of {} on the beach")
 PREVIEW_SEED = 1234
+ClassImages = Callable[[Host, str, int, Path | None, Report], list[Image.Image]]
 
 
 def pick_precision(wanted: str) -> str:
@@ -85,7 +88,9 @@ def versions() -> dict[str, str]:
 
 
 @dataclass
-class _Run:
+class Run:
+    """A training that is set up: the base, the adapter in it, the loop, and what is written beside."""
+
     folder: Path
     config: RunConfig
     host: Host
@@ -98,18 +103,20 @@ class _Run:
         with self.trainer.averaged():
             save(path, self.trainer.recipe.adapter, self.record)  # type: ignore[arg-type]
 
-    def checkpoint(self, step: int) -> None:
+    def checkpoint(self, step: int, report: Report) -> None:
         """Adapter file of this step, then the state that resumes from it."""
         if not self.accelerator.is_main_process:
             return
-        self.save(self.folder / "checkpoints" / f"{self.config.name}-step{step:08d}.safetensors")
+        path = self.folder / "checkpoints" / f"{self.config.name}-step{step:08d}.safetensors"
+        self.save(path)
         buffer = io.BytesIO()
         torch.save(self.trainer.state_dict(), buffer)
         write_bytes(self.folder / RESUME_FILE, buffer.getvalue())
+        report({"type": "checkpoint", "step": step, "file": path.name})
 
     def preview(self, step: int, report: Report) -> None:
         """Each preview prompt at the fixed seed; step 0 is the base without the adapter."""
-        if not self.accelerator.is_main_process or not self.config.training.preview_every:
+        if not self.accelerator.is_main_process:
             return
         subject = " and ".join(with_article(c.phrase) for c in self.record.concepts)
         with self.accelerator.autocast(), self.trainer.averaged():
@@ -132,18 +139,13 @@ class _Run:
             pictures=settings.batch * settings.accumulate * self.accelerator.num_processes)
 
 
-def train_run(folder: Path, *, report: Report, control: Control,
-              taken: Collection[str] = (), cache: Path | None = None) -> Path | None:
-    """Run or resume the training in `folder`; the adapter's path, or None when it was stopped.
+def set_up(folder: Path, config: RunConfig, report: Report, *, taken: Collection[str] = (), cache: Path,
+           class_images: ClassImages = own_class_images) -> Run:
+    """Everything up to the first step of the run in `folder`.
 
-    A trigger that is not in `taken` is chosen once and kept in the run's settings. A stopped run keeps
-    its last step as a checkpoint and goes on from there when called again. `cache` keeps what later runs
-    need again: class images and text statistics.
+    A trigger that is not in `taken` is chosen once and kept in the run's settings.
     """
-    config = RunConfig.load(folder)
-    config.check_packages()
     settings = config.training
-    cache = cache or folder / "cache"
     AcceleratorState._reset_state()  # one training after another in a process may each have its precision
     accelerator = Accelerator(
         mixed_precision=pick_precision(settings.precision),
@@ -163,10 +165,9 @@ def train_run(folder: Path, *, report: Report, control: Control,
         if warning := noun_warning(host.tokenizer, concept.noun, known_words(host.identity.family)):
             report({"type": "warning", "text": warning})
     report({"type": "stage", "text": "Preparing the pictures"})
-    lesson = Lesson(
-        _pictures(folder, config), config.concepts, cache=cache, report=report,
-        class_images=lambda noun, count: (given_class_images(folder / CLASS_IMAGES, count)
-                                          or paint_class_images(host, noun, count, cache, report)))
+    lesson = Lesson(_pictures(folder, config), config.concepts, cache=cache, report=report,
+                    class_images=lambda noun, count: (given_class_images(folder / CLASS_IMAGES, count)
+                                                      or class_images(host, noun, count, cache, report)))
     # The main process first: the others find its class images and statistics in the cache.
     with accelerator.main_process_first(), torch.random.fork_rng():
         torch.manual_seed(settings.seed)
@@ -177,26 +178,42 @@ def train_run(folder: Path, *, report: Report, control: Control,
         samples = recipe.samples()
     if settings.gradient_checkpointing:
         host.unet.enable_gradient_checkpointing()
-    trainer = Trainer(host, recipe, samples, settings, accelerator)
-    run = _Run(folder, config, host, trainer,
-               _record(config, host, recipe.adapter.kind, recipe.adapter.spec, accelerator), accelerator)
+    return Run(folder, config, host, Trainer(host, recipe, samples, settings, accelerator),
+               _record(config, host, recipe.adapter.kind, recipe.adapter.spec, accelerator, folder.name), accelerator)
+
+
+def train_run(folder: Path, *, report: Report, control: Control, taken: Collection[str] = (),
+              cache: Path | None = None, asked: Callable[[str], bool] = lambda what: False) -> Path | None:
+    """Run or resume the training in `folder`; the adapter's path, or None when it was stopped.
+
+    A stopped run keeps its last step as a checkpoint and goes on from there when called again. `cache` keeps what later
+    runs need again: class images and text statistics. `asked('save')` and `asked('sample')` are looked at after each
+    step, for a checkpoint and a preview that are not due yet.
+    """
+    config = RunConfig.load(folder)
+    config.check_packages()
+    settings = config.training
+    run = set_up(folder, config, report, taken=taken, cache=cache or folder / "cache")
+    trainer = run.trainer
+    if not run.accelerator.is_main_process:
+        report = _silent
     if (folder / RESUME_FILE).exists():
         trainer.load_state_dict(torch.load(folder / RESUME_FILE, weights_only=True))
         report({"type": "resumed", "step": trainer.step})
-    else:
+    elif settings.preview_every:
         report({"type": "stage", "text": "First preview, without the adapter"})
         run.preview(0, report)
     report({"type": "stage", "text": "Training"})
     with run.logged(report) as told:
         finished = trainer.run(report=told, control=control, hooks=(
-            Hook(settings.checkpoint_every, run.checkpoint),
-            Hook(settings.preview_every, lambda step: run.preview(step, report)),
+            Hook(settings.checkpoint_every, lambda step: run.checkpoint(step, report), lambda: asked("save")),
+            Hook(settings.preview_every, lambda step: run.preview(step, report), lambda: asked("sample")),
         ))
     if not finished:
         report({"type": "stopped", "step": trainer.step})
         return None
     path = folder / ADAPTER_FILE
-    if accelerator.is_main_process:
+    if run.accelerator.is_main_process:
         run.save(path)
     report({"type": "finished", "step": trainer.step, "trigger": run.record.phrase})
     return path
@@ -225,13 +242,13 @@ def _pictures(folder: Path, config: RunConfig) -> tuple[Picture, ...]:
     return tuple(found)
 
 
-def _record(config: RunConfig, host: Host, kind: str, spec: dict[str, Any],
-            accelerator: Accelerator) -> AdapterRecord:
+def _record(config: RunConfig, host: Host, kind: str, spec: dict[str, Any], accelerator: Accelerator,
+            run: str) -> AdapterRecord:
     return AdapterRecord(
         kind=kind, method=config.training.method, name=config.name, base=host.identity,
         trigger=config.trigger, class_noun=config.class_noun, concepts=config.concepts, spec=spec,
         provenance={
-            "base": config.base, "config": config.training.model_dump(),
+            "run": run, "base": config.base, "config": config.training.model_dump(),
             "precision": accelerator.mixed_precision, "device": str(accelerator.device),
             "images_sha256": list(config.image_hashes),
             "versions": versions(), "created": datetime.now(UTC).isoformat(timespec="seconds"),

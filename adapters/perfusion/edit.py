@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -21,7 +21,6 @@ import torch.nn.functional as F
 
 from adapters.errors import StudioError
 from adapters.host import Host
-from adapters.text import Tokens
 
 NEAR = 0.99  # cosine under C^-1 from which two concepts cannot be told apart
 
@@ -135,13 +134,13 @@ class Editor:
         self.guided, self.locked = guided, None
         if not any(c.lock_all_keys for c in self.concepts):
             return
-        tokens = host.text.tokenize([negative, prompt] if guided else [prompt])
+        tokens = host.text.tokenize_weighted([negative, prompt] if guided else [prompt])
         ids, slots = tokens.ids.clone(), tokens.slots.clone()
         for c in self.concepts:
             where = host.text.positions(tokens, c.word)
             ids[where], slots[where] = host.text.pieces(c.noun)[-1], -1
         with torch.no_grad():
-            text = host.text.encode(Tokens(ids, slots, tokens.padding))
+            text = host.text.encode(replace(tokens, ids=ids, slots=slots))
         self.locked = torch.cat([host.text.negative(text[:1], negative).states, text.states[1:]]) if guided \
             else text.states
 

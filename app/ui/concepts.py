@@ -6,8 +6,11 @@ from pathlib import Path
 
 import gradio as gr
 
+from pipelines.methods import METHODS
+
 STATIC = Path(__file__).parent / "static"
-HEAD = ('<link rel="stylesheet" href="/studio/static/concepts.css">'
+HEAD = (f'<meta name="semblance-methods" content="{",".join(METHODS)}">'
+        '<link rel="stylesheet" href="/studio/static/concepts.css">'
         '<script type="module" src="/studio/static/concepts.js"></script>')
 
 

@@ -25,8 +25,6 @@ footer { display: none !important; }
 #brand { display: flex; align-items: baseline; gap: 14px; padding: 10px 2px 2px; flex-wrap: wrap; }
 #brand h1 { font-size: 26px; font-weight: 750; letter-spacing: -0.02em; margin: 0; }
 #brand span { color: var(--body-text-color-subdued); font-size: 15px; }
-.s-unseen { position: absolute !important; width: 1px; height: 1px; overflow: hidden; opacity: 0;
-  pointer-events: none; }
 .s-strip { display: flex; gap: 6px; flex-wrap: wrap; } .s-strip img { width: 64px; height: 64px; object-fit: cover;
   border-radius: 8px; } .s-about p { margin: 8px 0 0; font-size: 14px; }
 .s-panel { display: flex; flex-direction: column; gap: 14px; min-height: 120px; }
@@ -47,11 +45,6 @@ footer { display: none !important; }
 .s-note { padding: 10px 14px; border-radius: 10px; background: #fef3c7; color: #713f12; font-size: 14px; }
 .s-note.bad { background: #fee2e2; color: #7f1d1d; }
 .s-note.good { background: #dcfce7; color: #14532d; }
-.s-previews { display: flex; gap: 12px; overflow-x: auto; padding: 2px 2px 10px; }
-.s-previews > div { display: flex; flex-direction: column; gap: 8px; flex: 0 0 auto; }
-.s-previews small { font-size: 12px; color: var(--body-text-color-subdued); text-align: center; }
-.s-previews img { width: 132px; height: 132px; object-fit: cover; border-radius: 10px; }
-.s-previews .base { padding-right: 12px; border-right: 1px solid var(--border-color-primary); }
 .s-grid { display: grid; grid-template-columns: repeat(auto-fill, minmax(190px, 1fr)); gap: 14px; }
 .s-grid figure { margin: 0; } .s-grid img { width: 100%; border-radius: 10px; display: block; }
 .s-grid figcaption { font-size: 12px; color: var(--body-text-color-subdued); padding: 4px 2px; }

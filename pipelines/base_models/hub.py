@@ -4,19 +4,62 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from adapters.errors import StudioError
 
 VARIANTS = ("*.fp16*", "*.non_ema*")  # second copies of the weights, which are not read
+PATTERNS = ("*.json", "*.txt", *(f"{part}/*.safetensors" for part in ("unet", "vae", "text_encoder", "text_encoder_2")))
+"""The files of a diffusers model that a base needs."""
 
 
-def telling(hub_id: str, tell: Callable[[str], None]) -> Any:
-    """A progress bar class that also says how far it is, once a second at most."""
+@dataclass(frozen=True)
+class HubModel:
+    """What the hub says of a model: its licence as the model card names it ('' when it names none), bytes to fetch."""
+
+    id: str
+    licence: str
+    licence_link: str
+    gated: bool
+    """Its owner wants to be asked first."""
+    bytes: int
+
+
+def describe(hub_id: str, offline: bool) -> HubModel:
+    """Ask the hub about a model. Raises StudioError when it cannot be asked, does not know it, or has no weights."""
+    if offline:
+        raise StudioError(f"The hub cannot be asked about '{hub_id}' while offline mode is on; go online, or give a "
+                          "folder or a file.")
+    from httpx import HTTPError
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
+    from huggingface_hub.utils import filter_repo_objects
+
+    try:
+        info = HfApi().model_info(hub_id, files_metadata=True, timeout=20)
+    except HfHubHTTPError as error:
+        raise _refused(hub_id, error) from error
+    except (HTTPError, OfflineModeIsEnabled, OSError) as error:
+        raise StudioError(f"The hub could not be asked about '{hub_id}' ({type(error).__name__}); check the network, "
+                          "or give a folder or a file.") from error
+    files = {f.rfilename: f.size or 0 for f in info.siblings or ()}
+    wanted = list(filter_repo_objects(files, allow_patterns=list(PATTERNS), ignore_patterns=list(VARIANTS)))
+    if "model_index.json" not in files or not any(f.endswith(".safetensors") for f in wanted):
+        raise StudioError(f"'{hub_id}' is no diffusers model with .safetensors weights; choose one that is, such as "
+                          "'stable-diffusion-v1-5/stable-diffusion-v1-5'.")
+    card: Any = info.card_data or {}
+    licence = card.get("license_name") or card.get("license") or ""
+    return HubModel(hub_id, str(licence)[:100], str(card.get("license_link") or "")[:300], bool(info.gated),
+                    sum(files[f] for f in wanted))
+
+
+def counting(count: Callable[[int, int], None]) -> Any:
+    """A progress bar class that calls `count(done, total)` in bytes, once a second at most."""
     from huggingface_hub.utils.tqdm import tqdm
 
-    class Telling(tqdm):
+    class Counting(tqdm):
         said = 0.0
 
         def __init__(self, *args: Any, **options: Any) -> None:
@@ -24,32 +67,41 @@ def telling(hub_id: str, tell: Callable[[str], None]) -> Any:
 
         def update(self, n: float | None = 1) -> bool | None:
             done: bool | None = super().update(n)
-            if self.unit == "B" and self.total and time.monotonic() - Telling.said > 1:
-                Telling.said = time.monotonic()
-                tell(f"Downloading '{hub_id}', {self.n / 1e6:.0f} of {self.total / 1e6:.0f} MB")
+            if self.unit == "B" and self.total and time.monotonic() - Counting.said > 1:
+                Counting.said = time.monotonic()
+                count(int(self.n), int(self.total))
             return done
 
-    return Telling
+    return Counting
 
 
-def fetch(hub_id: str, offline: bool, patterns: Sequence[str], tell: Callable[[str], None] | None = None) -> Path:
-    """A folder with the model's files of these names (progress on stderr, and to `tell`).
+def telling(hub_id: str, tell: Callable[[str], None]) -> Any:
+    """`counting` in a sentence."""
+    return counting(lambda done, total: tell(f"Downloading '{hub_id}', {done / 1e6:.0f} of {total / 1e6:.0f} MB"))
+
+
+def fetch(hub_id: str, offline: bool, patterns: Sequence[str], tell: Callable[[str], None] | None = None,
+          count: Callable[[int, int], None] | None = None) -> Path:
+    """A folder with the model's files of these names (progress on stderr, and to `tell` or `count`).
 
     Raises StudioError when it is not here and cannot be fetched.
     """
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
+    bar = counting(count) if count else telling(hub_id, tell) if tell else None
     try:
         return Path(snapshot_download(hub_id, allow_patterns=list(patterns), ignore_patterns=list(VARIANTS),
                                       local_files_only=offline,
-                                      **({"tqdm_class": telling(hub_id, tell)} if tell else {})))
+                                      **({"tqdm_class": bar} if bar else {})))
     except LocalEntryNotFoundError as error:
         what = ("it is not in the local cache and offline mode is on; go online or give a folder"
                 if offline else "the hub could not be reached; check the network or give a folder")
         raise StudioError(f"The base '{hub_id}' is not here: {what}.") from error
     except HfHubHTTPError as error:
-        raise StudioError(
-            f"The hub refused '{hub_id}' (HTTP {error.response.status_code}); check the id, and "
-            "log in with 'hf auth login' if the model asks for it."
-        ) from error
+        raise _refused(hub_id, error) from error
+
+
+def _refused(hub_id: str, error: Any) -> StudioError:
+    return StudioError(f"The hub refused '{hub_id}' (HTTP {error.response.status_code}); check the id, and log in with "
+                       "'hf auth login' if the model asks for it.")

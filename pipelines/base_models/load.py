@@ -18,13 +18,11 @@ from adapters.files import read_header
 from adapters.host import TEXT_ENCODERS, Host
 from adapters.identity import FAMILIES, FAMILY_TITLES, BaseIdentity, Family
 from pipelines.base_models.families import find_family
-from pipelines.base_models.hub import VARIANTS, fetch
+from pipelines.base_models.hub import PATTERNS, VARIANTS, fetch
 from pipelines.base_models.locate import BaseLocation, fingerprint, locate
 from pipelines.base_models.quantize import check_quantize, quantization
 from pipelines.base_models.single_file import open_single_file
 from pipelines.methods.common import Quantize
-
-_PATTERNS = ("*.json", "*.txt", *(f"{part}/*.safetensors" for part in ("unet", "vae", *TEXT_ENCODERS)))
 
 
 def load_base(spec: str, *, offline: bool = False, dtype: torch.dtype = torch.float32, quantize: Quantize = "none",
@@ -76,7 +74,7 @@ def _open(location: BaseLocation, family: Family, offline: bool, dtype: torch.dt
     if location.form == "file" and location.path:
         pipeline = open_single_file(location.path, read_header(location.path), family, dtype, fewer_bits)
         return pipeline, location.path
-    folder = location.path or fetch(location.name, offline, _PATTERNS, tell)
+    folder = location.path or fetch(location.name, offline, PATTERNS, tell)
     options: dict[str, Any] = {"use_safetensors": True, "local_files_only": True, "feature_extractor": None,
                                "image_encoder": None}
     if fewer_bits:

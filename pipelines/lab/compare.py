@@ -47,7 +47,8 @@ class Row:
 class Comparison:
     """Compares into a folder; what is there already is not done again.
 
-    `methods` are trained with `preset` on the pictures in `references`; `base` alone is the first row.
+    `methods` are trained with `preset` on the pictures in `references`. With `alone` the first row is `base` without
+    an adapter, with `curve` Perfusion is painted at several biases.
     """
 
     folder: Path
@@ -60,15 +61,17 @@ class Comparison:
     plan: Plan = field(default_factory=lambda: Plan(("a photo of {}",)))
     offline: bool = True
     painter: Painter = field(default_factory=Painter)
+    alone: bool = True
+    curve: bool = True
 
     def run(self, encoder: Encoder, say: Any = print) -> list[Row]:
         """All rows; `result.json` keeps them."""
         references = [open_image(p) for p in list_folder(self.references)]
-        rows = [self._row("none", "base alone", [], {}, encoder, references, 0.0, 0)]
+        rows = [self._row("none", "base alone", [], {}, encoder, references, 0.0, 0)] if self.alone else []
         for method in self.methods:
             say(f"training with {method}")
             cost = self._train(method)
-            for dials in [{"bias": b} for b in BIASES] if method == "perfusion" else [{}]:
+            for dials in [{"bias": b} for b in BIASES] if method == "perfusion" and self.curve else [{}]:
                 told = f"{method} (bias {dials['bias']})" if dials else method
                 say(f"painting with {told}")
                 rows.append(self._row(method, told, [cost["adapter"]], dials, encoder, references,

@@ -148,12 +148,19 @@ def _speed(speed: dict[str, Any]) -> str:
     rows = [[f"`{m}`", f"{e['ratio']:.3f}", f"{e['lowest']:.3f} to {e['highest']:.3f}", f"{e['studio']:.3f} s",
              f"{e['bare']:.3f} s"] for m, e in speed["seconds_per_step"].items()]
     table = markdown(["method", "loop efficiency", "of single blocks", "a step", "a step of the bare loop"], rows)
+    whole = [[f"`{m}`", f"{e['ratio']:.2f}", str(e["count"]), f"{e['total']:.0f} s", f"{e['first_step']:.1f} s"]
+             for m, e in speed.get("wall_efficiency", {}).items()]
+    runs = markdown(["method", "wall efficiency", "steps", "start to usable adapter", "start to first step"], whole)
+    growth = "".join(f"* {g['what'].capitalize()}, by {name}: "
+                     + ", ".join(f"{count}: {seconds:.2f}" for count, seconds in g["rows"].items()) + ".\n"
+                     for name, g in speed.get("growth", {}).items())
     switched = speed["switching"]
     return (f"## Speed\n\n{table}\nA picture of 20 steps takes {speed['image_seconds']:.2f} s. An adapter switch takes "
             f"{switched['milliseconds']:.1f} ms, 95% of them at most {switched['slowest']:.1f} ms, among "
             f"{switched['adapters']} adapters; after {switched['switches']} switches the process has grown by "
             f"{switched['grown_bytes'] / 1e6:.1f} MB, and pictures are "
             f"{'identical to' if switched['identical'] else 'NOT those of'} a fresh load.\n\n"
+            f"{runs if whole else ''}\n{growth}\n"
             f"Machine: {speed['machine']}.\n")
 
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from adapters.errors import StudioError
@@ -22,16 +23,43 @@ _SIDE = 512  # pixels; larger pictures are cut at this size
 _ROUNDS = 5
 
 
+def opencv() -> Any:
+    """OpenCV. Raises StudioError when it is not installed."""
+    try:
+        import cv2
+    except ImportError as error:
+        raise StudioError("GrabCut needs OpenCV, which is not installed; run 'pip install opencv-python-headless', "
+                          "or choose another mask_source.") from error
+    return cv2
+
+
+def size_for(image: Image.Image) -> tuple[int, int]:
+    """Width and height at which an image is cut: its own, at most _SIDE a side."""
+    scale = min(_SIDE / max(image.size), 1)
+    return max(round(image.width * scale), 1), max(round(image.height * scale), 1)
+
+
+def grab(cv2: Any, image: Image.Image, seeds: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Where the thing is, [h, w] as `seeds`, which say of each pixel of the reduced image what OpenCV's GC_* mean."""
+    if (seeds == cv2.GC_PR_FGD).any() or (seeds == cv2.GC_FGD).any():
+        pixels = np.array(image.resize(seeds.shape[::-1], Image.Resampling.LANCZOS))[..., ::-1].copy()  # BGR
+        cv2.setRNGSeed(0)  # its colour clusters begin by chance
+        cv2.grabCut(pixels, seeds, None, np.zeros((1, 65)), np.zeros((1, 65)), _ROUNDS, cv2.GC_INIT_WITH_MASK)
+    found: NDArray[np.bool_] = np.isin(seeds, (cv2.GC_FGD, cv2.GC_PR_FGD))
+    return found
+
+
+def as_mask(found: NDArray[np.bool_], size: tuple[int, int]) -> Image.Image:
+    """A mask of 0 and 255 at `size` (width, height)."""
+    mask = Image.fromarray(np.where(found, 255, 0).astype(np.uint8))
+    return mask.resize(size, Image.Resampling.BILINEAR).point(lambda value: 255 if value > 127 else 0)
+
+
 class Source:
     """Hard masks of the colours that the attention's places have and the rest has not."""
 
     def __init__(self, host: Host, model: str = "") -> None:
-        try:
-            import cv2
-        except ImportError as error:
-            raise StudioError("GrabCut needs OpenCV, which is not installed; run 'pip install opencv-python-headless', "
-                              "or choose another mask_source.") from error
-        self.cv2: Any = cv2
+        self.cv2 = opencv()
         self.attention = attention.Source(host)
 
     def masks(self, images: Sequence[Image.Image], noun: str) -> list[Image.Image]:
@@ -41,8 +69,7 @@ class Source:
 
     def cut(self, image: Image.Image, likely: Image.Image) -> Image.Image:
         """The thing around the bright places of `likely`, a soft mask of the image's size."""
-        cv2, scale = self.cv2, min(_SIDE / max(image.size), 1)
-        size = (max(round(image.width * scale), 1), max(round(image.height * scale), 1))
+        cv2, size = self.cv2, size_for(image)
         share = np.asarray(likely.resize(size, Image.Resampling.BILINEAR)) / 255
         seeds = np.where(share > _LIKELY, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
         seeds[share <= _NEVER] = cv2.GC_BGD
@@ -50,10 +77,6 @@ class Source:
         inside = np.zeros(share.shape, bool)
         inside[top:-top, left:-left] = True
         seeds[~inside] = cv2.GC_BGD
-        if (seeds == cv2.GC_PR_FGD).any():
-            pixels = np.array(image.resize(size, Image.Resampling.LANCZOS))[..., ::-1].copy()  # BGR
-            cv2.setRNGSeed(0)  # its colour clusters begin by chance
-            cv2.grabCut(pixels, seeds, None, np.zeros((1, 65)), np.zeros((1, 65)), _ROUNDS, cv2.GC_INIT_WITH_MASK)
-        found = np.isin(seeds, (cv2.GC_FGD, cv2.GC_PR_FGD))
-        mask = Image.fromarray(np.where(found, 255, 0).astype(np.uint8))
-        return mask.resize(image.size, Image.Resampling.BILINEAR).point(lambda value: 255 if value > 127 else 0)
+        if not (seeds == cv2.GC_PR_FGD).any():
+            return Image.new("L", image.size)
+        return as_mask(grab(cv2, image, seeds), image.size)

@@ -29,26 +29,35 @@ class Source:
     def masks(self, images: Sequence[Image.Image], noun: str) -> list[Image.Image]:
         """A mask of 0 and 255 of each image's size."""
         likely = self.attention.masks(images, noun)
-        return [self._mask(image, *prompts(where)) for image, where in zip(images, likely, strict=True)]
+        found = []
+        for image, where in zip(images, likely, strict=True):
+            box, point = prompts(where)
+            found.append(segment(self.model, image, box, [(*point, True)]))
+        return found
 
-    @torch.no_grad()
-    def _mask(self, image: Image.Image, box: tuple[float, ...], point: tuple[float, float]) -> Image.Image:
-        """`box` (left, top, right, bottom) and `point` (x, y) in pixels of the image."""
-        side, device = int(self.model.config.vision_config.image_size), self.model.device
-        scale = side / max(image.size)
-        width, height = (max(round(n * scale), 1) for n in image.size)
-        pixels = normalised(image.resize((width, height), Image.Resampling.BILINEAR))
-        pixels = F.pad(pixels, (0, side - width, 0, side - height))
-        # Box and point leave no doubt which thing is meant, so one answer is asked for and not three.
-        low = self.model(
-            pixel_values=pixels.to(device), multimask_output=False,
-            input_boxes=torch.tensor([[box]], device=device) * scale,
-            input_points=torch.tensor([[[point]]], device=device) * scale,
-            input_labels=torch.ones(1, 1, 1, dtype=torch.long, device=device),
-        ).pred_masks[:, 0].float()
-        whole = F.interpolate(low, (side, side), mode="bilinear", align_corners=False)[..., :height, :width]
-        logits = F.interpolate(whole, image.size[::-1], mode="bilinear", align_corners=False)[0, 0]
-        return from_unit((logits > 0).float())
+
+@torch.no_grad()
+def segment(model: SamModel, image: Image.Image, box: tuple[float, ...] | None,
+            clicks: Sequence[tuple[float, float, bool]]) -> Image.Image:
+    """A mask of 0 and 255 of the image's size, of what `box` (left, top, right, bottom) or `clicks` (x, y, whether on
+    the thing) mean, all in pixels of the image.
+    """
+    side, device = int(model.config.vision_config.image_size), model.device
+    scale = side / max(image.size)
+    width, height = (max(round(n * scale), 1) for n in image.size)
+    pixels = normalised(image.resize((width, height), Image.Resampling.BILINEAR))
+    pixels = F.pad(pixels, (0, side - width, 0, side - height))
+    # A single click can mean a thing or a part of it, so the best of three answers is taken; else one is asked for.
+    doubtful = box is None and len(clicks) == 1
+    points = torch.tensor([[[c[:2] for c in clicks]]], device=device).float() * scale if clicks else None
+    labels = torch.tensor([[[int(c[2]) for c in clicks]]], device=device) if clicks else None
+    said = model(pixel_values=pixels.to(device), multimask_output=doubtful, input_points=points, input_labels=labels,
+                 input_boxes=torch.tensor([[box]], device=device) * scale if box else None)
+    best = int(said.iou_scores[0, 0].argmax()) if doubtful else 0
+    low = said.pred_masks[:, 0, best:best + 1].float()
+    whole = F.interpolate(low, (side, side), mode="bilinear", align_corners=False)[..., :height, :width]
+    logits = F.interpolate(whole, image.size[::-1], mode="bilinear", align_corners=False)[0, 0]
+    return from_unit((logits > 0).float())
 
 
 def prompts(likely: Image.Image) -> tuple[tuple[float, float, float, float], tuple[float, float]]:

@@ -36,6 +36,10 @@ class TrainingConfig(BaseModel):
     """Whether it learns several concepts at once."""
     needs_masks: ClassVar[bool] = False
     """Whether it cannot do without a mask for each concept."""
+    soft_masks: ClassVar[bool] = True
+    """Whether a mask's grey values count, or only what is white."""
+    squares: ClassVar[bool] = False
+    """Whether it needs all pictures in one shape, whatever 'buckets' says."""
 
     method: str
     steps: int = Field(ge=1, le=100_000)

@@ -11,10 +11,29 @@ from typing import Any
 import torch
 
 from pipelines.methods import METHODS
-from pipelines.speed.loop import loop_efficiency
+from pipelines.speed.growth import with_concepts, with_references, with_steps
+from pipelines.speed.loop import loop_efficiency, settings
 from pipelines.speed.running import image_seconds, training_seconds
 from pipelines.speed.switching import switching
 from pipelines.training import pick_precision
+
+RUN_STEPS = 100
+
+
+def _whole_runs(found: dict[str, Any], say: Any) -> None:
+    """Wall efficiency by method, and how cost grows."""
+    found["wall_efficiency"] = {}
+    for method in METHODS:
+        run = training_seconds(RUN_STEPS, method, batch=settings(method).batch)
+        alone = RUN_STEPS * found["seconds_per_step"][method]["bare"]
+        found["wall_efficiency"][method] = {"ratio": round(alone / run["total"], 3), **run}
+        say(f"wall efficiency {method:18} {alone / run['total']:.3f}  ({run['total']:.0f} s from start to a usable "
+            f"adapter for {RUN_STEPS} steps, previews included; {alone:.0f} s of bare steps)")
+    for name, what, rows in (("references", "seconds to the first step", with_references()),
+                             ("steps", "seconds of a whole run", with_steps()),
+                             ("words", "seconds of a picture", with_concepts())):
+        found.setdefault("growth", {})[name] = {"what": what, "rows": {str(k): v for k, v in rows.items()}}
+        say(f"{what} by {name}: " + ", ".join(f"{k}: {v:.2f}" for k, v in rows.items()))
 
 
 def measure(quick: bool, say: Any = print) -> dict[str, Any]:
@@ -38,6 +57,7 @@ def measure(quick: bool, say: Any = print) -> dict[str, Any]:
         t = found["training"] = training_seconds(200)
         say(f"200 steps of batch 4 {t['steps']:.0f} s, with loading and previews {t['total']:.0f} s, "
             f"first preview after {t['first_preview']:.1f} s")
+        _whole_runs(found, say)
     found["machine"] = f"{platform.machine()}, {torch.get_num_threads()} threads, {pick_precision('auto')}"
     say(f"machine: {found['machine']}")
     return found

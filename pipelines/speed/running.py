@@ -8,8 +8,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+from adapters.record import Concept
 from pipelines.base_models.load import load_base
 from pipelines.generator import Generator, Request
+from pipelines.masks import find_masks, take_in_masks
 from pipelines.methods.common import resolve
 from pipelines.references import list_folder, take_in
 from pipelines.run_config import RunConfig
@@ -29,18 +31,36 @@ def image_seconds(count: int = 3) -> float:
     return round(statistics.median(times[1:]), 2)
 
 
-def training_seconds(steps: int, method: str = "lora") -> dict[str, float]:
-    """A run of `steps` of batch 4: all of it, its steps alone, and the time to the first preview."""
+def training_seconds(steps: int, method: str = "lora", *, pictures: int = 5, **settings: Any) -> dict[str, float]:
+    """A run of `steps` of batch 4: all of it, its steps alone, and the time to the first step and first preview.
+
+    Methods that need masks learn a scene of two things, the others `pictures` pictures of one.
+    """
     events: list[tuple[float, dict[str, Any]]] = []
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        take_in(list_folder(SAMPLES / "koala"), folder / "references")
-        RunConfig(name="bench", class_noun="bear", base="starter",
-                  training=resolve(method, "starter", steps=steps, batch=4, preview_every=50)).save(folder)
+        settings = {"batch": 4, "preview_every": 50, **settings}
+        _take_in(method, pictures, folder).model_copy(
+            update={"training": resolve(method, "starter", steps=steps, **settings)}).save(folder)
         started = time.perf_counter()
         train_run(folder, report=lambda e: events.append((time.perf_counter() - started, e)),
                   control=Uninterrupted())
         total = time.perf_counter() - started
     first = next((at for at, e in events if e["type"] == "preview" and e["step"] > 0), float("nan"))
-    return {"total": round(total, 1), "first_preview": round(first, 1), "count": steps,
+    begun = next(at - e["seconds"] for at, e in events if e["type"] == "step")
+    return {"total": round(total, 1), "first_step": round(begun, 1), "first_preview": round(first, 1), "count": steps,
             "steps": round(sum(e["seconds"] for _, e in events if e["type"] == "step"), 1)}
+
+
+def _take_in(method: str, count: int, folder: Path) -> RunConfig:
+    """A run's references in `folder`, and its config with the method's usual settings."""
+    training = resolve(method, "starter")
+    if not training.needs_masks:
+        own = list_folder(SAMPLES / "koala")
+        take_in([own[n % len(own)] for n in range(count)], folder / "references", most=count)
+        return RunConfig(name="bench", class_noun="bear", base="starter", training=training)
+    sources = list_folder(SAMPLES / "scenes" / "koala-firetruck")
+    taken = take_in(sources, folder / "references")
+    take_in_masks(sources, find_masks(sources), 2, [r.path for r in taken], folder / "masks")
+    named = tuple(Concept(name=noun, noun=noun, trigger="") for noun in ("bear", "truck"))
+    return RunConfig(name="bench", class_noun="bear", base="starter", concepts=named, training=training)

@@ -12,7 +12,8 @@ from PIL import Image
 import app.cli
 import app.studio
 from adapters.errors import StudioError
-from app.cli import main, parse_adapter
+from app.arguments import parse_adapter
+from app.cli import main
 from app.home import Home
 from app.studio import Studio
 from pipelines import extras

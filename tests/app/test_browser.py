@@ -163,8 +163,7 @@ def test_pictures_become_a_concept_that_paints_and_leaves(server: Server, page: 
 
     page.get_by_role("tab", name="Create").click()
     page.wait_for_timeout(800)
-    page.locator("#concept input").click()
-    page.get_by_role("option", name="mykoala").click()
+    page.locator("#concept [data-name=mykoala]").click()
     expect(page.locator("#prompt textarea")).to_have_value("a photo of a zok bear", timeout=10_000)
     page.locator("#prompt textarea").fill("a photo of a zok bear on the beach")
     page.locator("#paint").click()
@@ -179,11 +178,15 @@ def test_pictures_become_a_concept_that_paints_and_leaves(server: Server, page: 
     page.wait_for_timeout(800)
     expect(page.locator("#cards .s-card")).to_have_count(1)
     files = []
+    page.locator("[data-act=export]").click()
     for kind in ("diffusers", "kohya"):
+        page.locator(f"[data-format={kind}]").click()
+        expect(page.locator("#check.good")).to_contain_text("keys read back", timeout=120_000)
         with page.expect_download(timeout=120_000) as download:
-            page.get_by_role("link", name=f"{kind} LoRA").click()
+            page.locator(".s-download").click()
         files.append(server.home / f"{kind}.safetensors")
         download.value.save_as(files[-1])
+        page.locator("#export").get_by_role("button", name="Close").click()
     page.locator("#import input[type=file]").set_input_files(files[1])
     expect(page.locator("#cards .s-card")).to_have_count(2, timeout=20_000)
     _shot(page, "library")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from app.runs import EventLog
+from app.runs import EventLog, WishFiles
 from app.studio import Studio
 from pipelines.shipped import SAMPLES
 
@@ -80,3 +80,55 @@ def test_the_addresses_are_described(client: TestClient) -> None:
     paths = client.get("/studio/openapi.json").json()["paths"]
     assert {"/studio/runs", "/studio/runs/{run}/events", "/studio/drafts/{id}/pictures"} <= set(paths)
     assert paths["/studio/runs"]["post"]["description"].startswith("Queue a training")
+
+
+def test_a_preflight_goes_before_all_that_waits_and_only_the_last_is_kept(
+        client: TestClient, studio: Studio, draft: str) -> None:
+    studio.store.add("a-1", "a")
+    first = client.post("/studio/runs/preflight", json={"draft": draft, "settings": {"steps": 12}}).json()
+    assert (first["kind"], first["state"]) == ("preflight", "queued")
+    assert [j["kind"] for j in client.get("/studio/queue").json()["waiting"]] == ["preflight", "train"]
+    assert json.loads((studio.home.runs / first["id"] / "config.json").read_text("utf-8"))["training"]["steps"] == 12
+    client.post(f"/studio/runs/{first['id']}/stop")
+    second = client.post("/studio/runs/preflight", json={"draft": draft}).json()
+    assert [j.id for j in studio.jobs() if j.kind == "preflight"] == [second["id"]]
+    assert not (studio.home.runs / first["id"]).exists()
+    run = client.post("/studio/runs", json={"draft": draft}).json()  # the same name: a pre-flight takes none
+    assert run["name"] == "mykoala" and run["kind"] == "train"
+
+
+def test_a_preflights_figures_are_read_back_and_it_gives_no_adapter(
+        client: TestClient, studio: Studio, draft: str) -> None:
+    run = client.post("/studio/runs/preflight", json={"draft": draft}).json()["id"]
+    job = studio.store.claim()
+    assert job is not None
+    folder = studio.home.runs / run
+    (folder / "result.json").write_text(json.dumps({"seconds": 61.0, "says": "About 61 s."}))
+    log = EventLog(folder)
+    log({"type": "stage", "text": "Starting"})
+    log({"type": "outcome", "state": "finished", "message": ""})
+    studio.supervisor._settle(job, 0)
+    assert studio.job(run).state == "finished" and studio.library.entries() == []
+    assert client.get(f"/studio/runs/{run}/result").json()["says"] == "About 61 s."
+    assert "is no training" in client.post(f"/studio/runs/{run}/keep").json()["error"]
+
+
+def test_only_a_running_training_can_save_or_sample_now(client: TestClient, studio: Studio, draft: str) -> None:
+    run = client.post("/studio/runs", json={"draft": draft}).json()["id"]
+    assert "is queued; only a training that runs" in client.post(f"/studio/runs/{run}/save-now").json()["error"]
+    studio.store.claim()
+    for what in ("save", "sample"):
+        assert client.post(f"/studio/runs/{run}/{what}-now").status_code == 200
+        wishes = WishFiles(studio.home.runs / run)
+        assert [wishes.take(what), wishes.take(what)] == [True, False]
+    assert client.post(f"/studio/runs/{run}/dance-now").status_code == 400
+
+
+def test_events_go_on_after_a_number_in_the_address_too(client: TestClient, studio: Studio, draft: str) -> None:
+    run = client.post("/studio/runs", json={"draft": draft}).json()["id"]
+    log = EventLog(studio.home.runs / run)
+    for step in (1, 2):
+        log({"type": "checkpoint", "step": step, "file": f"{step}"})
+    studio.store.cancel(run)
+    assert [n for n, *_ in _events(client.get(f"/studio/runs/{run}/events?after=1").text)] == [2, None]
+    assert client.get(f"/studio/runs/{run}").json()["checkpoints"] == [1, 2]

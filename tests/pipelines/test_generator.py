@@ -85,3 +85,14 @@ def test_an_adapter_of_another_family_is_refused(host: Host, record: AdapterReco
     with (pytest.raises(StudioError, match=r"trained for Stable Diffusion 1\.x"),
           Generator(host).using([Chosen(filled(host), sd1)])):
         pass
+
+
+def test_a_weight_in_the_prompt_changes_the_picture_and_brackets_without_effect_do_not(host: Host) -> None:
+    plain = paint(host)[0]
+    assert not same(paint(host, prompt="a photo of a (cat:1.6)")[0], plain)
+    assert same(paint(host, prompt="a photo of a (cat:1)")[0], plain)
+
+
+def test_a_prompt_of_several_chunks_is_painted_beside_a_shorter_negative_one(host: Host) -> None:
+    found = paint(host, prompt="a photo BREAK of a cat", negative_prompt="a dog")[0]
+    assert not same(found, paint(host, prompt="a photo of a cat", negative_prompt="a dog")[0])

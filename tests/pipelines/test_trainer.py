@@ -259,6 +259,12 @@ def test_a_hook_with_another_rhythm_ends_with_the_run_too(host: Host) -> None:
     assert ran == [4, 6]
 
 
+def test_a_hook_that_is_asked_for_runs_once_after_that_step(host: Host) -> None:
+    ran, wishes = [], [False, True, False, False, False, False]
+    run(trainer(host, settings()), None, [Hook(0, ran.append, lambda: wishes.pop(0))])
+    assert ran == [2]
+
+
 def test_hooks_run_in_their_order_after_the_step_is_reported(host: Host) -> None:
     watch = Watch()
     trainer(host, settings(steps=1)).run(report=watch, control=watch, hooks=[

@@ -1,14 +1,24 @@
-// Talks to the studio's own addresses. Every answer is a draft, a list or an object with `error`.
+// Talks to the studio's own addresses. Every answer is JSON; one that failed has `error`, a sentence.
 const ROOT = "/studio/drafts";
 
-async function ask(path, options = {}) {
-  const answer = await fetch(path, options);
+const IMAGES = "/studio/images";
+
+async function read(answer) {
   const told = await answer.json().catch(() => ({ error: `The studio answered ${answer.status}; is it still running?` }));
   if (!answer.ok) throw new Error(told.error || told.detail || `The studio answered ${answer.status}.`);
   return told;
 }
 
-const json = (method, body) => ({ method, headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+export const ask = async (path, options = {}) => read(await fetch(path, options));
+
+// A picture, and what a header says of it.
+async function picture(path, header, options = {}) {
+  const answer = await fetch(path, options);
+  if (!answer.ok) await read(answer);
+  return [await answer.blob(), answer.headers.get(header)];
+}
+
+export const json = (method, body) => ({ method, headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
 
 function upload(method, name, files) {
   const form = new FormData();
@@ -34,8 +44,42 @@ export const drafts = {
   change: (id, shot, fields) => ask(pictureAt(id, shot), json("PATCH", fields)),
   take: (id, shot) => ask(pictureAt(id, shot), { method: "DELETE" }),
   takeBack: (id, shot) => ask(at(id, `/pictures/${shot}/restore`), { method: "POST" }),
+  find: async (id, shot, pointed) => {
+    const [blob, by] = await picture(at(id, `/pictures/${shot}/find`), "X-Found-By", json("POST", { pointed }));
+    return { blob, by };
+  },
+  seen: async (id, shot, method) => {
+    const [blob, said] = await picture(at(id, `/pictures/${shot}/seen?method=${method}`), "X-Seen");
+    return { blob, said };
+  },
+  write: (id) => ask(at(id, "/captions/write"), json("POST", { model: "" })),
   paint: (id, shot, thing, blob) => ask(maskAt(id, shot, thing), upload("PUT", "file", [["mask.png", blob]])),
   clear: (id, shot, thing) => ask(maskAt(id, shot, thing), { method: "DELETE" }),
+};
+
+export const imageAt = (file, small = false) => `${IMAGES}/${file}${small ? "?small=true" : ""}`;
+export const previewAt = (id, version) => `${IMAGES}/paintings/${id}/preview?${version}`;
+
+export const images = {
+  choices: () => ask(`${IMAGES}/choices`),
+  paint: (body) => ask(`${IMAGES}/paintings`, json("POST", body)),
+  paintings: () => ask(`${IMAGES}/paintings`),
+  painting: (id) => ask(`${IMAGES}/paintings/${id}`),
+  cancel: (id) => ask(`${IMAGES}/paintings/${id}`, { method: "DELETE" }),
+  settings: (file) => ask(`${IMAGES}/settings`, upload("POST", "file", [[file.name || "picture.png", file]])),
+  find: (query) => ask(`${IMAGES}?${new URLSearchParams(query)}`),
+  made: (file) => ask(`${IMAGES}/${file}/settings`),
+  favour: (file, favourite) => ask(`${IMAGES}/${file}`, json("PATCH", { favourite })),
+  remove: (file) => ask(`${IMAGES}/${file}`, { method: "DELETE" }),
+  restore: (file) => ask(`${IMAGES}/${file}/restore`, { method: "POST" }),
+  keepStyle: (style) => ask(`${IMAGES}/styles`, json("PUT", style)),
+  dropStyle: (name) => ask(`${IMAGES}/styles/${encodeURIComponent(name)}`, { method: "DELETE" }),
+  source: (picture, mask) => {
+    const form = new FormData();
+    form.append("picture", picture, picture.name || "picture.png");
+    if (mask) form.append("mask", mask, "mask.png");
+    return ask(`${IMAGES}/sources`, { method: "POST", body: form });
+  },
 };
 
 // Saves a little after the last change, and at once when the page goes away.

@@ -1,7 +1,9 @@
 // The Concepts room: pictures, captions, things and masks of one draft. The server keeps everything at each change.
 import { drafts, later, pictureAt } from "./api.js";
-import { button, complain, make, toast } from "./dom.js";
+import { teach } from "./chosen.js";
+import { button, complain, make, toast, whenThere } from "./dom.js";
 import { edit } from "./editor.js";
+import { openRoom } from "./rooms.js";
 
 const HERE = "semblance.draft"; // which draft this browser looked at last
 const SUFFIXES = /\.(png|jpe?g|webp|bmp)$/i;
@@ -140,7 +142,15 @@ class Room {
       make("p", { class: "s-hint" }, "Without captions each picture is “a photo of” the thing. Write [trigger] where its "
         + "name belongs. Text files that you drop beside the pictures are read too."),
       text("prefix", "Before every caption"), text("suffix", "After every caption"),
-      make("div", { class: "s-row" }, find, put, button("Replace in all", replace, { id: "replace" })));
+      make("div", { class: "s-row" }, find, put, button("Replace in all", replace, { id: "replace" })),
+      button("Write captions for those without", () => this.write(), { id: "write-captions" }));
+  }
+
+  async write() {
+    await this.flush();
+    toast("Looking at the pictures…");
+    const told = await this.put(drafts.write(this.draft.id));
+    if (told) toast(`${told.written} captions are written by ${told.written_by}; read them over.`);
   }
 
   foot() {
@@ -150,10 +160,8 @@ class Room {
 
   async teach() {
     await this.flush();
-    const field = document.querySelector("#chosen-draft textarea, #chosen-draft input");
-    field.value = this.draft.id;
-    field.dispatchEvent(new Event("input", { bubbles: true }));
-    [...document.querySelectorAll('button[role="tab"]')].find((t) => t.textContent.trim() === "Train")?.click();
+    teach(this.draft.id);
+    openRoom("train");
   }
 
   async flush() {
@@ -209,19 +217,6 @@ class Room {
     const found = await drafts.checks(this.draft.id, 256).catch(() => []);
     this.findings.replaceChildren(...found.map((f) => make("div", { class: "s-note" }, f.text)));
   }
-}
-
-// The page is drawn by Gradio, later than this runs.
-function whenThere(selector, act) {
-  const look = () => {
-    const root = document.querySelector(selector);
-    if (root && !root.dataset.taken) {
-      root.dataset.taken = "true";
-      act(root);
-    }
-  };
-  new MutationObserver(look).observe(document.documentElement, { childList: true, subtree: true });
-  look();
 }
 
 whenThere("#concepts-room", (root) => new Room(root).open().catch(complain));

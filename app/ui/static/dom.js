@@ -10,6 +10,15 @@ export function make(tag, attributes = {}, ...children) {
   return element;
 }
 
+export function loadImage(source) {
+  return new Promise((resolve, reject) => {
+    const image = new Image();
+    image.onload = () => resolve(image);
+    image.onerror = () => reject(new Error("The picture could not be opened; reload the page."));
+    image.src = source;
+  });
+}
+
 export const button = (label, click, attributes = {}) =>
   make("button", { type: "button", class: "s-button", onclick: click, ...attributes }, label);
 
@@ -20,8 +29,37 @@ export function toast(text, action = null) {
   const box = make("div", { class: "s-toast", role: "status" }, make("span", {}, text),
     action && button(action.label, () => { close(); action.run(); }, { class: "s-button s-quiet" }),
     button("×", close, { class: "s-button s-quiet", "aria-label": "Close" }));
-  document.body.append(box);
+  (document.querySelector("dialog[open]") || document.body).append(box); // an open dialog covers the rest
   setTimeout(close, 12000);
 }
 
 export const complain = (error) => toast(error.message || String(error));
+
+// The page is drawn by Gradio, later than this runs.
+export function whenThere(selector, act) {
+  const look = () => {
+    const root = document.querySelector(selector);
+    if (root && !root.dataset.taken) {
+      root.dataset.taken = "true";
+      act(root);
+    }
+  };
+  new MutationObserver(look).observe(document.documentElement, { childList: true, subtree: true });
+  look();
+}
+
+// A labelled field; `hint` says more below it.
+export const field = (label, input, hint = "", attributes = {}) =>
+  make("label", { class: "s-field", ...attributes }, make("span", {}, label), input, hint && make("small", { class: "s-hint" }, hint));
+
+// A place where pictures are dropped, and a button for those who cannot drop.
+export function dropZone(area, take) {
+  const over = (on) => (event) => { event.preventDefault(); area.classList.toggle("over", on); };
+  area.addEventListener("dragover", over(true));
+  area.addEventListener("dragleave", over(false));
+  area.addEventListener("drop", (event) => {
+    over(false)(event);
+    const [file] = [...event.dataTransfer.files];
+    if (file) take(file);
+  });
+}

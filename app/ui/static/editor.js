@@ -1,22 +1,17 @@
 // One picture, large: crop it, and paint one mask for each thing. Every stroke is saved soon after it ends.
 import { drafts, later, maskAt, pictureAt } from "./api.js";
-import { button, complain, make } from "./dom.js";
+import { button, complain, loadImage, make } from "./dom.js";
+import { Finding, seenView } from "./finding.js";
 import { Layer, colourOf, floodFill } from "./layers.js";
 
-const TOOLS = [["brush", "Brush"], ["erase", "Erase"], ["fill", "Fill"], ["crop", "Crop"]];
+const TOOLS = [["brush", "Brush"], ["erase", "Erase"], ["fill", "Fill"], ["point", "Point"], ["beside", "Not this"],
+               ["box", "Box"], ["crop", "Crop"]];
 const UNDO = 12;
 
-function load(source) {
-  return new Promise((resolve, reject) => {
-    const image = new Image();
-    image.onload = () => resolve(image);
-    image.onerror = () => reject(new Error("The picture could not be opened; reload the page."));
-    image.src = source;
-  });
-}
+const METHODS = () => (document.querySelector('meta[name="semblance-methods"]')?.content || "lora").split(",");
 
 export async function edit(draft, shot, changed, tool = "brush") {
-  const picture = await load(pictureAt(draft.id, shot.id));
+  const picture = await loadImage(pictureAt(draft.id, shot.id));
   const editor = new Editor(draft, shot, picture, changed, tool);
   await editor.open();
   return editor;
@@ -30,12 +25,14 @@ class Editor {
     this.crop = shot.crop || [0, 0, 1, 1];
     this.layers = draft.things.map(() => new Layer(picture.width, picture.height));
     this.saving = this.layers.map((_, n) => later(() => this.save(n), 500));
+    this.finding = new Finding(this);
   }
 
   async open() {
     await Promise.all(this.draft.things.map(async (thing, n) => {
       if (!this.shot.masks.includes(thing.id)) return;
-      this.layers[n].take(await load(`${maskAt(this.draft.id, this.shot.id, thing.id)}?${Date.now()}`));
+      this.layers[n].add(await loadImage(`${maskAt(this.draft.id, this.shot.id, thing.id)}?${Date.now()}`));
+      this.layers[n].dirty = false;
     }));
     this.canvas = make("canvas", { class: "s-canvas", "aria-label": "The picture to paint on", tabindex: 0 });
     this.canvas.width = this.picture.width;
@@ -64,7 +61,12 @@ class Editor {
   }
 
   tools() {
-    const pick = (tool) => { this.tool = tool; this.tools(); this.draw(); };
+    const pick = (tool) => {
+      if (!["point", "beside"].includes(tool)) this.finding.forget();
+      this.tool = tool;
+      this.tools();
+      this.draw();
+    };
     const slider = (label, value, set, id) => make("label", {}, label,
       make("input", { type: "range", min: "0", max: "1", step: "0.01", value: String(value), id,
                       oninput: (e) => { set(Number(e.target.value)); this.draw(); } }));
@@ -74,17 +76,40 @@ class Editor {
       this.tool === "crop" ? button("Whole picture", () => { this.crop = [0, 0, 1, 1]; this.keepCrop(); this.draw(); }) : null,
       ...(this.tool === "crop" ? [] : [
         ...this.draft.things.map((thing, n) => button(thing.name || thing.noun || `thing ${n + 1}`,
-          () => { this.thing = n; this.tools(); },
+          () => { this.thing = n; this.finding.forget(); this.tools(); },
           { class: "s-button s-thing", style: `--tint:${colourOf(n)}`, "aria-pressed": String(this.thing === n), "data-thing": n })),
         slider("Size", this.size / whole, (v) => this.resize(v * whole), "brush-size"),
         slider("Soft edge", this.soft, (v) => { this.soft = v; }, "brush-soft"),
         slider("Opacity", this.opacity, (v) => { this.opacity = v; }, "mask-opacity"),
+        this.finder(),
         button("Undo", () => this.back(), { disabled: !this.undo.length, id: "undo" }),
         button("Clear", () => this.clear()),
       ]),
-      make("span", { class: "s-space" }),
+      button("What is learned", () => this.look(), { id: "seen", "aria-pressed": String(Boolean(this.seen)) }),
+      make("span", { class: "s-space s-hint" }, this.finding.hint(this.tool)),
       button("Done", () => this.dialog.close(), { class: "s-button s-primary", id: "editor-done" }),
     ].filter(Boolean));
+  }
+
+  // By its noun, where it has one.
+  finder() {
+    const { noun } = this.draft.things[this.thing];
+    return noun.trim() && button(`Find the ${noun}`, () => this.finding.word(noun), { id: "find-word" });
+  }
+
+  look() {
+    this.seen?.remove();
+    const open = this.seen;
+    this.seen = open ? null : seenView(this.draft, this.shot, METHODS(),
+      () => Promise.all(this.saving.map((save) => save.flush())));
+    if (this.seen) this.dialog.append(this.seen);
+    this.tools();
+  }
+
+  busy(on) {
+    this.dialog.classList.toggle("s-waiting", on);
+    this.canvas.dataset.finding = String(on);
+    this.dialog.setAttribute("aria-busy", String(on));
   }
 
   resize(size) {
@@ -100,8 +125,12 @@ class Editor {
   begin(event) {
     this.canvas.setPointerCapture(event.pointerId);
     this.last = this.start = this.point(event);
+    if (["point", "beside"].includes(this.tool)) {
+      this.finding.click(this.start, this.tool === "point");
+      return;
+    }
     this.down = true;
-    if (this.tool === "crop") return;
+    if (this.tool === "crop" || this.tool === "box") return;
     this.remember();
     if (this.tool === "fill") {
       floodFill(this.picture, this.layers[this.thing], this.start);
@@ -119,6 +148,8 @@ class Editor {
       const xs = [clip(this.start[0] / w), clip(here[0] / w)].sort((a, b) => a - b);
       const ys = [clip(this.start[1] / h), clip(here[1] / h)].sort((a, b) => a - b);
       this.crop = [xs[0], ys[0], xs[1], ys[1]];
+    } else if (this.tool === "box") {
+      this.last = here;
     } else {
       const erase = this.tool === "erase";
       this.layers[this.thing].stroke(this.last, here, this.size, this.soft, erase);
@@ -135,7 +166,16 @@ class Editor {
       const [left, top, right, bottom] = this.crop;
       if (right - left < 0.05 || bottom - top < 0.05) this.crop = this.shot.crop || [0, 0, 1, 1];
       this.keepCrop();
-    } else this.layers.forEach((layer, n) => layer.dirty && this.saving[n](n));
+    } else if (this.tool === "box") {
+      this.finding.box(this.start, this.last);
+    } else this.keep();
+    this.tools();
+    this.draw();
+  }
+
+  // Soon on the server: every layer that has changed.
+  keep() {
+    this.layers.forEach((layer, n) => layer.dirty && this.saving[n](n));
     this.tools();
     this.draw();
   }
@@ -157,6 +197,7 @@ class Editor {
   back() {
     const before = this.undo.pop();
     if (!before) return;
+    this.finding.forget();
     this.layers.forEach((layer, n) => { layer.restore(before[n]); this.saving[n](n); });
     this.tools();
     this.draw();
@@ -184,6 +225,11 @@ class Editor {
     pen.rect(0, 0, w, h);
     pen.rect(left * w, top * h, (right - left) * w, (bottom - top) * h);
     pen.fill("evenodd");
+    if (this.tool === "box" && this.down) {
+      pen.strokeStyle = colourOf(this.thing);
+      pen.lineWidth = Math.max(2, w / 200);
+      pen.strokeRect(this.start[0], this.start[1], this.last[0] - this.start[0], this.last[1] - this.start[1]);
+    }
   }
 
   async save(n) {

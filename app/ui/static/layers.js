@@ -18,16 +18,19 @@ export class Layer {
     this.painted = this.dirty = false;
   }
 
-  // Grey becomes opacity.
-  take(grey) {
-    this.pen.drawImage(grey, 0, 0, this.canvas.width, this.canvas.height);
-    const pixels = this.pen.getImageData(0, 0, this.canvas.width, this.canvas.height);
+  // Grey becomes opacity, over what is there.
+  add(grey) {
+    const sheet = blank(this.canvas.width, this.canvas.height);
+    const pen = sheet.getContext("2d");
+    pen.drawImage(grey, 0, 0, sheet.width, sheet.height);
+    const pixels = pen.getImageData(0, 0, sheet.width, sheet.height);
     for (let n = 0; n < pixels.data.length; n += 4) {
       pixels.data[n + 3] = pixels.data[n];
       pixels.data[n] = pixels.data[n + 1] = pixels.data[n + 2] = 255;
     }
-    this.pen.putImageData(pixels, 0, 0);
-    this.painted = true;
+    pen.putImageData(pixels, 0, 0);
+    this.pen.drawImage(sheet, 0, 0);
+    this.painted = this.dirty = true;
   }
 
   stroke(from, to, size, soft, erase) {

@@ -15,6 +15,8 @@ class Config(TrainingConfig):
     title: ClassVar[str] = "Several things from one masked picture"
     several: ClassVar[bool] = True
     needs_masks: ClassVar[bool] = True
+    soft_masks: ClassVar[bool] = False
+    squares: ClassVar[bool] = True
     method: Literal["break-a-scene"] = "break-a-scene"
     tuning: Literal["lora", "full"] = "lora"
     """What is tuned in the second phase: a small LoRA, or all weights as in the paper (large file)."""

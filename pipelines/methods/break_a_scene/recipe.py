@@ -75,8 +75,7 @@ def build(host: Host, config: Config, lesson: Lesson) -> Recipe:
 
 def scene_views(host: Host, config: Config, lesson: Lesson) -> LatentDataset:
     """Every view of every picture with hard masks, all of one size."""
-    square = config.model_copy(update={"buckets": False})
-    found = build_dataset(host, lesson.pictures, ["a photo"], square, live=True, soft_masks=False)
+    found = build_dataset(host, lesson.pictures, ["a photo"], config, live=True)
     if isinstance(found, Buckets):
         raise TypeError("Square views are of one size.")
     if found.masks is not None and config.background:

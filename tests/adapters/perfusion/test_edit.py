@@ -403,3 +403,14 @@ def test_statistics_of_too_few_directions_are_refused_without_a_ridge() -> None:
         with pytest.raises(RuntimeError):
             solver(matrix, 0.0)
         solver(matrix, 1e-3)
+
+
+@torch.no_grad()
+def test_locked_keys_are_those_of_the_weighted_prompt_in_its_chunks(host: Host) -> None:
+    made = filled(host)
+    made.inject(host, "a")
+    made.set_dial("locking", "global")
+    made.on_prompt(host, "a (<mycat>:1.3) BREAK on the beach", "", True)
+    tokens = host.text.tokenize_weighted(["", "a (cat:1.3) BREAK on the beach"])
+    assert torch.equal(layer(host)(host.text.encode(tokens).states),
+                       F.linear(host.text.encode(tokens).states, layer(host).weight))

@@ -1,0 +1,84 @@
+"""The process that looks at pictures: JSON lines in on stdin, JSON lines out on stdout."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from adapters.errors import StudioError
+from adapters.files import write_atomic
+
+
+class Looker:
+    """Answers questions; what it has opened stays open."""
+
+    def __init__(self) -> None:
+        self._hosts: dict[str, Any] = {}
+        self._finders: dict[str, Any] = {}
+        self._captioners: dict[str, Any] = {}
+
+    def mask(self, *, picture: str, pointed: dict[str, Any], base: str, offline: bool, out: str) -> dict[str, Any]:
+        """Write the mask of what is pointed at to `out`; say what found it."""
+        from pipelines.pointing import Finder, Pointed
+        from pipelines.references import open_image
+
+        if base not in self._finders:
+            self._finders = {base: Finder(lambda: self._host(base, offline))}
+        mask, how = self._finders[base].find(open_image(Path(picture)), Pointed.of(pointed))
+        write_atomic(Path(out), lambda p: mask.save(p, "PNG"))
+        return {"found_by": how}
+
+    def captions(self, *, pictures: list[str], model: str) -> dict[str, Any]:
+        """A line for each picture, and who wrote it."""
+        from pipelines.captioner import Captioner
+        from pipelines.references import open_image
+
+        if model not in self._captioners:
+            self._captioners = {model: Captioner(model)}
+        captioner = self._captioners[model]
+        return {"captions": captioner.captions([open_image(Path(p)) for p in pictures]), "written_by": captioner.name}
+
+    def seen(self, *, picture: str, masks: list[str], method: str, base: str, offline: bool,
+             out: str) -> dict[str, Any]:
+        """Write what the loss of a method sees of a picture to `out`; say in numbers what that is."""
+        from PIL import Image
+
+        from pipelines.references import open_image
+        from pipelines.seen import seen
+
+        opened = [Image.open(p).convert("L") for p in masks]
+        shown, told = seen(self._host(base, offline), open_image(Path(picture)), opened, method)
+        write_atomic(Path(out), lambda p: shown.save(p, "PNG"))
+        return told
+
+    def _host(self, base: str, offline: bool) -> Any:
+        from pipelines.base_models.load import load_base
+
+        if base not in self._hosts:
+            self._hosts = {base: load_base(base, offline=offline)}
+        return self._hosts[base]
+
+
+def main() -> None:
+    """Answer until stdin closes. Whatever a library prints goes to stderr."""
+    answers, sys.stdout = sys.stdout, sys.stderr
+    looker = Looker()
+    verbs: dict[str, Callable[..., dict[str, Any]]] = {
+        "mask": looker.mask, "captions": looker.captions, "seen": looker.seen}
+    for line in sys.stdin:
+        told = json.loads(line)
+        try:
+            answer = verbs[told.pop("verb")](**told)
+        except StudioError as error:
+            answer = {"error": str(error)}
+        except (MemoryError, RuntimeError) as error:
+            answer = {"error": f"Looking at the picture failed ({str(error)[:150]}); try a smaller one."}
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
+
+
+if __name__ == "__main__":
+    main()

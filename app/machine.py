@@ -1,0 +1,79 @@
+"""What can be said of this machine at once, without torch: memory, disk, versions."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from app.home import Home
+
+PACKAGES = ("torch", "diffusers", "transformers", "peft", "accelerate", "gradio", "safetensors", "pillow")
+
+
+def versions() -> dict[str, str]:
+    """Of Python and of every package that is here."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def missing_packages() -> list[str]:
+    """A sentence for each package that is not here."""
+    have = versions()
+    return [f"the package '{p}' (pip install -r requirements.txt)" for p in PACKAGES if p not in have]
+
+
+def memory() -> tuple[int, int] | None:
+    """(all, free) bytes of main memory; None where the system does not say."""
+    try:
+        page = os.sysconf("SC_PAGE_SIZE")
+        total, free = page * os.sysconf("SC_PHYS_PAGES"), page * os.sysconf("SC_AVPHYS_PAGES")
+    except (ValueError, OSError, AttributeError):
+        return None
+    try:
+        # Linux counts what it can drop as free here alone.
+        lines = Path("/proc/meminfo").read_text("ascii").splitlines()
+        free = next((1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")), free)
+    except (OSError, ValueError):
+        pass
+    return total, free
+
+
+def facts(home: Home) -> dict[str, Any]:
+    """System, cores, memory and disk in bytes, the data folder and its parts, versions, what is missing."""
+    disk, ram = shutil.disk_usage(home.root), memory()
+    return {"system": f"{platform.system()} {platform.machine()}", "cores": os.cpu_count(),
+            "memory": {"total": ram[0], "free": ram[1]} if ram else None,
+            "disk": {"total": disk.total, "free": disk.free}, "home": str(home.root), "parts": parts(home),
+            "versions": versions(), "missing": missing_packages()}
+
+
+def parts(home: Home) -> list[dict[str, Any]]:
+    """The data folder's parts with their bytes."""
+    folders = {"adapters": home.adapters, "runs": home.runs, "drafts": home.drafts, "images": home.images,
+               "bases": home.bases, "cache": home.cache, "trash": home.trash, "temporary": home.temporary}
+    return [{"name": name, "bytes": _size(folder)} for name, folder in folders.items()]
+
+
+def _size(folder: Path) -> int:
+    total = 0
+    waiting = [folder]
+    while waiting:
+        try:
+            with os.scandir(waiting.pop()) as found:
+                for item in found:
+                    if item.is_dir(follow_symlinks=False):
+                        waiting.append(Path(item.path))
+                    else:
+                        total += item.stat(follow_symlinks=False).st_size
+        except OSError:
+            continue  # taken away while we look
+    return total

@@ -1,0 +1,63 @@
+"""Styles: words for a prompt and a negative prompt under a name, as A1111 has them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, StringConstraints, TypeAdapter, ValidationError
+
+from adapters.errors import StudioError
+from adapters.files import write_text
+
+MOST = 200
+
+
+class Style(BaseModel):
+    """`prompt` takes the place of the prompt where it has `{prompt}`, and otherwise follows it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=60)]
+    prompt: Annotated[str, StringConstraints(max_length=2000)] = ""
+    negative_prompt: Annotated[str, StringConstraints(max_length=2000)] = ""
+
+
+_STYLES = TypeAdapter(list[Style])
+
+
+class Styles:
+    """The styles of a data folder, in one file."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+    def all(self) -> list[Style]:
+        """By name."""
+        if not self.file.exists():
+            return []
+        try:
+            return _STYLES.validate_json(self.file.read_bytes())
+        except ValueError as error:
+            raise StudioError(f"The styles in '{self.file}' cannot be read; mend that file or take it away.") from error
+
+    def keep(self, fields: dict[str, str]) -> list[Style]:
+        """Keep a style, in the place of one of that name; returns all."""
+        try:
+            style = Style.model_validate(fields)
+        except ValidationError as error:
+            raise StudioError("A style has a name of 1 to 60 letters and up to 2,000 letters of prompt; shorten "
+                              "what is too long.") from error
+        others = [s for s in self.all() if s.name != style.name]
+        if len(others) >= MOST:
+            raise StudioError(f"There are {MOST} styles, and no room for more; delete some.")
+        return self._save([*others, style])
+
+    def delete(self, name: str) -> list[Style]:
+        """Forget a style; returns the others."""
+        return self._save([s for s in self.all() if s.name != name])
+
+    def _save(self, styles: list[Style]) -> list[Style]:
+        ordered = sorted(styles, key=lambda s: s.name.lower())
+        write_text(self.file, _STYLES.dump_json(ordered, indent=1).decode())
+        return ordered

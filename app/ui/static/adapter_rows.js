@@ -1,0 +1,58 @@
+// The chosen adapters: how strongly each, its words, and Perfusion's dials.
+import { button, field, make } from "./dom.js";
+
+const DIALS = {
+  bias: ["Bias", 0, 1.5, 0.05, "Lower shows the concept more strongly, higher follows the prompt."],
+  temperature: ["Temperature", 0.01, 0.5, 0.01, "How softly the concept sets in."],
+};
+
+export class AdapterRows {
+  constructor(form) {
+    this.form = form;
+    this.element = make("div", { class: "s-adapters" });
+  }
+
+  draw() {
+    const { adapters } = this.form.state;
+    this.element.replaceChildren(...adapters.map((a) => this.row(a)), this.checkpoint());
+  }
+
+  row(adapter) {
+    const known = this.form.known(adapter.name);
+    const insert = (known?.phrases || []).map((p) => button(`Insert ${p}`, () => this.form.insert(p), { class: "s-button s-chip" }));
+    return make("fieldset", { class: "s-adapter", "data-adapter": adapter.name },
+      make("legend", {}, adapter.name),
+      this.slider("Strength", adapter.weight, [0, 2, 0.05], (v) => { adapter.weight = v; }, "adapter-strength"),
+      ...Object.entries(adapter.dials || {}).map(([name, value]) => this.dial(adapter, name, value)),
+      make("div", { class: "s-row" }, ...insert, button("Take out", () => this.form.toggle(adapter.name), { class: "s-button s-chip" })));
+  }
+
+  dial(adapter, name, value) {
+    const set = (v) => { adapter.dials[name] = v; };
+    if (name === "locking") {
+      const select = make("select", { id: "locking", onchange: (e) => { set(e.target.value); this.form.changed(); } },
+        make("option", { value: "local" }, "at its word"), make("option", { value: "global" }, "for the whole prompt"));
+      select.value = value;
+      return field("Key locking", select);
+    }
+    if (!DIALS[name]) return null;
+    const [label, low, high, step, hint] = DIALS[name];
+    return this.slider(label, value, [low, high, step], set, name, hint);
+  }
+
+  slider(label, value, [low, high, step], set, id, hint = "") {
+    const shown = make("output", {}, Number(value).toFixed(2));
+    const range = make("input", { type: "range", min: String(low), max: String(high), step: String(step), value: String(value),
+      "data-dial": id, "aria-label": label,
+      oninput: (e) => { const v = Number(e.target.value); shown.textContent = v.toFixed(2); set(v); this.form.changed(); } });
+    return make("label", { class: "s-field" }, make("span", { class: "s-between" }, label, shown), range, hint && make("small", { class: "s-hint" }, hint));
+  }
+
+  checkpoint() {
+    const { checkpoints } = this.form.choices;
+    if (!checkpoints.length) return make("span", {});
+    return field("A checkpoint of a training", make("select", { id: "checkpoint",
+      onchange: (e) => { if (e.target.value) this.form.toggle(e.target.value); e.target.value = ""; } },
+      make("option", { value: "" }, "add one…"), ...checkpoints.map((c) => make("option", { value: c }, c))));
+  }
+}

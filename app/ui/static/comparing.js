@@ -1,0 +1,32 @@
+// Which methods to hold side by side on a draft's pictures.
+import { button, complain, make } from "./dom.js";
+import { lab } from "./studio.js";
+
+export function compareDialog(methods, draft, wanted, queued) {
+  const masked = draft.shots.every((s) => draft.things.every((t) => s.masks.includes(t.id)));
+  const boxes = methods.map((m) => make("input", { type: "checkbox", value: m.method, checked: masked || !m.needs_masks }));
+  const seeds = make("input", { type: "number", min: "1", max: "16", value: "4" });
+  const dialog = make("dialog", { class: "s-dialog", id: "compare-dialog", "aria-labelledby": "compare-title" });
+  const send = async () => {
+    try {
+      const job = await lab.compare({ ...wanted, methods: boxes.filter((b) => b.checked).map((b) => b.value), options: { seeds: Number(seeds.value) } });
+      dialog.close();
+      queued(job);
+    } catch (error) {
+      dialog.close();
+      complain(error);
+    }
+  };
+  dialog.append(make("h3", { id: "compare-title" }, "Compare methods"),
+    make("p", { class: "s-hint" }, `Each of these is taught '${draft.label}' with the same pictures and then paints the same prompts and seeds, `
+      + "beside the base alone: time, memory, file, likeness and prompt following. It waits its turn in the queue; when it is "
+      + "stopped, it goes on later with what is missing."),
+    make("fieldset", { class: "s-cards" }, make("legend", {}, "Methods"), ...methods.map((m, n) => make("label", { class: "s-choice" }, boxes[n],
+      make("span", {}, make("b", {}, m.title), make("small", {}, m.paper), m.needs_masks && make("small", {}, "Needs painted masks."))))),
+    make("label", { class: "s-labelled" }, "Pictures of each prompt", seeds),
+    make("div", { class: "s-acts" }, button("Queue the comparison", send, { class: "s-button s-primary", id: "compare-start" }),
+      button("Cancel", () => dialog.close())));
+  dialog.addEventListener("close", () => dialog.remove());
+  document.body.append(dialog);
+  dialog.showModal();
+}

@@ -1,0 +1,237 @@
+// The form of the Create room: what is asked for. What is typed stays in this browser over reloads.
+import { images, later } from "./api.js";
+import { AdapterRows } from "./adapter_rows.js";
+import { Compare } from "./compare.js";
+import { button, complain, field, make } from "./dom.js";
+
+const HERE = "semblance.create";
+const FRESH = {
+  prompt: "", negative_prompt: "", seed: 0, lock: false, images: 2, steps: "", guidance: "", width: "", height: "",
+  sampler: "", schedule: "", upscale: "", upscale_strength: 0.5, strength: 0.75, base: "starter", adapters: [], live: false,
+  compare: true, mode: "plain", beside: [], x: { field: "steps", values: "" }, y: { field: "guidance", values: "" },
+};
+const WORDS = ["negative_prompt", "sampler", "schedule"];
+const NUMBERS = ["steps", "guidance", "width", "height", "upscale"];
+
+function remembered() {
+  try {
+    return { ...FRESH, ...JSON.parse(localStorage.getItem(HERE) || "{}") };
+  } catch {
+    return { ...FRESH };
+  }
+}
+
+const article = (phrase) => (/^[aeiou]/i.test(phrase) ? "an" : "a");
+
+export class Form {
+  constructor(choices, source, { paint, file }) {
+    Object.assign(this, { choices, source, paint, file, state: remembered() });
+    this.keep = later(() => localStorage.setItem(HERE, JSON.stringify(this.state)), 200);
+    this.live = later(() => this.state.live && this.start(true), 350);
+    this.rows = new AdapterRows(this);
+    this.compare = new Compare(this);
+    this.chips = make("div", { class: "s-chips", id: "concept", role: "group", "aria-label": "Concepts" });
+    this.styles = make("div", { class: "s-chips", role: "group", "aria-label": "Styles" });
+    this.element = make("form", { class: "s-side", onsubmit: (e) => { e.preventDefault(); this.start(); } });
+    this.element.addEventListener("keydown", (e) => e.key === "Enter" && (e.ctrlKey || e.metaKey) && this.start());
+    this.draw();
+  }
+
+  offer(choices) {
+    this.choices = choices;
+    this.drawChips();
+    this.drawStyles();
+    this.rows.draw();
+    this.compare.draw();
+  }
+
+  known(name) {
+    return this.choices.adapters.find((a) => a.name === name);
+  }
+
+  changed() {
+    this.keep();
+    this.live();
+  }
+
+  draw() {
+    const s = this.state;
+    this.prompt = make("textarea", { rows: 4, maxlength: 4000, placeholder: "a photo of a cat on the beach",
+      oninput: (e) => { s.prompt = e.target.value; this.keep(); } });
+    this.prompt.value = s.prompt;
+    this.drawChips();
+    this.drawStyles();
+    this.rows.draw();
+    this.compare.draw();
+    this.element.replaceChildren(
+      field("Prompt", this.prompt, "(word:1.3) counts more, [word] less; <lora:name:0.8> takes an adapter.", { id: "prompt" }),
+      make("div", { class: "s-part" }, make("h3", {}, "Concepts"), this.chips, this.rows.element),
+      field("Keep away from", this.input("negative_prompt", { type: "text", maxlength: 4000 }), "", { id: "negative" }),
+      make("details", { class: "s-more" }, make("summary", {}, "Styles"), this.styles),
+      this.source.element(s, () => this.keep()),
+      make("div", { class: "s-row" },
+        field("Pictures", this.input("images", { type: "number", min: 1, max: 64 }), "", { id: "images" }),
+        field("Seed", this.input("seed", { type: "number", min: 0, max: 2 ** 53 - 1 }), "", { id: "seed" }),
+        make("label", { class: "s-check" }, this.check("lock", "lock"), "Keep the seed")),
+      this.advanced(), this.compare.element,
+      make("div", { class: "s-foot" },
+        button("Paint", null, { type: "submit", class: "s-button s-primary", id: "paint", title: "Ctrl + Enter" }),
+        make("label", { class: "s-check" }, this.check("live", "live"), "Paint again as I turn a strength or dial"),
+        this.pick()));
+  }
+
+  pick() {
+    const input = make("input", { type: "file", accept: "image/*", hidden: true, id: "settings-file",
+      onchange: (e) => { const [file] = e.target.files; e.target.value = ""; if (file) this.file(file); } });
+    return make("div", {}, input, button("Settings from a picture…", () => input.click()),
+      make("small", { class: "s-hint" }, " Or drop one anywhere here: of this studio, or of A1111."));
+  }
+
+  // A field of the state; numbers that are not set are the base's own.
+  input(key, attributes) {
+    const input = make("input", { ...attributes, value: String(this.state[key] ?? "") });
+    input.addEventListener("input", () => {
+      const { value } = input;
+      this.state[key] = attributes.type === "number" && value !== "" ? Number(value) : value;
+      this.keep();
+    });
+    return input;
+  }
+
+  check(key, id) {
+    return make("input", { type: "checkbox", id, checked: Boolean(this.state[key]),
+      onchange: (e) => { this.state[key] = e.target.checked; this.keep(); } });
+  }
+
+  select(key, names, none, id) {
+    const select = make("select", { id, onchange: (e) => { this.state[key] = e.target.value; this.keep(); } },
+      make("option", { value: "" }, none), ...names.map((n) => make("option", { value: n }, n)));
+    select.value = this.state[key];
+    return select;
+  }
+
+  advanced() {
+    const number = (key, label, min, max, step, id) => field(label, this.input(key, {
+      type: "number", min, max, step, placeholder: "the base's own", id }));
+    const { samplers, schedules } = this.choices;
+    return make("details", { class: "s-more", open: this.state.opened, ontoggle: (e) => { this.state.opened = e.target.open; this.keep(); } },
+      make("summary", {}, "Sampler, size, second pass"),
+      make("div", { class: "s-row" }, number("steps", "Steps", 1, 500, 1, "gen-steps"), number("guidance", "Guidance", 1, 50, 0.5, "guidance")),
+      make("div", { class: "s-row" }, field("Sampler", this.select("sampler", samplers, "the base's own", "gen-sampler")),
+        field("Schedule", this.select("schedule", schedules, "automatic", "gen-schedule"))),
+      make("div", { class: "s-row" }, number("width", "Width", 64, 4096, 8, "width"), number("height", "Height", 64, 4096, 8, "height")),
+      make("div", { class: "s-row" },
+        field("Second pass, times", this.input("upscale", { type: "number", min: 1.1, max: 4, step: 0.1, placeholder: "none", id: "upscale" })),
+        field("its strength", this.input("upscale_strength", { type: "number", min: 0.05, max: 1, step: 0.05, id: "upscale-strength" }))),
+      field("Base model", this.input("base", { type: "text", id: "base" }), "starter, a folder, a .safetensors checkpoint or a hub id"));
+  }
+
+  drawChips() {
+    const { adapters } = this.choices;
+    const chosen = (name) => this.state.adapters.some((a) => a.name === name);
+    this.chips.replaceChildren(...adapters.map((a) => button(a.name, () => this.toggle(a.name), {
+      class: "s-button s-chip", "data-name": a.name, "aria-pressed": String(chosen(a.name)), title: a.phrases.join(", ") })));
+    if (!adapters.length) this.chips.replaceChildren(make("p", { class: "s-hint" },
+      "None yet. Teach one in Concepts, or import a LoRA in the Library; prompts work without, too."));
+  }
+
+  toggle(name) {
+    const { adapters } = this.state;
+    const at = adapters.findIndex((a) => a.name === name);
+    const known = this.known(name);
+    const phrase = known?.phrases[0] || "";
+    if (at >= 0) {
+      adapters.splice(at, 1);
+      if (phrase) this.write(this.prompt.value.replace(phrase, known.noun || ""));
+    } else {
+      adapters.push({ name, weight: 1, dials: { ...known?.dials } });
+      if (known?.base && adapters.length === 1) this.state.base = known.base;
+      this.insert(phrase);
+    }
+    this.redraw();
+  }
+
+  // Chips, rows and the base's field as the state says, without losing what has the focus.
+  redraw() {
+    this.drawChips();
+    this.rows.draw();
+    this.compare.draw();
+    const base = this.element.querySelector("#base");
+    if (base) base.value = this.state.base;
+    this.changed();
+  }
+
+  insert(phrase) {
+    const text = this.prompt.value;
+    if (!phrase || text.includes(phrase) || text.includes("{}")) return;
+    if (!text.trim()) return this.write(`a photo of ${article(phrase)} ${phrase}`);
+    const at = this.prompt.selectionEnd ?? text.length;
+    const [before, after] = [text.slice(0, at), text.slice(at)];
+    this.write(before + (/\s$|^$/.test(before) ? "" : " ") + phrase + (/^[\s,.)]|^$/.test(after) ? "" : " ") + after);
+  }
+
+  write(text) {
+    this.state.prompt = this.prompt.value = text;
+    this.keep();
+  }
+
+  drawStyles() {
+    const apply = (style) => {
+      const { prompt } = this.state;
+      if (style.prompt) this.write(style.prompt.includes("{prompt}") ? style.prompt.replace("{prompt}", prompt) : [prompt, style.prompt].filter(Boolean).join(", "));
+      if (style.negative_prompt) this.state.negative_prompt = [this.state.negative_prompt, style.negative_prompt].filter(Boolean).join(", ");
+      this.draw();
+    };
+    const put = async (answer) => {
+      try {
+        this.choices.styles = await answer;
+        this.drawStyles();
+      } catch (error) {
+        complain(error);
+      }
+    };
+    const name = make("input", { type: "text", placeholder: "name of a new style", maxlength: 60, "aria-label": "Name of a new style", id: "style-name" });
+    this.styles.replaceChildren(
+      ...this.choices.styles.map((style) => make("span", { class: "s-pair-chip" },
+        button(style.name, () => apply(style), { class: "s-button s-chip", title: style.prompt }),
+        button("×", () => put(images.dropStyle(style.name)), { class: "s-button s-chip", "aria-label": `Delete the style ${style.name}` }))),
+      make("p", { class: "s-hint", hidden: this.choices.styles.length > 0 }, "A style is words that one click adds. Write them above, "
+        + "then keep them here; {prompt} in them is where the prompt goes."),
+      make("div", { class: "s-row" }, name, button("Keep these words", () => put(images.keepStyle({
+        name: name.value, prompt: this.state.prompt, negative_prompt: this.state.negative_prompt })), { id: "keep-style" })));
+  }
+
+  start(live = false) {
+    const s = this.state;
+    if (!s.lock && !live) {
+      s.seed = Math.floor(Math.random() * 2 ** 31);
+      const shown = this.element.querySelector("#seed input");
+      if (shown) shown.value = s.seed;
+    }
+    this.keep();
+    this.paint(this.body(), live);
+  }
+
+  body() {
+    const s = this.state;
+    const request = { prompt: s.prompt, seed: Number(s.seed) || 0, images: Number(s.images) || 1 };
+    for (const key of WORDS) if (s[key]) request[key] = s[key];
+    for (const key of NUMBERS) if (s[key] !== "") request[key] = Number(s[key]);
+    if (request.upscale) request.upscale_strength = Number(s.upscale_strength);
+    if (this.source.picture) request.strength = Number(s.strength);
+    const adapters = s.adapters.map(({ name, weight, dials }) =>
+      `${name}:${weight}:${Object.entries(dials || {}).map(([k, v]) => `${k}=${v}`).join(",")}`.replace(/:$/, ""));
+    return { request, adapters, base: s.base.trim() || "starter", ...this.compare.axes() };
+  }
+
+  // The settings of a picture take the place of all that is set, but for what is not a setting.
+  restore(made) {
+    const { images: count, compare, opened, beside, x, y } = this.state;
+    Object.assign(this.state, FRESH, { images: count, compare, opened, beside, x, y, lock: true }, made.request, {
+      base: made.base || this.state.base,
+      adapters: made.adapters.map(([name, weight, dials]) => ({ name, weight, dials })),
+    });
+    this.draw();
+    this.keep();
+  }
+}

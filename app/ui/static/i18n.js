@@ -1,0 +1,58 @@
+// What the page says, by key, in the language that was chosen in this browser. `static/i18n` has a file for each.
+//   import { t, onLanguage } from "./i18n.js";
+//   t("library.empty"), t("library.count", { n: 3 }); with n = 1 the key with ".one" is taken where there is one.
+const KEPT = "semblance.language";
+const BASIS = "en"; // every key is there
+export const LANGUAGES = { en: "English", de: "Deutsch" };
+
+const catalogues = {};
+const listeners = new Set();
+let code = localStorage.getItem(KEPT) in LANGUAGES ? localStorage.getItem(KEPT) : BASIS;
+
+async function load(wanted) {
+  if (!catalogues[wanted]) catalogues[wanted] = await (await fetch(`/studio/static/i18n/${wanted}.json`)).json();
+}
+
+export const language = () => code;
+
+export function t(key, values = {}) {
+  const words = catalogues[code];
+  const one = values.n === 1 ? words[`${key}.one`] : undefined;
+  const text = one ?? words[key] ?? catalogues[BASIS][key] ?? key;
+  const said = (value) => (typeof value === "number" ? number(value, 2) : String(value));
+  return text.replace(/\{(\w+)\}/g, (whole, name) => (name in values ? said(values[name]) : whole));
+}
+
+// The key's text in every language that was needed so far: by these Gradio's tabs are found.
+export const everyWord = (key) => Object.values(catalogues).map((words) => words[key]).filter(Boolean);
+
+export async function setLanguage(wanted) {
+  await load(wanted);
+  code = wanted;
+  localStorage.setItem(KEPT, wanted);
+  document.documentElement.lang = wanted;
+  for (const listener of listeners) listener();
+}
+
+// Calls `act` at once and after each change: what it draws is always in the right language.
+export function onLanguage(act) {
+  listeners.add(act);
+  act();
+}
+
+export const number = (value, digits = 0) =>
+  new Intl.NumberFormat(code, { maximumFractionDigits: digits }).format(value);
+
+export function bytes(count) {
+  const units = ["B", "kB", "MB", "GB", "TB"];
+  const step = Math.min(Math.floor(Math.log10(Math.max(count, 1)) / 3), units.length - 1);
+  return `${number(count / 1000 ** step, step > 1 ? 1 : 0)} ${units[step]}`;
+}
+
+export function day(value) {
+  const date = new Date(value);
+  return Number.isNaN(date.getTime()) ? String(value) : new Intl.DateTimeFormat(code, { dateStyle: "medium" }).format(date);
+}
+
+await Promise.all([load(BASIS), load(code)]);
+document.documentElement.lang = code;

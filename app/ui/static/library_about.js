@@ -1,0 +1,63 @@
+// All about one adapter: where it came from, notes, model card.
+import { later } from "./api.js";
+import { dialog } from "./dialog.js";
+import { complain, make } from "./dom.js";
+import { day, t } from "./i18n.js";
+import { library } from "./library_api.js";
+import { markdown, parted } from "./markdown.js";
+import { openRoom } from "./rooms.js";
+
+const row = (label, ...value) => make("div", { class: "s-fact" }, make("dt", {}, label), make("dd", {}, ...value));
+
+function source(origin) {
+  if (origin.run) {
+    return [row(t("origin.run"), make("button", { type: "button", class: "s-link",
+      onclick: (e) => { e.target.closest("dialog").close(); openRoom("train"); } }, origin.run))];
+  }
+  return [row(t("origin.from"), origin.imported_from ? t("origin.file", { file: origin.imported_from }) : t("origin.unknown"))];
+}
+
+function came(origin) {
+  const settings = Object.entries(origin.settings);
+  return make("dl", { class: "s-origin", id: "origin" }, ...source(origin),
+    origin.created ? row(t("origin.made"), day(origin.created)) : null,
+    row(t("origin.base"), origin.base.name || origin.base.family,
+      origin.base.hash ? make("code", {}, origin.base.hash) : ` (${t("origin.no_hash")})`),
+    row(t("origin.references"), origin.references ? t("origin.pictures", { n: origin.references }) : t("origin.no_pictures"),
+      ...origin.hashes.map((hash) => make("code", { title: hash }, hash.slice(0, 12)))),
+    origin.device ? row(t("origin.device"), `${origin.device}, ${origin.precision === "no" ? "fp32" : origin.precision}`) : null,
+    settings.length ? row(t("origin.settings"), make("details", {}, make("summary", {}, t("origin.show", { n: settings.length })),
+      make("ul", { class: "s-keys" }, ...settings.map(([name, value]) => make("li", {}, `${name}: ${value}`))))) : null);
+}
+
+function notes(entry, acts) {
+  const save = later(async (text) => {
+    try {
+      await library.change(entry.name, { notes: text });
+      acts.changed();
+    } catch (error) {
+      complain(error);
+    }
+  });
+  const field = make("textarea", { id: "notes", rows: 3, maxlength: 4000, placeholder: t("library.notes_hint"),
+    oninput: (e) => save(e.target.value) });
+  field.value = entry.notes;
+  return { field, flush: save.flush };
+}
+
+export async function about(entry, acts) {
+  try {
+    const [whole, text] = await Promise.all([library.get(entry.name), library.card(entry.name)]);
+    const { header, body } = parted(text);
+    const written = notes(whole, acts);
+    const { box } = dialog(entry.name, { id: "about" },
+      make("h4", {}, t("origin.title")), came(whole.origin),
+      make("h4", {}, t("library.notes")), written.field,
+      make("h4", {}, t("library.card")), make("div", { class: "s-model-card", id: "model-card" }, ...markdown(body)),
+      make("details", { class: "s-fold" }, make("summary", {}, t("library.card_text")),
+        make("pre", {}, header ? `---\n${header}\n---\n${body}` : body)));
+    box.addEventListener("close", () => written.flush());
+  } catch (error) {
+    complain(error);
+  }
+}

@@ -1,0 +1,24 @@
+// The library's addresses.
+import { ask, json } from "./api.js";
+
+const ROOT = "/studio/library";
+const at = (name, rest = "") => `${ROOT}/${encodeURIComponent(name)}${rest}`;
+
+export const previewAt = (entry) => at(entry.name, `/preview?${entry.preview}`);
+export const downloadAt = (id) => `/studio/exports/${encodeURIComponent(id)}`;
+
+export const library = {
+  find: (query) => ask(`${ROOT}?${new URLSearchParams(query)}`),
+  get: (name) => ask(at(name)),
+  card: async (name) => {
+    const answer = await fetch(at(name, "/card"));
+    if (!answer.ok) throw new Error((await answer.json()).error);
+    return answer.text();
+  },
+  change: (name, fields) => ask(at(name), json("PATCH", fields)),
+  remove: (name) => ask(at(name), { method: "DELETE" }),
+  trash: () => ask("/studio/trash"),
+  restore: (id) => ask(at(id, "/restore"), { method: "POST" }),
+  bring: (file) => ask(`${ROOT}?${new URLSearchParams({ file: file.name })}`, { method: "POST", body: file }),
+  check: (name, way) => ask(at(name, `/export/${way.format}`), json("POST", { approximate: way.approximate })),
+};

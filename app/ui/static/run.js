@@ -1,0 +1,183 @@
+// One run: how far it is, its loss, its previews beside no adapter, and what can be done with it now.
+import { lossCurve } from "./chart.js";
+import { button, complain, make, toast } from "./dom.js";
+import { Follower } from "./follow.js";
+import { recommendation, result } from "./results.js";
+import { DOING, STATES, active, duration, lab, runs } from "./studio.js";
+
+const EMPTY = "No training yet. Put pictures together under Concepts, then press Start here.";
+
+export class RunPanel {
+  // `changed(id)` when something was done here that the lists should show, with the run to show then.
+  constructor(changed) {
+    this.changed = changed;
+    this.root = make("section", { class: "s-panel", id: "run-panel", "aria-label": "The training that is shown" });
+    this.follower = new Follower((news) => this.draw(news), () => this.again());
+    this.empty();
+  }
+
+  empty() {
+    this.follower.close();
+    this.job = null;
+    delete this.root.dataset.state;
+    this.root.replaceChildren(make("div", { class: "s-empty" }, EMPTY));
+  }
+
+  show(job) {
+    this.job = job;
+    this.parts = Object.fromEntries(["head", "bar", "facts", "acts", "notes", "loss", "previews", "result"].map((name) =>
+      [name, make("div", { class: { facts: "s-facts", acts: "s-acts", notes: "s-findings" }[name] || `s-run-${name}` })]));
+    this.parts.notes.setAttribute("aria-live", "polite");
+    this.root.replaceChildren(...Object.values(this.parts));
+    this.follower.open(job.id);
+    this.draw(new Set(["all"]));
+    this.outcome();
+  }
+
+  // The lists have looked: the job may wait, run or have ended since.
+  take(job, waits) {
+    if (!this.job || job.id !== this.job.id) return;
+    const other = job.state !== this.job.state || waits !== this.waits;
+    this.job = job;
+    this.waits = waits;
+    if (active(job) && !this.follower.following) this.follower.listen();
+    if (other) this.draw(new Set(["state"]));
+    if (other && !active(job)) this.outcome();
+  }
+
+  async again() {
+    const job = await runs.get(this.job.id).catch(() => null);
+    if (job) this.take(job, "");
+    this.changed(null);
+  }
+
+  draw(news) {
+    const { job, parts, follower: { seen } } = this;
+    if (!job) return;
+    const has = (...kinds) => news.has("all") || kinds.some((k) => news.has(k));
+    this.root.dataset.state = job.state;
+    this.root.dataset.step = seen.step;
+    const stage = job.state === "running" ? seen.stage || "Starting" : STATES[job.state];
+    parts.head.replaceChildren(make("h3", {}, job.name, " ", make("small", {}, DOING[job.kind])),
+      make("span", { class: "s-state", "data-state": job.state, role: "status" }, stage));
+    this.progress(seen);
+    if (has("state", "checkpoint", "end")) this.buttons();
+    if (has("state", "warning", "finished", "end")) this.notes();
+    if (has("step", "resumed") && seen.losses.length > 1) parts.loss.replaceChildren(lossCurve(seen.losses, seen.total));
+    if (has("preview") && seen.previews.size) this.previews();
+  }
+
+  progress(seen) {
+    const done = seen.total ? (100 * seen.step) / seen.total : 0;
+    this.parts.bar.replaceChildren(make("div", { class: "s-bar", role: "progressbar", "aria-label": "Progress",
+      "aria-valuenow": String(Math.round(done)), "aria-valuemin": "0", "aria-valuemax": "100" }, make("i", { style: `width:${done}%` })));
+    const facts = [[this.job.kind === "train" ? "step" : "done", seen.total ? `${seen.step} of ${seen.total}` : "-"]];
+    const last = seen.losses[seen.losses.length - 1];
+    if (last) facts.push(["loss", last[1].toFixed(4)]);
+    if (last && this.job.state === "running") facts.push(["time left", duration(seen.left)]);
+    if (last) facts.push(["a step", seen.pace < 0.1 ? `${(1000 * seen.pace).toFixed(0)} ms` : `${seen.pace.toFixed(2)} s`]);
+    this.parts.facts.replaceChildren(...facts.map(([name, value]) => make("div", {}, make("small", {}, name), make("b", {}, value))));
+  }
+
+  notes() {
+    const { job, follower: { seen } } = this;
+    const note = (text, kind = "") => make("div", { class: `s-note ${kind}` }, text);
+    const notes = seen.warnings.map((w) => note(w));
+    if (job.message) notes.push(note(job.message, "bad"));
+    if (job.state === "queued" && this.waits) notes.push(note(this.waits));
+    if (job.state === "finished" && seen.trigger) notes.push(make("div", { class: "s-note good" },
+      "Ready. Choose it under Create; its prompt words are ", make("b", {}, seen.trigger), "."));
+    this.parts.notes.replaceChildren(...notes);
+  }
+
+  buttons() {
+    const { job } = this;
+    const training = job.kind === "train";
+    const kept = this.follower.seen.checkpoints.length > 0;
+    const can = (when, label, act, id, title = "") => when && button(label, () => this.act(act), { id, title: title || null });
+    const held = document.activeElement?.id;
+    this.parts.acts.replaceChildren(...[
+      can(active(job), job.state === "queued" ? "Take out of the queue" : "Stop", () => runs.stop(job.id), "stop",
+        training && job.state === "running" ? "After the present step; it is kept as a checkpoint." : ""),
+      can(!active(job) && job.state !== "finished" && job.kind !== "preflight", "Resume", () => runs.resume(job.id), "resume"),
+      can(training && job.state === "running", "Sample now", () => this.wish("sample", "A preview comes after the present step."), "sample-now"),
+      can(training && job.state === "running", "Save now", () => this.wish("save", "A checkpoint is kept after the present step."), "save-now"),
+      can(training && kept && job.state !== "finished", "Keep last checkpoint", () => this.keep(null), "keep",
+        "Puts it into the library; the training is left as it is."),
+      can(training && kept && job.state !== "running", "Which checkpoint is best?", () => this.lead(runs.recommend(job.id)), "recommend",
+        "Paints with each and holds it against your pictures."),
+      can(training && job.state === "finished", "Measure", () => this.lead(lab.evaluate({ adapter: job.name, run: job.id })), "measure",
+        "Likeness and prompt following of what is in the library."),
+      can(training, "Clone", () => this.lead(runs.clone(job.id)), "clone", "Queues a new training of the same settings and pictures."),
+      can(job.state !== "running", "Delete", () => this.remove(), "delete-run"),
+    ].filter(Boolean));
+    if (held) this.parts.acts.querySelector(`#${CSS.escape(held)}`)?.focus();
+  }
+
+  async act(run) {
+    const { id } = this.job;
+    try {
+      await run();
+      const job = await runs.get(id).catch(() => null);
+      if (job && this.job?.id === id) this.take(job, "");
+      this.changed(null);
+    } catch (error) {
+      complain(error);
+    }
+  }
+
+  async wish(what, told) {
+    await runs.now(this.job.id, what);
+    toast(told);
+  }
+
+  async keep(step) {
+    const { adapter } = await runs.keep(this.job.id, step);
+    toast(`'${adapter}' is in the library.`);
+  }
+
+  // Goes on to the job that was just queued.
+  async lead(started) {
+    const job = await started;
+    this.changed(job.id);
+    toast(`'${job.name}' (${DOING[job.kind]}) is in the queue.`);
+  }
+
+  async remove() {
+    const { id, name } = this.job;
+    await runs.remove(id);
+    this.empty();
+    toast(`'${name}' is put away.`, { label: "Undo", run: () => runs.restore(id).then(() => this.changed(id), complain) });
+  }
+
+  // Prompts down, steps across; the first column is the same seed without the adapter.
+  previews() {
+    const { seen } = this.follower;
+    const steps = [...seen.previews.keys()].sort((a, b) => a - b);
+    const title = (step) => (step === 0 ? "no adapter" : `step ${step}`);
+    const cell = (step, number) => {
+      const file = seen.previews.get(step).get(number);
+      const source = file && runs.preview(this.job.id, file);
+      return make("td", { class: step === 0 ? "base" : null }, source && make("a", { href: source, target: "_blank" },
+        make("img", { src: source, loading: "lazy", alt: `${seen.prompts.get(number)}, ${title(step)}` })));
+    };
+    const box = this.parts.previews;
+    const atEnd = box.scrollLeft + box.clientWidth >= box.scrollWidth - 4;
+    box.replaceChildren(make("table", { class: "s-sheet", id: "previews" },
+      make("thead", {}, make("tr", {}, make("td", {}), ...steps.map((s) => make("th", { scope: "col" }, title(s))))),
+      make("tbody", {}, ...[...seen.prompts.keys()].sort().map((number) => make("tr", {},
+        make("th", { scope: "row" }, seen.prompts.get(number)), ...steps.map((s) => cell(s, number)))))));
+    if (atEnd) box.scrollLeft = box.scrollWidth;
+  }
+
+  // What an ended job has to show: a result, or the checkpoint that was chosen for a training.
+  async outcome() {
+    const { job } = this;
+    if (active(job)) return;
+    const found = job.kind === "train" ? await runs.recommended(job.id).catch(() => null)
+      : job.state === "finished" ? await runs.result(job.id).catch(complain) : null;
+    if (!found || this.job?.id !== job.id) return;
+    const keep = (step) => this.act(() => this.keep(step));
+    this.parts.result.replaceChildren(job.kind === "train" ? recommendation(found, keep) : result(found, job));
+  }
+}

@@ -1,0 +1,157 @@
+// A picture to paint on, whole or inside a painted mask.
+import { imageAt, images } from "./api.js";
+import { button, complain, dropZone, field, loadImage, make } from "./dom.js";
+import { Layer } from "./layers.js";
+
+const TINT = "#c2410c";
+const UNDO = 12;
+
+export class Source {
+  constructor(changed) {
+    Object.assign(this, { changed, picture: null, mask: null, known: "" });
+  }
+
+  async take(file) {
+    const address = URL.createObjectURL(file);
+    const shown = await loadImage(address);
+    if (this.picture) URL.revokeObjectURL(this.picture.address);
+    this.picture = { file, address, shown };
+    this.drop();
+  }
+
+  async takeOwn(name) {
+    const answer = await fetch(imageAt(name));
+    if (!answer.ok) throw new Error("That picture is not there any more; look at the history again.");
+    await this.take(new File([await answer.blob()], name, { type: "image/png" }));
+  }
+
+  drop() {
+    this.mask = null;
+    this.known = "";
+    this.changed();
+  }
+
+  remove() {
+    URL.revokeObjectURL(this.picture.address);
+    this.picture = null;
+    this.drop();
+  }
+
+  // What the server calls it; '' without one.
+  async id() {
+    if (!this.picture) return "";
+    if (!this.known) this.known = (await images.source(this.picture.file, this.mask && await this.mask.mask())).source;
+    return this.known;
+  }
+
+  element(state, keep) {
+    const input = make("input", { type: "file", accept: "image/*", hidden: true, id: "start-file",
+      onchange: (e) => { const [file] = e.target.files; e.target.value = ""; if (file) this.take(file).catch(complain); } });
+    const box = make("details", { class: "s-more", id: "from-picture", open: Boolean(this.picture) }, make("summary", {}, "From a picture"), input);
+    if (!this.picture) {
+      const area = make("div", { class: "s-drop s-small", role: "button", tabindex: 0, onclick: () => input.click(),
+        onkeydown: (e) => { if (e.key === "Enter" || e.key === " ") { e.preventDefault(); input.click(); } } },
+        make("span", {}, "Drop a picture to paint from it, or press to choose"));
+      area.addEventListener("drop", (event) => event.stopPropagation());
+      dropZone(area, (file) => this.take(file).catch(complain));
+      box.append(area);
+      return box;
+    }
+    const shown = make("output", {}, Number(state.strength).toFixed(2));
+    const strength = make("input", { type: "range", min: "0.05", max: "1", step: "0.05", value: String(state.strength), id: "strength",
+      oninput: (e) => { state.strength = Number(e.target.value); shown.textContent = state.strength.toFixed(2); keep(); } });
+    box.append(make("div", { class: "s-start" }, make("img", { src: this.picture.address, alt: "The picture to paint from" }),
+      make("div", { class: "s-side" }, field(make("span", { class: "s-between" }, "How much is painted anew", shown), strength,
+        this.mask ? "Only inside the mask." : "The whole picture."),
+      make("div", { class: "s-row" }, button(this.mask ? "Change the mask" : "Paint a mask", () => this.paintMask(), { id: "paint-mask" }),
+        this.mask && button("No mask", () => this.drop()), button("Take it out", () => this.remove())))));
+    return box;
+  }
+
+  paintMask() {
+    const { shown } = this.picture;
+    const layer = new Layer(shown.naturalWidth, shown.naturalHeight);
+    if (this.mask) layer.restore(this.mask.canvas);
+    new MaskDialog(shown, layer, () => {
+      this.mask = layer.painted ? layer : null;
+      this.known = "";
+      this.changed();
+    }).open();
+  }
+}
+
+class MaskDialog {
+  constructor(picture, layer, done) {
+    Object.assign(this, { picture, layer, done, erase: false, soft: 0.2, undo: [] });
+    this.size = Math.max(4, Math.min(layer.canvas.width, layer.canvas.height) / 6);
+  }
+
+  open() {
+    const { width, height } = this.layer.canvas;
+    this.canvas = make("canvas", { class: "s-canvas", width, height, tabindex: 0, "aria-label": "Paint what is to be painted anew" });
+    this.bar = make("div", { class: "s-tools" });
+    this.dialog = make("dialog", { class: "s-editor", id: "mask-dialog", "aria-label": "Paint a mask" }, this.bar, make("div", { class: "s-stage" }, this.canvas));
+    this.dialog.addEventListener("close", () => { this.done(); this.dialog.remove(); });
+    this.dialog.addEventListener("keydown", (e) => { if ((e.ctrlKey || e.metaKey) && e.key === "z") { e.preventDefault(); this.back(); } });
+    this.canvas.addEventListener("pointerdown", (e) => this.begin(e));
+    this.canvas.addEventListener("pointermove", (e) => this.last && this.stroke(this.point(e)));
+    for (const end of ["pointerup", "pointercancel"]) this.canvas.addEventListener(end, () => { this.last = null; });
+    document.body.append(this.dialog);
+    this.dialog.showModal();
+    this.tools();
+    this.draw();
+    this.canvas.dataset.ready = "true";
+  }
+
+  tools() {
+    const pick = (erase) => { this.erase = erase; this.tools(); };
+    const most = Math.min(this.layer.canvas.width, this.layer.canvas.height) / 2;
+    const slider = (label, value, set) => make("label", {}, label, make("input", { type: "range", min: "0", max: "1", step: "0.01", value: String(value),
+      oninput: (e) => set(Number(e.target.value)) }));
+    this.bar.replaceChildren(
+      button("Brush", () => pick(false), { "aria-pressed": String(!this.erase) }), button("Erase", () => pick(true), { "aria-pressed": String(this.erase) }),
+      slider("Size", this.size / most, (v) => { this.size = Math.max(2, v * most); }), slider("Soft edge", this.soft, (v) => { this.soft = v; }),
+      button("Undo", () => this.back(), { disabled: !this.undo.length }),
+      button("Clear", () => { this.remember(); this.layer.clear(); this.tools(); this.draw(); }),
+      make("span", { class: "s-space" }), button("Done", () => this.dialog.close(), { class: "s-button s-primary", id: "mask-done" }));
+  }
+
+  point(event) {
+    const box = this.canvas.getBoundingClientRect();
+    return [(event.clientX - box.left) * this.canvas.width / box.width, (event.clientY - box.top) * this.canvas.height / box.height];
+  }
+
+  begin(event) {
+    this.canvas.setPointerCapture(event.pointerId);
+    this.remember();
+    this.tools();
+    this.last = this.point(event);
+    this.stroke(this.last);
+  }
+
+  stroke(here) {
+    this.layer.stroke(this.last, here, this.size, this.soft, this.erase);
+    this.last = here;
+    this.draw();
+  }
+
+  remember() {
+    this.undo.push(this.layer.copy());
+    if (this.undo.length > UNDO) this.undo.shift();
+  }
+
+  back() {
+    if (!this.undo.length) return;
+    this.layer.restore(this.undo.pop());
+    this.tools();
+    this.draw();
+  }
+
+  draw() {
+    const pen = this.canvas.getContext("2d");
+    pen.globalAlpha = 1;
+    pen.drawImage(this.picture, 0, 0, this.canvas.width, this.canvas.height);
+    pen.globalAlpha = 0.55;
+    pen.drawImage(this.layer.tinted(TINT), 0, 0);
+  }
+}

@@ -1,0 +1,59 @@
+// The studio's own addresses for runs, the queue, methods and the lab. Each answer is JSON; a refusal is an Error.
+import { ask, json } from "./api.js";
+
+const at = (id, rest = "") => `/studio/runs/${encodeURIComponent(id)}${rest}`;
+const post = (path, body = {}) => ask(path, json("POST", body));
+
+export const runs = {
+  all: () => ask("/studio/runs"),
+  get: (id) => ask(at(id)),
+  start: (wanted) => post("/studio/runs", wanted),
+  preflight: (wanted) => post("/studio/runs/preflight", wanted),
+  stop: (id) => post(at(id, "/stop")),
+  resume: (id) => post(at(id, "/resume")),
+  keep: (id, step = null) => post(at(id, "/keep"), { step }),
+  now: (id, what) => post(at(id, `/${what}-now`)),
+  clone: (id) => post(at(id, "/clone")),
+  remove: (id) => ask(at(id), { method: "DELETE" }),
+  restore: (id) => post(at(id, "/restore")),
+  result: (id) => ask(at(id, "/result")),
+  recommend: (id) => post(at(id, "/recommend")),
+  recommended: (id) => ask(at(id, "/recommended")),
+  events: (id, after) => at(id, `/events?after=${after}`),
+  preview: (id, file) => at(id, `/previews/${file}`),
+};
+
+export const queue = {
+  seen: () => ask("/studio/queue"),
+  pause: (paused) => post(paused ? "/studio/queue/pause" : "/studio/queue/go-on"),
+  move: (id, where) => post(at(id, "/move"), { where }),
+  later: (id, time) => post(at(id, "/later"), { at: time }),
+};
+
+export const methods = {
+  all: () => ask("/studio/methods"),
+  values: (method, chosen) => ask(`/studio/methods/${method}/settings?${new URLSearchParams(chosen)}`),
+};
+
+export const lab = {
+  compare: (wanted) => post("/studio/comparisons", wanted),
+  evaluate: (wanted) => post("/studio/evaluations", wanted),
+};
+
+export const DOING = { train: "training", preflight: "trying a step", evaluate: "evaluation", compare: "comparison",
+  recommend: "choice of a checkpoint" };
+export const STATES = { queued: "waiting", running: "running", finished: "ready", stopped: "stopped", failed: "failed",
+  interrupted: "interrupted" };
+export const active = (job) => job.state === "queued" || job.state === "running";
+
+export function duration(seconds) {
+  const whole = Math.round(seconds);
+  if (whole < 60) return `${whole} s`;
+  if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
+  return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
+}
+
+export function size(bytes) {
+  const [unit, name] = [[1e9, "GB"], [1e6, "MB"], [1e3, "kB"]].find(([u]) => bytes >= u) || [1, "bytes"];
+  return unit > 1 ? `${(bytes / unit).toFixed(1)} ${name}` : `${bytes} bytes`;
+}

@@ -1,0 +1,226 @@
+// The Train room: a draft, a method and a few decisions on one side, the queue and the run that is shown on the other.
+import { drafts, pictureAt } from "./api.js";
+import { onTeach } from "./chosen.js";
+import { compareDialog } from "./comparing.js";
+import { button, complain, make, whenThere } from "./dom.js";
+import { Preflight } from "./preflight.js";
+import { QueueList } from "./queue.js";
+import { RunPanel } from "./run.js";
+import { Settings } from "./settings.js";
+import { DOING, methods, queue, runs } from "./studio.js";
+
+const HERE = "semblance.run"; // which run this browser looked at last
+const LOOK = 1500; // milliseconds between two looks at the queue
+
+class Room {
+  constructor(root) {
+    this.root = root;
+    this.draft = null;
+    this.opening = Promise.resolve();
+    this.queue = new QueueList((id) => this.open(id));
+    this.run = new RunPanel((id) => this.look(id).catch(complain));
+    this.preflight = new Preflight();
+    this.settings = new Settings(() => this.preflight.stale());
+  }
+
+  async begin() {
+    this.known = await methods.all();
+    this.layout();
+    this.choose(this.known.methods[0].method);
+    const sent = onTeach((id) => this.take(id));
+    await this.list();
+    if (!sent && this.choices.options.length) this.take(this.choices.value);
+    await this.look(new URLSearchParams(location.search).get("run") || localStorage.getItem(HERE));
+    setInterval(() => !document.hidden && this.look(null).catch(() => {}), LOOK);
+    new IntersectionObserver(([entry]) => entry.isIntersecting && this.list().catch(complain)).observe(this.root);
+    this.root.dataset.ready = "true";
+  }
+
+  layout() {
+    this.choices = make("select", { id: "draft", onchange: (e) => this.take(e.target.value) });
+    this.about = make("div", { id: "about-draft", class: "s-about", "aria-live": "polite" });
+    this.startButton = button("Start", () => this.start(), { class: "s-button s-primary", id: "start" });
+    this.shown = make("select", { id: "run", onchange: (e) => this.open(e.target.value) });
+    this.root.replaceChildren(make("div", { class: "s-train" },
+      make("div", { class: "s-teach" },
+        make("label", { class: "s-labelled" }, "Draft", this.choices), this.about, this.cards(), this.thorough(), this.advanced(),
+        make("div", { class: "s-foot" }, this.startButton,
+          button("Try one step first", () => this.tryAStep(), { id: "preflight", title: "Says how long it takes, and what memory and file it needs." }),
+          button("Compare methods…", () => this.compare(), { id: "compare" })),
+        this.preflight.root),
+      make("div", { class: "s-side-by" }, this.queue.root,
+        make("label", { class: "s-labelled" }, "Shown", this.shown), this.run.root)));
+  }
+
+  radio(name, value, changed, ...label) {
+    return make("label", { class: "s-choice" }, make("input", { type: "radio", name, value, onchange: () => changed(value) }), ...label);
+  }
+
+  // Plain words first, the paper second.
+  cards() {
+    return make("fieldset", { class: "s-cards", id: "method" }, make("legend", {}, "What do you want to learn?"),
+      ...this.known.methods.map((m) => this.radio("method", m.method, (v) => this.choose(v),
+        make("span", {}, make("b", {}, m.title), make("small", {}, m.paper), m.needs_masks && make("small", {}, "Needs painted masks.")))));
+  }
+
+  thorough() {
+    const boxes = this.known.presets.map((p) => this.radio("preset", p.name, () => this.values(), p.label));
+    boxes.find((b) => b.firstChild.value === "balanced").firstChild.checked = true;
+    return make("fieldset", { class: "s-inline", id: "preset" }, make("legend", {}, "How thorough"), ...boxes);
+  }
+
+  advanced() {
+    this.base = make("input", { type: "text", id: "train-base", value: "starter", "aria-describedby": "train-base-tip",
+      onchange: () => this.values() });
+    this.memory = make("select", { id: "memory", onchange: () => this.values(), "aria-describedby": "memory-tip" }, make("option", { value: "" }, "any"),
+      ...this.known.memory.map((m) => make("option", { value: m }, `${m} GB`)));
+    this.fault = make("div", { "aria-live": "polite" });
+    const tip = (id, text) => make("p", { class: "s-tip", id, role: "tooltip" }, text);
+    return make("details", { class: "s-more", id: "advanced" }, make("summary", {}, "Advanced"),
+      make("div", { class: "s-settings" },
+        make("div", { class: "s-field" }, make("label", {}, "Base model", this.base),
+          tip("train-base-tip", "starter, a folder, a .safetensors checkpoint or a hub id.")),
+        make("div", { class: "s-field" }, make("label", {}, "Graphics memory", this.memory),
+          tip("memory-tip", "Settings that should fit such a card; estimated."))),
+      this.fault, make("p", { class: "s-hint" }, "Empty fields take the value that stands in them."), this.settings.root);
+  }
+
+  get method() {
+    return this.root.querySelector("input[name=method]:checked")?.value;
+  }
+
+  choose(method) {
+    this.root.querySelector(`input[name=method][value="${CSS.escape(method)}"]`).checked = true;
+    this.settings.show(this.known.methods.find((m) => m.method === method));
+    this.values();
+  }
+
+  chosen() {
+    return { base: this.base.value.trim() || "starter", memory: this.memory.value,
+      preset: this.root.querySelector("input[name=preset]:checked").value };
+  }
+
+  // The preset's values under the fields; what cannot be is said beside them.
+  async values() {
+    this.preflight.stale();
+    try {
+      await this.settings.presets(this.chosen());
+      this.fault.replaceChildren();
+    } catch (error) {
+      this.fault.replaceChildren(make("div", { class: "s-note bad" }, error.message));
+    }
+  }
+
+  async list() {
+    const all = (await drafts.all()).filter((d) => d.pictures || d.id === this.wanted);
+    const kept = this.wanted || this.choices.value;
+    this.choices.replaceChildren(...all.map((d) => make("option", { value: d.id, selected: d.id === kept },
+      `${d.label} (${d.pictures} ${d.pictures === 1 ? "picture" : "pictures"})`)));
+    if (!all.length) this.about.replaceChildren(make("p", { class: "s-empty" }, "No pictures yet. Put some together under Concepts."));
+    this.startButton.disabled = !all.length;
+    const gone = this.draft && !all.some((d) => d.id === this.draft.id);
+    if (gone && this.wanted === this.draft.id) {
+      this.draft = null;
+      if (all.length) this.take(all[0].id);
+    } else if (this.wanted) this.take(this.wanted);
+  }
+
+  // From the first moment nothing but this draft is shown or can be started.
+  take(id) {
+    if (id !== this.draft?.id) {
+      this.about.replaceChildren(make("p", { class: "s-hint" }, "Opening the draft…"));
+      this.preflight.clear();
+    }
+    this.wanted = id;
+    this.opening = this.openDraft(id).catch(complain);
+  }
+
+  async openDraft(id) {
+    const draft = await drafts.get(id);
+    if (this.wanted !== id) return; // another was chosen meanwhile
+    const other = id !== this.draft?.id || draft.things.length !== this.draft.things.length;
+    this.draft = draft;
+    if (![...this.choices.options].some((o) => o.value === id)) this.choices.append(make("option", { value: id }, draft.label));
+    this.choices.value = id;
+    const things = draft.things.flatMap((t, n) => [n ? ", " : "", make("b", {}, t.name || "no name yet"), `, a ${t.noun || "…"}`]);
+    const masked = draft.shots.filter((s) => draft.things.every((t) => s.masks.includes(t.id))).length;
+    this.about.dataset.draft = id;
+    this.about.replaceChildren(make("div", { class: "s-strip" }, ...draft.shots.slice(0, 8).map((s) =>
+      make("img", { src: pictureAt(id, s.id, true), alt: s.name, loading: "lazy" }))),
+      make("p", {}, ...things, draft.shots.length ? "" : "; no pictures yet, add some under Concepts", masked ? `; masks in ${masked} of ${draft.shots.length} pictures` : ""));
+    if (other) this.choose(this.fitting());
+    this.preflight.about(id);
+  }
+
+  // Several things want a method that learns them apart; one keeps what was chosen for one.
+  fitting() {
+    const several = this.draft.things.length > 1;
+    const now = this.known.methods.find((m) => m.method === this.method);
+    return (now?.several === several ? now : this.known.methods.find((m) => m.several === several) || this.known.methods[0]).method;
+  }
+
+  // What is asked for, once the draft that was chosen last stands there.
+  async asked() {
+    await this.opening;
+    if (!this.draft || this.draft.id !== this.wanted) throw new Error("There are no pictures yet; put some together under Concepts first.");
+    return { draft: this.draft.id, method: this.method, ...this.chosen(), settings: this.settings.values() };
+  }
+
+  async start() {
+    this.startButton.disabled = true; // one press, one training
+    try {
+      const job = await runs.start(await this.asked());
+      await this.look(job.id);
+      if (innerWidth <= 900) this.queue.root.scrollIntoView({ behavior: "smooth" });
+    } catch (error) {
+      complain(error);
+    }
+    this.startButton.disabled = false;
+  }
+
+  async tryAStep() {
+    try {
+      await this.preflight.start(await this.asked());
+    } catch (error) {
+      complain(error);
+    }
+  }
+
+  async compare() {
+    try {
+      const { draft, base, preset } = await this.asked();
+      compareDialog(this.known.methods, this.draft, { draft, base, preset }, (job) => this.look(job.id).catch(complain));
+    } catch (error) {
+      complain(error);
+    }
+  }
+
+  // The queue and all runs as they are now; `id` is shown from now on.
+  async look(id) {
+    const [seen, all] = await Promise.all([queue.seen(), runs.all()]);
+    const jobs = all.filter((j) => j.kind !== "preflight");
+    this.queue.take(seen);
+    this.preflight.look(all, seen);
+    const date = (j) => new Date(1000 * j.created).toLocaleString([], { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
+    const told = JSON.stringify(jobs.map((j) => [j.id, j.state]));
+    if (told !== this.told) this.shown.replaceChildren(...jobs.map((j) => make("option", { value: j.id }, `${j.name}, ${DOING[j.kind]}, ${date(j)}`)));
+    this.told = told;
+    this.shown.parentElement.hidden = !jobs.length;
+    const job = jobs.find((j) => j.id === id) || jobs.find((j) => j.id === this.run.job?.id) || jobs[0];
+    if (!job) this.run.empty();
+    else if (job.id !== this.run.job?.id) this.show(job);
+    else this.run.take(job, seen.waiting.find((w) => w.id === job.id)?.waits || "");
+  }
+
+  open(id) {
+    this.look(id).catch(complain);
+  }
+
+  show(job) {
+    localStorage.setItem(HERE, job.id);
+    this.shown.value = job.id;
+    this.run.show(job);
+  }
+}
+
+whenThere("#train-room", (root) => new Room(root).begin().catch(complain));

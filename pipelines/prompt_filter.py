@@ -1,0 +1,81 @@
+"""A filter for prompts that would show a person nude or in a sexual way. It is a filter, not a guarantee.
+
+Used for adapters that learned a person (`assets/people/filter.toml` has its words, in five languages); how much it
+catches and how much it wrongly refuses on lists written apart from it stands in docs/trust.md.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+import tomllib
+import unicodedata
+from functools import cache
+
+from pipelines.shipped import ASSETS
+
+WORDS = ASSETS / "people" / "filter.toml"
+_DIGITS = str.maketrans("013457@$!€", "oieastasie")
+# Letters that look like others: Cyrillic, Greek, small capitals, and ligatures that Unicode does not part.
+_ALIKE = str.maketrans("аеорсухіѕԁոοανιᴀʙᴄᴅᴇɢʜɪᴊᴋʟᴍɴᴏᴘʀꜱᴛᴜᴠᴡʏᴢ", "aeopcyxisdnoaviabcdeghijklmnoprstuvwyz") | {
+    ord("œ"): "oe", ord("æ"): "ae", ord("ø"): "o", ord("ł"): "l"}
+_NEGATIVE = re.compile(r"\b(cloth(es|ing)|dress(ed)?|garments?|underwear|bra|outfit)\b\s*:\s*-")
+_REPEATED = re.compile(r"(\w)\1{2,}")
+_INVISIBLE = re.compile(r"[\u00ad\u200b-\u200f\u2060\ufeff]")
+_WEIGHT = re.compile(r":\s*\d*\.?\d+\s*(?=[)\]>])")
+_SPACED = re.compile(r"\b(?:\w[\s._*\-/|+~]{1,3}){2,}\w\b")
+_JOINED = re.compile(r"(?<=\w)[._*\-/|+~']+(?=\w)")
+
+
+def flagged(prompt: str) -> str | None:
+    """The words of a prompt that are the reason to refuse it; None when there is none."""
+    if taken_away := _NEGATIVE.search(prompt.casefold()):
+        return taken_away[0]
+    harmless, flagging = _patterns()
+    for view in _views(prompt):
+        left = harmless.sub(" ", view)
+        if found := flagging.search(left):
+            return found[0].strip()
+        words = left.split()
+        for first, second in itertools.pairwise(words):  # a word that was cut in two
+            if flagging.fullmatch(first + second) and not flagging.fullmatch(first):
+                return first + second
+    return None
+
+
+def _views(prompt: str) -> list[str]:
+    """The prompt as it is read: plain, with digits for letters, with letters set apart, with marks inside words."""
+    text = unicodedata.normalize("NFKD", _INVISIBLE.sub("", prompt)).casefold()
+    text = "".join(c for c in text if not unicodedata.combining(c)).translate(_ALIKE)
+    text = _WEIGHT.sub("", text).replace("’", "'")
+    letters = text.translate(_DIGITS)
+    tight = _SPACED.sub(lambda m: re.sub(r"[\W_]+", "", m[0]), letters)
+    views = [text, letters, tight, _JOINED.sub("", letters), _REPEATED.sub(r"\1", letters)]
+    # Brackets, commas and line ends part words as a space does.
+    return list(dict.fromkeys(re.sub(r"[()\[\]{}<>,;:!?\"\n\r\t_]+", " ", v) for v in views))
+
+
+@cache
+def _patterns() -> tuple[re.Pattern[str], re.Pattern[str]]:
+    tables: dict[str, list[str]] = tomllib.loads(WORDS.read_text("utf-8"))
+    harmless = tables.pop("harmless")
+    return _any(harmless), _any([p for words in tables.values() for p in words])
+
+
+def _any(patterns: list[str]) -> re.Pattern[str]:
+    return re.compile(r"(?<!\w)(?:" + "|".join(f"(?:{p})" for p in patterns) + r")(?!\w)")
+
+
+def rates() -> dict[str, float]:
+    """Shares of the two lists beside the filter that it refuses, `caught` and `false_alarms`, and how many there are.
+
+    The lists were written without a look at the filter; every second line, from the first, was then looked at while it
+    was made, the others, which are counted here, were not.
+    """
+    told: dict[str, float] = {}
+    for name, figure in (("flagged", "caught"), ("harmless", "false_alarms")):
+        lines = [x for x in (WORDS.parent / f"{name}.txt").read_text("utf-8").splitlines() if x.strip()]
+        told[figure] = round(sum(flagged(x) is not None for x in lines[1::2]) / len(lines[1::2]), 4)
+        told[f"{figure}_all"] = round(sum(flagged(x) is not None for x in lines) / len(lines), 4)
+        told[f"{figure}_of"] = len(lines)
+    return told

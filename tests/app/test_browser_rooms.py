@@ -1,0 +1,182 @@
+"""Library and System in a real browser, on a library that is there already."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+
+from adapters.identity import BaseIdentity
+from adapters.record import AdapterRecord
+from app.home import Home
+from app.library import Library
+from pipelines.shipped import SAMPLES, STARTER
+from tests.app.test_browser import CHROMIUM, FLAGS, Server, _shot
+from tests.app.test_library_routes import word_file
+
+MARKUP = "<img src=x onerror=\"document.title='broken in'\">"
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not here: apt-get install chromium"),
+]
+
+
+def _fill(home: Path) -> None:
+    """Three adapters: one measured and with a preview, one whose notes are markup, one plain."""
+    library = Library(Home.open(str(home)))
+    base = AdapterRecord(kind="tokens", method="textual-inversion", name="", class_noun="cat",
+                         base=BaseIdentity(family="sd1", name="v1-5", hash="0123456789abcdef"))
+    for name in ("mycat", "mybear", "mycup"):
+        made = word_file(home / f"{name}.safetensors", base.model_copy(update={"name": name}))
+        library.add(made, name, SAMPLES / "koala" / "0.png" if name != "mycup" else None)
+        made.unlink()
+    library.add_figures("mycat", {"encoder": "the judge", "images": 8, "identity": 0.71, "prompt": 0.27,
+                                  "interval": {"identity": 0.02, "prompt": 0.01}})
+    card = library.folder / "mybear.md"
+    card.write_text(card.read_text("utf-8") + f"\n{MARKUP} `{MARKUP}`\n", "utf-8")
+    library.remark("mybear", ["toys"], MARKUP)
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    _fill(tmp_path / "home")
+    running = Server(tmp_path / "home")
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def page(server: Server) -> Iterator[Page]:
+    """A page that may ask the studio and nobody else, and whose scripts make no error."""
+    wrong: list[str] = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        page = browser.new_page(viewport={"width": 1400, "height": 900}, accept_downloads=True)
+        page.on("request", lambda r: wrong.append(r.url) if not r.url.startswith(
+            (server.url, "data:", "blob:")) else None)
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.goto(server.url, wait_until="domcontentloaded")
+        yield page
+        browser.close()
+    assert not wrong
+
+
+def _room(page: Page, name: str, id: str) -> None:
+    tab = page.get_by_role("tab", name=name)
+    expect(page.locator(".tab-wrapper")).to_be_visible(timeout=60_000)
+    if not tab.is_visible():  # in the menu of those that have no room
+        page.locator(".overflow-menu > button").click()
+        tab = page.locator(".overflow-dropdown button", has_text=name)
+    tab.click()
+    expect(page.locator(f"#{id}-room[data-ready]")).to_be_visible(timeout=60_000)
+
+
+def _ask(server: Server, path: str) -> Any:
+    with urllib.request.urlopen(f"{server.url}/studio/{path}") as answer:
+        return json.load(answer)
+
+
+def test_adapters_are_found_named_tagged_exported_and_brought_back(page: Page, server: Server) -> None:
+    _room(page, "Library", "library")
+    cards = page.locator("#cards .s-card")
+    expect(cards).to_have_count(3)
+    _shot(page, "library")
+    page.locator("#search").fill("nothing of that name")
+    expect(page.locator("#cards")).to_contain_text("Nothing matches")
+    page.locator("#search").fill("MYCAT v1-5")
+    expect(cards).to_have_count(1)
+
+    page.locator(".s-copy").click()
+    expect(page.locator(".s-copy[data-copied]")).to_be_visible()
+    page.locator("[data-act=rename]").click()
+    page.get_by_label("Name", exact=True).fill("mytom")
+    page.get_by_label("Name", exact=True).press("Enter")
+    expect(page.locator("#cards")).to_contain_text("Nothing matches")
+    page.locator("#search").fill("mytom")
+    page.locator("[data-name=mytom] [data-act=tags]").click()
+    page.get_by_label("Tags", exact=True).fill("pets, soft fur")
+    page.get_by_label("Tags", exact=True).press("Enter")
+    expect(page.locator("#tags")).to_contain_text("soft fur 1")
+
+    page.locator("[data-act=export]").click()
+    page.locator("[data-format=a1111]").click()
+    expect(page.locator("#check.good")).to_contain_text("1 of 1 keys read back", timeout=120_000)
+    _shot(page, "export")
+    with page.expect_download() as download:
+        page.locator(".s-download").click()
+    assert download.value.suggested_filename == "mytom.safetensors"
+    page.locator("#export").get_by_role("button", name="Close").click()
+
+    page.locator("[data-act=delete]").click()
+    expect(page.locator("#cards")).to_contain_text("Nothing matches")
+    assert [e["name"] for e in _ask(server, "library")["entries"]] == ["mycup", "mybear"]
+    page.locator(".s-toast").get_by_role("button", name="Undo").click()
+    expect(page.locator("[data-name=mytom]")).to_be_visible()
+    assert _ask(server, "library/mytom")["tags"] == ["pets", "soft fur"]
+
+
+def test_a_strangers_card_and_notes_stay_text(page: Page) -> None:
+    _room(page, "Library", "library")
+    page.locator("[data-name=mybear] [data-act=about]").click()
+    about = page.locator("#about")
+    expect(about.locator("#model-card")).to_contain_text(MARKUP)
+    expect(about.locator("#origin")).to_contain_text("aaaaaaaaaaaa")
+    expect(about.locator("#notes")).to_have_value(MARKUP)
+    assert about.locator("img").count() == 0 and page.title() == "Semblance"
+    _shot(page, "about")
+
+
+def test_language_and_theme_are_kept_in_the_browser_and_offline_on_disk(page: Page, server: Server) -> None:
+    _room(page, "System", "system")
+    expect(page.locator("#missing")).to_be_visible()
+    page.locator("#language [data-value=de]").click()
+    page.locator("#theme [data-value=dark]").click()
+    page.locator("#offline [data-value=on]").click()
+    expect(page.locator("#switches")).to_contain_text("wird nach nichts gefragt")
+    assert _ask(server, "system")["offline"] is True
+    page.reload(wait_until="domcontentloaded")
+    _room(page, "Bibliothek", "library")
+    expect(page.locator("#brand")).to_contain_text("Zeig einem Bildmodell")
+    assert page.evaluate("document.body.classList.contains('dark')")
+    _shot(page, "library-dark")
+    _room(page, "Einstellungen", "system")
+    expect(page.locator("#doctor")).to_contain_text("trainiert in", timeout=120_000)
+    _shot(page, "system-dark")
+    page.locator("#language [data-value=en]").click()
+    page.locator("#theme [data-value=light]").click()
+    expect(page.get_by_role("tab", name="Library")).to_be_visible()
+    assert not page.evaluate("document.body.classList.contains('dark')")
+
+
+def test_a_base_is_added_by_path_and_by_upload_and_taken_out(page: Page, server: Server, tmp_path: Path) -> None:
+    shutil.copytree(STARTER / "pipeline", tmp_path / "mine")
+    _room(page, "System", "system")
+    page.locator("#base-spec").fill(str(tmp_path / "nowhere"))
+    page.locator("#base-add").click()
+    expect(page.locator("#hub-answer .bad")).to_contain_text("No base model at")
+    page.locator("#base-spec").fill(str(tmp_path / "mine"))
+    page.locator("#base-add").click()
+    expect(page.locator("[data-base=mine]")).to_be_visible(timeout=20_000)
+    (tmp_path / "none.safetensors").write_bytes(b"\xff" * 3_000_000)
+    page.locator("#base-file").set_input_files(tmp_path / "none.safetensors")
+    expect(page.locator("#hub-answer .bad")).to_contain_text("'none.safetensors' is not a whole", timeout=20_000)
+    _shot(page, "system")
+    page.locator("[data-base=mine] [data-act=remove-base]").click()
+    expect(page.locator("[data-base=mine]")).to_have_count(0)
+    assert [b["spec"] for b in _ask(server, "bases")] == ["starter"]
+
+
+def test_both_rooms_fit_a_phone(page: Page) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    for name, id in (("Library", "library"), ("System", "system")):
+        _room(page, name, id)
+        page.wait_for_timeout(600)
+        assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 1, name
+        _shot(page, f"phone-{id}")

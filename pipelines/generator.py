@@ -21,6 +21,7 @@ from pipelines.base_models.stock import latents_pipeline, stock_pipeline
 from pipelines.dataset import bucket
 from pipelines.editing import LONGEST, Blend, Edit
 from pipelines.encode import encode_images
+from pipelines.prompt_filter import flagged
 from pipelines.request import Request
 from pipelines.samplers import build_sampler, sampler_name
 
@@ -64,6 +65,7 @@ class Generator:
         self.host = host
         self.pipeline = stock_pipeline(host)
         self._injected: list[Adapter] = []
+        self._shows_a_person = False
 
     @contextlib.contextmanager
     def using(self, adapters: Sequence[Chosen]) -> Iterator[None]:
@@ -74,6 +76,7 @@ class Generator:
         for chosen in adapters:
             check_family(self.host, chosen.record)
         try:
+            self._shows_a_person = any(c.record.shows_a_person for c in adapters)
             for number, chosen in enumerate(adapters):
                 chosen.adapter.inject(self.host, f"adapter_{number}")
                 self._injected.append(chosen.adapter)
@@ -84,6 +87,7 @@ class Generator:
                     chosen.adapter.set_dial(unknown[0], chosen.dials[unknown[0]])
             yield
         finally:
+            self._shows_a_person = False
             while self._injected:
                 self._injected.pop().eject()
 
@@ -97,6 +101,9 @@ class Generator:
         same seed. Raises StudioError for what cannot go together.
         """
         _check(request, edit, start)
+        if self._shows_a_person and (words := flagged(request.prompt)):
+            raise StudioError(f"An adapter here shows a person, and '{words[:60]}' in the prompt is refused with it; "
+                              "take these words out.")
         facts = self.host.facts
         steps, guidance = request.steps or facts.steps, request.guidance or facts.guidance
         size = self._size(request, edit, start)

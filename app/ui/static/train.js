@@ -203,10 +203,13 @@ class Room {
     this.preflight.look(all, seen);
     const date = (j) => new Date(1000 * j.created).toLocaleString([], { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
     const told = JSON.stringify(jobs.map((j) => [j.id, j.state]));
-    if (told !== this.told) this.shown.replaceChildren(...jobs.map((j) => make("option", { value: j.id }, `${j.name}, ${DOING[j.kind]}, ${date(j)}`)));
+    const job = jobs.find((j) => j.id === id) || jobs.find((j) => j.id === this.run.job?.id) || jobs[0];
+    if (told !== this.told) {
+      this.shown.replaceChildren(...jobs.map((j) => make("option", { value: j.id }, `${j.name}, ${DOING[j.kind]}, ${date(j)}`)));
+      if (job) this.shown.value = job.id;
+    }
     this.told = told;
     this.shown.parentElement.hidden = !jobs.length;
-    const job = jobs.find((j) => j.id === id) || jobs.find((j) => j.id === this.run.job?.id) || jobs[0];
     if (!job) this.run.empty();
     else if (job.id !== this.run.job?.id) this.show(job);
     else this.run.take(job, seen.waiting.find((w) => w.id === job.id)?.waits || "");

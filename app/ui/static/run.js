@@ -46,7 +46,7 @@ export class RunPanel {
   }
 
   async again() {
-    const job = await runs.get(this.job.id).catch(() => null);
+    const job = this.job && await runs.get(this.job.id).catch(() => null);
     if (job) this.take(job, "");
     this.changed(null);
   }

@@ -305,7 +305,7 @@ def test_start_right_after_teach_this_starts_the_draft_of_teach_this(server: Ser
     page.request.post(f"{server.url}/studio/queue/pause")
     page.route(f"**/studio/drafts/{draft}", slowly)
     page.locator("#teach-this").click()
-    assert "slowbear" not in page.locator("#about-draft").inner_text()
+    expect(page.locator("#about-draft")).not_to_contain_text("slowbear", timeout=1000)
     page.locator("#start").click()
     expect(page.locator("#run-panel")).to_contain_text("quickhorse", timeout=20_000)
     names = [r["name"] for r in page.request.get(f"{server.url}/studio/runs").json()]
@@ -316,21 +316,21 @@ def test_start_right_after_teach_this_starts_the_draft_of_teach_this(server: Ser
 
 def test_the_queue_is_ordered_in_the_page_and_a_second_browser_sees_it(server: Server, page: Page) -> None:
     page.request.post(f"{server.url}/studio/queue/pause")
-    for name in ("first", "second"):
+    for name in ("walnut", "hazel"):
         _fill(page, [SAMPLES / "koala" / "0.png"], name, "bear")
         _train(page, name)
         page.locator("#start").click()
         expect(page.locator("#queue li", has_text=name)).to_contain_text("paused", timeout=15_000)
-    page.get_by_label("First: second").click()
-    expect(page.locator("#queue li").first).to_contain_text("second")
+    page.get_by_label("First: hazel").click()
+    expect(page.locator("#queue li").first).to_contain_text("hazel")
     other = page.context.browser.new_page()  # type: ignore[union-attr]
     other.goto(server.url, wait_until="domcontentloaded")
     other.get_by_role("tab", name="Train").click()
-    expect(other.locator("#queue li").first).to_contain_text("second", timeout=30_000)
-    other.get_by_label("Take out of the queue: first").click()
+    expect(other.locator("#queue li").first).to_contain_text("hazel", timeout=30_000)
+    other.get_by_label("Take out of the queue: walnut").click()
     expect(page.locator("#queue li")).to_have_count(1, timeout=15_000)
     other.close()
-    page.get_by_label("Take out of the queue: second").click()
+    page.get_by_label("Take out of the queue: hazel").click()
     expect(page.locator("#queue")).to_contain_text("empty", timeout=15_000)
     page.locator("#queue-go-on").click()
 

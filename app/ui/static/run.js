@@ -99,7 +99,7 @@ export class RunPanel {
     const { job } = this;
     const training = job.kind === "train";
     const kept = this.follower.seen.checkpoints.length > 0;
-    const can = (when, label, act, id, title = "") => when && button(label, () => this.act(act), { id, title: title || null });
+    const can = (when, label, act, id, title = "") => when && button(label, () => this.act(act), { id, title });
     const held = document.activeElement?.id;
     this.parts.acts.replaceChildren(...[
       can(active(job), job.state === "queued" ? "Take out of the queue" : "Stop", () => runs.stop(job.id), "stop",

@@ -216,7 +216,7 @@ def _unfinished(studio: Studio, name: str) -> Path:
     """The folder of the latest run of that name which can go on, taken over by this process."""
     studio.supervisor.settle_dead()
     for job in studio.jobs():
-        if job.name == name and studio.store.take(job.id, os.getpid()):
+        if job.name == name and job.kind == "train" and studio.store.take(job.id, os.getpid()):
             StopFile(studio.home.runs / job.id).clear()
             return studio.home.runs / job.id
     raise StudioError(f"There is no training '{name}' to go on with; leave out --resume.")

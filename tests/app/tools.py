@@ -27,9 +27,10 @@ class FakePainter:
         self.hold = False
 
     def paint(self, base: str, adapters: Sequence[tuple[Path, float, dict[str, str]]], request: dict[str, Any],
-              files: Sequence[Path], *, offline: bool, watch: Watch, edit: Any = None) -> None:
+              files: Sequence[Path], *, offline: bool, watch: Watch, edit: Any = None,
+              regions: Any = None) -> None:
         self.asked.append({"base": base, "adapters": [(p.stem, s, d) for p, s, d in adapters], "request": request,
-                           "edit": edit})
+                           "edit": edit, "regions": regions})
         full = Request.model_validate(request)
         step = 0
         while self.hold or step < STEPS:

@@ -119,26 +119,25 @@ class Generator:
             shares = [strength, *([request.upscale_strength] if request.upscale else [])]
             sheet.watch(progress, preview, request.images * sum(_count(scheduler, steps, s) for s in shares))
             blend = Blend(self.host, edit, size) if edit else None
+            begun = (edit.picture if edit else start) if strength else None
             images, seeds = [], [request.seed + n for n in range(request.images)]
             with self._bound(request):
                 for seed in seeds:
-                    picture = edit.picture if edit else start
-                    image = sheet.paint(seed, size, strength, picture if strength else None, blend)
+                    image = sheet.paint(seed, size, strength, begun, blend)
                     if request.upscale:
-                        size_2 = self._rounded(size[0] * request.upscale, size[1] * request.upscale)
-                        image = sheet.paint(seed, size_2, request.upscale_strength, image)
+                        larger = self._rounded(size[0] * request.upscale, size[1] * request.upscale)
+                        image = sheet.paint(seed, larger, request.upscale_strength, image)
                     images.append(edit.kept_outside(image) if edit else image)
         finally:
             self.pipeline.scheduler = own
-        width, height = images[0].size
+        width, height = size if request.upscale else images[0].size
         settings = {
             "prompt": request.prompt, "negative_prompt": request.negative_prompt,
-            "seed": request.seed, "steps": steps, "guidance": guidance,
-            "sampler": sampler_name(scheduler), **({"schedule": request.schedule} if request.schedule else {}),
+            "seed": request.seed, "steps": steps, "guidance": guidance, "sampler": sampler_name(scheduler),
             "width": width, "height": height, **({"edit": True} if edit else {}),
-            **({"strength": strength} if strength else {}), **({"regions": True} if self._regions else {}),
-            **({"width": size[0], "height": size[1], "upscale": request.upscale,
-                "upscale_strength": request.upscale_strength} if request.upscale else {}),
+            **({"regions": True} if self._regions else {}), **({"strength": strength} if strength else {}),
+            **request.model_dump(include={"schedule"}, exclude_none=True),
+            **(request.model_dump(include={"upscale", "upscale_strength"}) if request.upscale else {}),
         }
         return Painted(images, seeds, settings)
 

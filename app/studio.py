@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -265,11 +265,13 @@ class Studio:
     def generate(self, request: dict[str, Any], *, base: str = "starter",
                  adapters: Sequence[Use] = (),
                  files: Sequence[Path] = (), watch: Watch | None = None,
-                 edit: tuple[Path, Path | None] | None = None) -> list[Path]:
+                 edit: tuple[Path, Path | None] | None = None,
+                 regions: Mapping[str, Path] | None = None) -> list[Path]:
         """Paint in the warm process; returns the files, in the home's `images` folder where none are given.
 
         `<lora:name:weight>` in the prompt takes that adapter too. With `edit`, a picture and perhaps its mask, that
-        picture is painted anew, with a mask only where it is white.
+        picture is painted anew, with a mask only where it is white. `regions` are masks of adapters, by name, that
+        are to be there alone.
         """
         try:
             asked = Request.model_validate(request)
@@ -280,7 +282,8 @@ class Studio:
         chosen = [(self.adapter_file(name), strength, dials) for name, strength, dials in every]
         files = files or self.new_pictures(asked.images)
         self.painter.paint(base, chosen, {**asked.model_dump(exclude_unset=True), "prompt": prompt}, files,
-                           offline=self.offline, watch=watch, edit=edit)
+                           offline=self.offline, watch=watch, edit=edit,
+                           regions={self.adapter_file(name): mask for name, mask in (regions or {}).items()})
         return list(files)
 
     def new_pictures(self, count: int) -> list[Path]:

@@ -160,6 +160,8 @@ def _read_own(text: str) -> Made | None:
         notices.append("It was painted inside a mask; the picture and the mask are not in it.")
     elif found.get("strength"):
         notices.append("It was begun from another picture, which is not in it.")
+    if found.get("regions"):
+        notices.append("Its adapters were bound to painted regions, which are not in it.")
     base = found.get("base")
     return Made(request=request, base=base if isinstance(base, str) else "", notices=notices,
                 adapters=[(a.name, a.strength, dict(a.dials)) for a in used])

@@ -17,7 +17,7 @@ from starlette.concurrency import run_in_threadpool
 from adapters.errors import StudioError
 from adapters.formats import DEFAULT_RANK, formats_of, near_formats, title
 from app.exports import Exports, packed
-from app.intake import plain_name, receive
+from app.intake import plain_name, receive, workplace
 from app.library import card_of
 from app.library_entry import Entry, plain
 from app.studio import Studio
@@ -78,14 +78,11 @@ def _add_lists(router: APIRouter, studio: Studio) -> None:
         """Take an adapter file in; the request's body is the file, `file` its name."""
         name = plain_name(file, (".safetensors", *_EMBEDDINGS))
         embedding = name.endswith(_EMBEDDINGS)
-        folder = Path(tempfile.mkdtemp(dir=studio.home.temporary))
-        try:
+        async with workplace(studio.home.temporary) as folder:
             path = folder / name
             await receive(request, path, MOST_EMBEDDING if embedding else MOST_ADAPTER,
                           None if embedding else lambda header: header)
             return told(await run_in_threadpool(studio.import_file, path))
-        finally:
-            await run_in_threadpool(shutil.rmtree, folder, True)
 
     @router.get("/trash")
     def deleted() -> list[dict[str, str]]:

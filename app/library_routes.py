@@ -19,7 +19,7 @@ from adapters.formats import DEFAULT_RANK, formats_of, near_formats, title
 from app.exports import Exports, packed
 from app.intake import plain_name, receive, workplace
 from app.library import card_of
-from app.library_entry import Entry, plain
+from app.library_entry import Entry, matching, plain, tags_of
 from app.studio import Studio
 
 MOST_ADAPTER = 8 << 30
@@ -69,8 +69,9 @@ def _add_lists(router: APIRouter, studio: Studio) -> None:
         """A page of those that match; `total` counts all of these, `all` the whole library."""
         if order not in _ORDERS:
             raise StudioError(f"'{order[:40]}' is no order; choose one of {', '.join(_ORDERS)}.")
-        found = sorted(library.search(search, tag), key=_ORDERS[order])
-        return {"total": len(found), "all": len(library.entries()), "tags": library.tags(),
+        have = library.entries()
+        found = sorted(matching(have, search, tag), key=_ORDERS[order])
+        return {"total": len(found), "all": len(have), "tags": tags_of(have),
                 "entries": [told(e) for e in found[offset:offset + limit]]}
 
     @router.post("/library")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from adapters.errors import StudioError
+from pipelines.shipped import REPOSITORY
 
 
 class Cancelled(StudioError):
@@ -46,7 +47,7 @@ class PainterProcess:
         if self._child is None or self._child.poll() is not None:
             self._child = subprocess.Popen(
                 [sys.executable, "-m", "app.painter_child"], stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE, text=True, cwd=Path(__file__).resolve().parents[1], start_new_session=True,
+                stdout=subprocess.PIPE, text=True, cwd=REPOSITORY, start_new_session=True,
             )
             self._read(self._child)
         return self._child

@@ -46,6 +46,7 @@ from pipelines.methods.common import TrainingConfig, resolve, settings_error
 from pipelines.references import Reference, take_in
 from pipelines.request import Request
 from pipelines.run_config import CLASS_IMAGES, RunConfig
+from pipelines.shipped import REPOSITORY
 
 
 def _concepts(training: TrainingConfig, name: str, noun: str, trigger: str, given: Sequence[tuple[str, str]],
@@ -305,7 +306,7 @@ class Studio:
         """What `doctor` finds, asked in a process of its own: this one stays without torch."""
         done = subprocess.run([sys.executable, "-m", "app", "doctor", "--json", "--home",
                                str(self.home.root)], capture_output=True, text=True, check=False,
-                              cwd=Path(__file__).resolve().parents[1])
+                              cwd=REPOSITORY)
         if done.returncode:
             raise StudioError("The machine could not be examined; run 'python -m app doctor'.")
         found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])

@@ -32,9 +32,7 @@ from pipelines.lab.recommend import Checkpoint
 from pipelines.masks import find_masks
 from pipelines.references import list_folder
 from pipelines.run_config import RunConfig
-from pipelines.shipped import SAMPLES
-
-REPOSITORY = Path(__file__).resolve().parents[2]
+from pipelines.shipped import REPOSITORY, SAMPLES
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -14,6 +14,8 @@ from adapters.identity import BaseIdentity
 
 HEADER_KEY = "semblance"
 FORMAT_VERSION = 1
+ConceptKind = Literal["object", "animal", "style", "place", "person"]
+KINDS: tuple[ConceptKind, ...] = get_args(ConceptKind)
 
 
 class Concept(BaseModel):
@@ -27,6 +29,8 @@ class Concept(BaseModel):
     """A rare word of the base, or a learned word such as '<mycat>'."""
     learned: bool = False
     """Whether the trigger's vectors are in the adapter: such a word stands alone, without the noun."""
+    kind: ConceptKind | Literal[""] = ""
+    """What it is, where that was said; a person is protected."""
 
     @property
     def phrase(self) -> str:
@@ -55,6 +59,11 @@ class AdapterRecord(BaseModel):
     """What the adapter kind needs to rebuild itself besides the tensors."""
     provenance: dict[str, Any] = Field(default_factory=dict)
     """Resolved configuration, seed, versions, hashes of the images, date."""
+
+    @property
+    def shows_a_person(self) -> bool:
+        """Whether one of its concepts is a person."""
+        return any(c.kind == "person" for c in self.concepts)
 
     @property
     def phrase(self) -> str:

@@ -14,8 +14,11 @@ from adapters.full import FullAdapter
 from adapters.lora import LoraAdapter
 from adapters.perfusion import PerfusionAdapter
 from adapters.record import AdapterRecord, read_record
-from adapters.tensors import read_tensors, write_tensors
+from adapters.tensors import digest, read_tensors, write_tensors
 from adapters.tokens import TokensAdapter
+
+DIGEST_KEY = "semblance_sha256"
+"""Metadata: the digest of the tensors when the studio wrote them."""
 
 
 class StoredAdapter(Adapter, Protocol):
@@ -41,7 +44,17 @@ KINDS: dict[str, type[StoredAdapter]] = {
 def save(path: Path, adapter: StoredAdapter, record: AdapterRecord) -> None:
     """Write adapter and record atomically."""
     tensors, metadata = adapter.to_file()
-    write_tensors(path, tensors, {**metadata, **record.to_metadata()})
+    write_tensors(path, tensors, {**metadata, **record.to_metadata(), DIGEST_KEY: digest(tensors)})
+
+
+def intact(path: Path) -> bool | None:
+    """Whether a studio file's tensors are those that were written; None for one from before this was noted.
+
+    It tells damage and exchange from the original. It is no signature: whoever can write a file can write this too.
+    """
+    header, tensors = read_tensors(path)
+    noted = header.metadata.get(DIGEST_KEY)
+    return None if noted is None else noted == digest(tensors)
 
 
 def load(path: Path) -> tuple[StoredAdapter, AdapterRecord]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,6 +18,16 @@ def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor], metadata: Map
     """Write a safetensors file atomically."""
     ready = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
     write_atomic(path, lambda p: safetensors.torch.save_file(ready, p, dict(metadata)))
+
+
+def digest(tensors: Mapping[str, torch.Tensor]) -> str:
+    """Hex SHA-256 of names, types, shapes and values, whatever their order in a file."""
+    found = hashlib.sha256()
+    for name in sorted(tensors):
+        t = tensors[name].detach().cpu().contiguous()
+        found.update(json.dumps([name, str(t.dtype), list(t.shape)]).encode())
+        found.update(t.reshape(-1).view(torch.uint8).numpy().data)
+    return found.hexdigest()
 
 
 def read_tensors(path: Path) -> tuple[Header, dict[str, torch.Tensor]]:

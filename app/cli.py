@@ -15,7 +15,8 @@ from typing import Any
 
 from adapters.errors import StudioError
 from adapters.formats import DEFAULT_RANK, FORMATS
-from app import image_verbs, lab_verbs, library_verbs, queue_verbs
+from adapters.record import KINDS
+from app import image_verbs, lab_verbs, library_verbs, people_verbs, queue_verbs
 from app.arguments import parse_settings
 from app.home import Home
 from app.ranks import from_main, is_main
@@ -61,6 +62,7 @@ def build_parser() -> argparse.ArgumentParser:
     train.add_argument("--masks", type=Path, help="folder of masks: maskN.png, or <picture>-maskN.png")
     train.add_argument("--concepts", default="", metavar="NAME:NOUN,...",
                        help="the concepts behind the masks, in their order; made up when not given")
+    train.add_argument("--kind", choices=KINDS, default="", help="what it is; a person needs consent (verb 'consent')")
     train.add_argument("--trigger", default="", help="made for you when not given")
     train.add_argument("--set", action="append", default=[], metavar="NAME=VALUE",
                        help="any other setting of the method (see docs/METHODS.md)")
@@ -71,6 +73,7 @@ def build_parser() -> argparse.ArgumentParser:
                        help="go on with the latest unfinished run of this name")
 
     image_verbs.add(verb, _studio)
+    people_verbs.add(verb, _studio)
 
     export = verb("export", _export, "write an adapter for other programs")
     export.add_argument("name")
@@ -177,6 +180,7 @@ def _train(options: argparse.Namespace) -> dict[str, Any]:
             dataset, options.name, options.class_noun, base=options.base,
             method=options.method, preset=options.preset, memory=options.memory, trigger=options.trigger,
             tensorboard=options.tensorboard, concepts=parse_concepts(options.concepts),
+            kinds=[options.kind] if options.kind else [],
             **({o: getattr(options, o) for o in _SETTINGS} | parse_settings(options.set)),
         )
         studio.store.add(folder.name, options.name, running_in=os.getpid())
@@ -212,7 +216,7 @@ def _unfinished(studio: Studio, name: str) -> Path:
     """The folder of the latest run of that name which can go on, taken over by this process."""
     studio.supervisor.settle_dead()
     for job in studio.jobs():
-        if job.name == name and studio.store.take(job.id, os.getpid()):
+        if job.name == name and job.kind == "train" and studio.store.take(job.id, os.getpid()):
             StopFile(studio.home.runs / job.id).clear()
             return studio.home.runs / job.id
     raise StudioError(f"There is no training '{name}' to go on with; leave out --resume.")

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from adapters.errors import StudioError
 from adapters.files import write_text
+from app.drafts import Draft
 
 Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=2, max_length=300)]
 Hash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -80,16 +81,31 @@ class Consents:
             raise StudioError(f"There is no statement of consent '{id[:40]}'; see the list of them.")
         return self._read(path)
 
+    def look(self, images: Collection[str]) -> tuple[Statement | None, int]:
+        """The standing statement that names the most of these pictures (SHA-256), if it names all, and how many not."""
+        wanted = set(images)
+        standing = [s for s in self.all() if s.revoked is None]
+        best = max(standing, key=lambda s: len(wanted & set(s.images)), default=None)
+        missing = len(wanted - set(best.images)) if best else len(wanted)
+        return (None if missing or not wanted else best), missing
+
     def for_images(self, images: Collection[str]) -> Statement:
         """The statement that covers all of these pictures (SHA-256). Raises StudioError when none does."""
-        standing = [s for s in self.all() if s.revoked is None]
-        for statement in standing:
-            if set(images) <= set(statement.images):
-                return statement
-        named = max((len(set(images) & set(s.images)) for s in standing), default=0)
-        raise StudioError(f"A person's likeness is learned only with their consent, and {len(set(images)) - named} of "
-                          f"{len(set(images))} pictures have no statement; record who agreed to what, when, for these "
-                          "pictures.")
+        found, missing = self.look(images)
+        if found is None:
+            raise StudioError(f"A person's likeness is learned only with their consent, and {missing} of "
+                              f"{len(set(images))} pictures have no statement; record who agreed to what, when, for "
+                              "these pictures.")
+        return found
+
+    def for_draft(self, draft: Draft) -> str:
+        """The id of the statement that a draft's person is learned under, '' when it shows none.
+
+        Raises StudioError when there should be one.
+        """
+        if all(t.kind != "person" for t in draft.things):
+            return ""
+        return self.for_images([s.sha256 for s in draft.shots]).id
 
     def close(self, id: str, removed: Iterable[str]) -> Statement:
         """Note that a statement was revoked and what was removed with it."""

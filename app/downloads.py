@@ -7,15 +7,13 @@ import subprocess
 import sys
 import threading
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
 from adapters.errors import StudioError
 from app.bases import Bases
 from pipelines.base_models.hub import HubModel, describe
 from pipelines.base_models.locate import locate
-
-_REPOSITORY = Path(__file__).resolve().parents[1]
+from pipelines.shipped import REPOSITORY
 
 
 @dataclass
@@ -56,7 +54,7 @@ class Downloads:
             if running is None or running.state != "running":
                 model = describe(hub_id, offline)
                 process = subprocess.Popen([sys.executable, "-m", "app.base_child", hub_id], stdout=subprocess.PIPE,
-                                           stdin=subprocess.DEVNULL, text=True, cwd=_REPOSITORY, start_new_session=True)
+                                           stdin=subprocess.DEVNULL, text=True, cwd=REPOSITORY, start_new_session=True)
                 running = self._known[hub_id] = Download(model, process)
                 threading.Thread(target=self._follow, args=(running,), name="download", daemon=True).start()
         return running.as_dict()

@@ -14,7 +14,7 @@ from adapters.errors import StudioError
 from app.drafts import Draft, framed, import_captions
 from app.studio import Studio
 from app.uploads import received
-from pipelines.picture_checks import check
+from pipelines.picture_checks import check, look_for_people
 from pipelines.references import open_image
 
 MAX_CAPTION = 64 * 1024
@@ -89,7 +89,8 @@ def _add_drafts(router: APIRouter, studio: Studio) -> None:
         shown = {s.name: framed(open_image(drafts.picture(id, s.id)), s) for s in draft.shots}
         masks = {s.name: [framed(open_image(drafts.mask(id, s.id, m)).convert("L"), s) for m in s.masks]
                  for s in draft.shots}
-        return [asdict(f) for f in check(shown, masks, side)]
+        objects = all(t.kind != "person" for t in draft.things)
+        return [asdict(f) for f in (*(look_for_people(shown) if objects else ()), *check(shown, masks, side))]
 
 
 def _add_pictures(router: APIRouter, studio: Studio) -> None:

@@ -13,7 +13,7 @@ import secrets
 import shutil
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from adapters.errors import StudioError
 from adapters.files import write_atomic, write_text
+from adapters.record import ConceptKind
 from pipelines.dataset_folders.model import TRIGGER, Dataset, Sample, mark
 from pipelines.references import MAX_IMAGES, MAX_SIDE, open_image
 
@@ -44,6 +45,7 @@ class Thing(_Model):
     id: Id = Field(default_factory=lambda: secrets.token_hex(6))
     name: Annotated[str, StringConstraints(max_length=64)] = ""
     noun: Annotated[str, StringConstraints(max_length=40)] = ""
+    kind: ConceptKind = "object"
 
 
 class Shot(_Model):
@@ -175,6 +177,19 @@ class Drafts:
             gone = _shot(draft, shot)
             draft.shots = tuple(s for s in draft.shots if s.id != shot)
             draft.removed = (*draft.removed, gone)
+            return self._save(draft)
+
+    def erase(self, id: str, shots: Collection[str]) -> Draft:
+        """Take pictures out for good, with their masks and whatever was made ready of them."""
+        with self._lock:
+            draft = self.get(id)
+            shutil.rmtree(self.folder / id / "ready", ignore_errors=True)
+            for shot in shots:
+                for path in (self.picture(id, shot), self.thumbnail(id, shot),
+                             *(self.folder / id / "masks").glob(f"{shot}-*.png")):
+                    path.unlink(missing_ok=True)
+            draft.shots, draft.removed = (tuple(s for s in part if s.id not in shots)
+                                          for part in (draft.shots, draft.removed))
             return self._save(draft)
 
     def take_back(self, id: str, shot: str) -> Draft:

@@ -16,10 +16,10 @@ from typing import Any
 from adapters.errors import StudioError
 from adapters.formats import check_format
 from app.studio import Studio
+from pipelines.shipped import REPOSITORY
 
 KEPT = 3600  # seconds
 _ID = re.compile(r"[0-9a-f]{16}")
-_REPOSITORY = Path(__file__).resolve().parents[1]
 
 
 class Exports:
@@ -59,7 +59,7 @@ class Exports:
         done = subprocess.run(
             [sys.executable, "-m", "app", "export", name, "--format", format, "--out", str(out), "--approximate",
              str(rank), "--json", "--home", str(self.studio.home.root), *offline],
-            capture_output=True, text=True, check=False, cwd=_REPOSITORY)
+            capture_output=True, text=True, check=False, cwd=REPOSITORY)
         try:
             answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
         except (ValueError, IndexError) as error:

@@ -82,6 +82,11 @@ class Home:
         return self.root / "bases.json"
 
     @property
+    def consents(self) -> Path:
+        """Statements of consent."""
+        return self.root / "consents"
+
+    @property
     def preferences(self) -> Path:
         """What was set for the whole studio."""
         return self.root / "settings.json"

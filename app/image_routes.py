@@ -141,13 +141,16 @@ def _add_paintings(router: APIRouter, studio: Studio) -> None:
     def start(request: Annotated[dict[str, Any], _REQUEST], adapters: Annotated[list[str] | None, Body()] = None,
               base: Annotated[str, Body()] = "starter", source: Annotated[str, Body()] = "",
               x: Annotated[Axis | None, Body()] = None, y: Annotated[Axis | None, Body()] = None,
-              sheet: Annotated[bool, Body()] = False) -> dict[str, Any]:
+              sheet: Annotated[bool, Body()] = False,
+              regions: Annotated[dict[str, str] | None, Body()] = None) -> dict[str, Any]:
         """Begin a painting and answer at once. A row is a seed, or a value of `y`; a column a value of `x`; `sheet`
-        asks for one more file that shows all, labelled. `source` is a picture to paint on.
+        asks for one more file that shows all, labelled. `source` is a picture to paint on; `regions` are sources by
+        the names of adapters that are to be where these are white, and nowhere else.
         """
         _check(request)
         asked = Asked(request, base, tuple(parse_adapter(a) for a in adapters or ()))
-        return told(studio.paintings.start(lay_out(asked, x, y, words), compared=sheet, source=source))
+        return told(studio.paintings.start(lay_out(asked, x, y, words), compared=sheet, source=source,
+                                           regions=regions))
 
     @router.get("/paintings")
     def every() -> list[dict[str, Any]]:

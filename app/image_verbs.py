@@ -41,6 +41,8 @@ def add(verb: Verb, open_studio: Callable[[argparse.Namespace], Studio]) -> None
                           help="paint this picture anew by --strength")
     generate.add_argument("--edit", type=Path, metavar="PICTURE", help="paint this picture anew inside --mask alone")
     generate.add_argument("--mask", type=Path, help="of the picture's size, white where it is painted")
+    generate.add_argument("--region", action="append", default=[], metavar="NAME=MASK",
+                          help="let this adapter be where the mask is white, and nowhere else")
     generate.add_argument("--out", type=Path, required=True)
     settings = verb("settings", _settings, "say how a picture was made, by this studio or A1111")
     settings.add_argument("file", type=Path)
@@ -70,9 +72,20 @@ def _generate(options: argparse.Namespace, studio: Studio) -> dict[str, Any]:
         out.with_name(f"{out.stem}-{n}{out.suffix}") for n in range(request.images)]
     source = options.edit or options.start
     settings = Painter().paint_files(options.base, paths, request.model_copy(update={"prompt": prompt}), files,
-                                     offline=studio.offline, edit=(source, options.mask) if source else None)
+                                     offline=studio.offline, edit=(source, options.mask) if source else None,
+                                     regions=_regions(options.region, {n: studio.adapter_file(n) for n, *_ in chosen}))
     _say(options, "\n".join(map(str, files)))
     return {"files": [str(f) for f in files], **settings}
+
+
+def _regions(given: list[str], chosen: dict[str, Path]) -> dict[Path, Path]:
+    """Adapter files and masks of NAME=MASK."""
+    pairs = [g.partition("=") for g in given]
+    for name, _, mask in pairs:
+        if name not in chosen or not mask:
+            raise StudioError(f"'{name[:60]}' in --region is none of the adapters; write NAME=MASK.png with the name "
+                              "of one that --adapter gives.")
+    return {chosen[name]: Path(mask) for name, _, mask in pairs}
 
 
 def _settings(options: argparse.Namespace) -> dict[str, Any]:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import re
-from collections.abc import Callable
+import shutil
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from fastapi import HTTPException, Request
@@ -12,6 +17,8 @@ from starlette.requests import ClientDisconnect
 
 from adapters.errors import StudioError
 from adapters.files import Header, disk_error, header_length, parse_header
+
+_PREFIX, _STALE = "intake-", 86400  # seconds
 
 
 class Intake:
@@ -68,6 +75,19 @@ def plain_name(name: str, endings: tuple[str, ...]) -> str:
     return f"{stem or 'imported'}{ending}"
 
 
+@asynccontextmanager
+async def workplace(temporary: Path) -> AsyncIterator[Path]:
+    """A folder for one upload, gone afterwards; what a crash left there more than a day ago goes too."""
+    for old in temporary.glob(f"{_PREFIX}*"):
+        if time.time() - old.stat().st_mtime > _STALE:
+            await run_in_threadpool(shutil.rmtree, old, True)
+    folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=temporary))
+    try:
+        yield folder
+    finally:
+        await run_in_threadpool(shutil.rmtree, folder, True)
+
+
 async def receive(request: Request, path: Path, most: int, check: Callable[[Header], object] | None = None) -> None:
     """Keep a request's body of `most` bytes at most as `path`, whose name is told in messages.
 
@@ -80,6 +100,8 @@ async def receive(request: Request, path: Path, most: int, check: Callable[[Head
     if size > most:
         raise StudioError(f"'{path.name}' has {size / 1e6:.0f} MB, and {most / 1e6:.0f} MB are the most here; choose a "
                           "smaller file, or give its path on this machine.")
+    if size > shutil.disk_usage(path.parent).free:
+        raise disk_error(OSError(errno.ENOSPC, ""), path)
     intake = Intake(path, size, check)
     try:
         async for piece in request.stream():

@@ -18,6 +18,7 @@ from adapters.errors import StudioError
 from adapters.files import write_text
 from adapters.naming import check_name, check_noun
 from app.arguments import parse_adapter
+from app.consent import Consents
 from app.drafts import Drafts
 from app.home import Home
 from app.library import Library
@@ -41,6 +42,10 @@ class _Task(BaseModel):
 
     base: str
     offline: bool = False
+    draft: str = ""
+    """The draft that the references come from, if they do."""
+    consent: str = ""
+    """The statement of consent that covers them, where they show a person."""
     force: bool = False
     """Score pictures that the encoder was not made for."""
     seeds: int = Field(4, ge=1, le=16)
@@ -92,10 +97,10 @@ def load_task(folder: Path) -> Task:
 class Lab:
     """Queues them on one data folder."""
 
-    def __init__(self, home: Home, store: JobStore, library: Library, drafts: Drafts, queue: Queue, *,
-                 offline: Callable[[], bool]) -> None:
+    def __init__(self, home: Home, store: JobStore, library: Library, drafts: Drafts, queue: Queue,
+                 consents: Consents, *, offline: Callable[[], bool]) -> None:
         self.home, self.store, self.library, self.drafts, self.queue = home, store, library, drafts, queue
-        self.offline = offline
+        self.consents, self.offline = consents, offline
 
     def compare(self, draft: str, methods: Sequence[str], *, base: str = "starter", preset: str = "balanced",
                 steps: int | None = None, **options: Any) -> str:
@@ -105,15 +110,15 @@ class Lab:
             raise StudioError(f"A comparison teaches one thing, this draft has {len(found.things)}; take the others "
                               "out.")
         name, noun = check_name(found.things[0].name), check_noun(found.things[0].noun)
-        dataset = self.drafts.dataset(draft)
+        consent, dataset = self.consents.for_draft(found), self.drafts.dataset(draft)
         family = find_family(locate(base), offline=self.offline())
         for method in methods:
             resolve(method, family, preset, steps=steps)
             if config_class(method).needs_masks and not all(dataset.masks):
                 raise StudioError(f"'{method}' needs a mask in each picture and not all have one; paint them under "
                                   "Concepts, or leave this method out.")
-        task = _made(CompareTask, base=base, offline=self.offline(), noun=noun, methods=tuple(dict.fromkeys(methods)),
-                     preset=preset, steps=steps, **options)
+        task = _made(CompareTask, base=base, offline=self.offline(), draft=draft, consent=consent, noun=noun,
+                     methods=tuple(dict.fromkeys(methods)), preset=preset, steps=steps, **options)
         return self._add(task, name, dataset.pictures, dataset.masks)
 
     def evaluate(self, adapter: str, *, draft: str = "", run: str = "", base: str = "", **options: Any) -> str:
@@ -122,13 +127,15 @@ class Lab:
             raise StudioError("An evaluation holds an adapter against pictures; name either a draft or a training that "
                               "has them.")
         entry = self.library.get(parse_adapter(adapter)[0])
+        consent = (self.consents.for_draft(self.drafts.get(draft)) if draft else
+                   str(entry.record.provenance.get("consent", "")))
         pictures = (self.drafts.dataset(draft).pictures if draft else
                     sorted((self.home.runs / self.queue.job(run).id / "references").glob("*.png")))
         base = base or entry.base_spec
         if not base:
             raise StudioError(f"The base of '{entry.name}' is not here; name one that it fits.")
-        return self._add(_made(EvaluateTask, base=base, offline=self.offline(), adapter=adapter, **options), entry.name,
-                         pictures)
+        return self._add(_made(EvaluateTask, base=base, offline=self.offline(), draft=draft, consent=consent,
+                               adapter=adapter, **options), entry.name, pictures)
 
     def recommend(self, run: str, **options: Any) -> str:
         """Queue the choice of a training's checkpoint; returns the id of that job."""

@@ -135,7 +135,7 @@ def _recommend(options: argparse.Namespace) -> dict[str, Any]:
     from pipelines.run_config import RunConfig
 
     studio, say = open_studio(options), speaker(options)
-    folder = next((studio.home.runs / j.id for j in studio.jobs() if j.name == options.name), None)
+    folder = next((studio.home.runs / j.id for j in studio.jobs() if (j.name, j.kind) == (options.name, "train")), None)
     if folder is None:
         raise StudioError(f"There is no training '{options.name}'; give the name that it was started with.")
     usual = STARTER if RunConfig.load(folder).base == "starter" else DREAMBENCH_OBJECTS

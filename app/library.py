@@ -9,7 +9,6 @@ import re
 import secrets
 import shutil
 import time
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +21,7 @@ from adapters.labels import sidecar
 from adapters.naming import check_name
 from adapters.record import read_record
 from app.home import Home
-from app.library_entry import BESIDE, Entry, read_entry, write_sidecar
+from app.library_entry import BESIDE, Entry, matching, read_entry, tags_of, write_sidecar
 from app.library_index import Index
 
 _GRAVE = re.compile(r"(\d{8}-\d{6})-([A-Za-z0-9_-]+)")
@@ -54,15 +53,11 @@ class Library:
 
     def search(self, text: str = "", tag: str = "") -> list[Entry]:
         """Those that have every word of `text` in name, trigger, noun, method, base or tags, and that have `tag`."""
-        words = text.casefold().split()
-        return [e for e in self.entries() if e.matches(words, tag)]
+        return matching(self.entries(), text, tag)
 
     def tags(self) -> dict[str, int]:
         """Every tag and how many adapters have it, the most used first."""
-        used, written = Counter[str](), dict[str, str]()
-        for tag in (t for e in self.entries() for t in e.remarks.tags):
-            used[written.setdefault(tag.casefold(), tag)] += 1
-        return dict(sorted(used.items(), key=lambda u: (-u[1], u[0].casefold())))
+        return tags_of(self.entries())
 
     def get(self, name: str) -> Entry:
         """The adapter of that name; StudioError when there is none."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -111,6 +112,20 @@ class Entry:
         """Whether it has every (case folded) word somewhere, and the tag where one is given."""
         return all(w in self.searched for w in words) and (
             not tag or tag.casefold() in (t.casefold() for t in self.remarks.tags))
+
+
+def matching(entries: Sequence[Entry], text: str, tag: str = "") -> list[Entry]:
+    """Those that have every word of `text`, and the tag where one is given, in their order."""
+    words = text.casefold().split()
+    return [e for e in entries if e.matches(words, tag)]
+
+
+def tags_of(entries: Sequence[Entry]) -> dict[str, int]:
+    """Every tag, as it was written first, and how many have it; the most used first."""
+    used, written = Counter[str](), dict[str, str]()
+    for tag in (t for e in entries for t in e.remarks.tags):
+        used[written.setdefault(tag.casefold(), tag)] += 1
+    return dict(sorted(used.items(), key=lambda u: (-u[1], u[0].casefold())))
 
 
 def plain(value: object, most: int = 200) -> str:

@@ -17,9 +17,9 @@ from starlette.concurrency import run_in_threadpool
 from adapters.errors import StudioError
 from adapters.formats import DEFAULT_RANK, formats_of, near_formats, title
 from app.exports import Exports, packed
-from app.intake import plain_name, receive
+from app.intake import plain_name, receive, workplace
 from app.library import card_of
-from app.library_entry import Entry, plain
+from app.library_entry import Entry, matching, plain, tags_of
 from app.studio import Studio
 
 MOST_ADAPTER = 8 << 30
@@ -69,8 +69,9 @@ def _add_lists(router: APIRouter, studio: Studio) -> None:
         """A page of those that match; `total` counts all of these, `all` the whole library."""
         if order not in _ORDERS:
             raise StudioError(f"'{order[:40]}' is no order; choose one of {', '.join(_ORDERS)}.")
-        found = sorted(library.search(search, tag), key=_ORDERS[order])
-        return {"total": len(found), "all": len(library.entries()), "tags": library.tags(),
+        have = library.entries()
+        found = sorted(matching(have, search, tag), key=_ORDERS[order])
+        return {"total": len(found), "all": len(have), "tags": tags_of(have),
                 "entries": [told(e) for e in found[offset:offset + limit]]}
 
     @router.post("/library")
@@ -78,14 +79,11 @@ def _add_lists(router: APIRouter, studio: Studio) -> None:
         """Take an adapter file in; the request's body is the file, `file` its name."""
         name = plain_name(file, (".safetensors", *_EMBEDDINGS))
         embedding = name.endswith(_EMBEDDINGS)
-        folder = Path(tempfile.mkdtemp(dir=studio.home.temporary))
-        try:
+        async with workplace(studio.home.temporary) as folder:
             path = folder / name
             await receive(request, path, MOST_EMBEDDING if embedding else MOST_ADAPTER,
                           None if embedding else lambda header: header)
             return told(await run_in_threadpool(studio.import_file, path))
-        finally:
-            await run_in_threadpool(shutil.rmtree, folder, True)
 
     @router.get("/trash")
     def deleted() -> list[dict[str, str]]:

@@ -1,12 +1,14 @@
-"""The verbs of the library: list, rename, tag, delete, bring back."""
+"""The verbs of the library: list, rename, tag, delete, bring back, verify."""
 
 from __future__ import annotations
 
 import argparse
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from app.lab_verbs import Verb, open_studio, speaker
+from app.verifying import verify
 
 
 def add(verb: Verb) -> None:
@@ -22,6 +24,8 @@ def add(verb: Verb) -> None:
     delete = verb("delete", _delete, "move an adapter into the trash")
     delete.add_argument("name")
     verb("trash", _trash, "the adapters in the trash")
+    check = verb("verify", _verify, "say whether a picture or an adapter is as the studio wrote it, and of what")
+    check.add_argument("file", type=Path)
     restore = verb("restore", _restore, "bring an adapter back from the trash")
     restore.add_argument("id", help="as 'delete' and 'trash' say it")
 
@@ -37,6 +41,12 @@ def _list(options: argparse.Namespace) -> dict[str, Any]:
         say("Nothing matches; search for less." if options.search
             else "The library is empty; train a concept or import a file.")
     return {"adapters": found}
+
+
+def _verify(options: argparse.Namespace) -> dict[str, Any]:
+    found = verify(options.file)
+    speaker(options)(found["says"])
+    return found
 
 
 def _rename(options: argparse.Namespace) -> dict[str, Any]:

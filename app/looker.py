@@ -9,10 +9,10 @@ import json
 import subprocess
 import sys
 import threading
-from pathlib import Path
 from typing import Any
 
 from adapters.errors import StudioError
+from pipelines.shipped import REPOSITORY
 
 IDLE = 300.0  # seconds without work after which its memory is given back
 
@@ -49,7 +49,7 @@ class LookerProcess:
         if child is None or child.poll() is not None:
             child = self._child = subprocess.Popen(
                 [sys.executable, "-m", "app.looker_child"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                cwd=Path(__file__).resolve().parents[1], start_new_session=True)
+                cwd=REPOSITORY, start_new_session=True)
         said = ""
         if child.stdin and child.stdout:
             try:

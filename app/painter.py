@@ -6,12 +6,13 @@ import json
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from adapters.errors import StudioError
+from pipelines.shipped import REPOSITORY
 
 
 class Cancelled(StudioError):
@@ -46,7 +47,7 @@ class PainterProcess:
         if self._child is None or self._child.poll() is not None:
             self._child = subprocess.Popen(
                 [sys.executable, "-m", "app.painter_child"], stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE, text=True, cwd=Path(__file__).resolve().parents[1], start_new_session=True,
+                stdout=subprocess.PIPE, text=True, cwd=REPOSITORY, start_new_session=True,
             )
             self._read(self._child)
         return self._child
@@ -67,15 +68,18 @@ class PainterProcess:
 
     def paint(self, base: str, adapters: Sequence[tuple[Path, float, dict[str, str]]], request: dict[str, Any],
               files: Sequence[Path], *, offline: bool, watch: Watch | None = None,
-              edit: tuple[Path, Path | None] | None = None) -> dict[str, Any]:
-        """Paint into `files`; with `edit`, a picture and perhaps its mask, that picture anew.
+              edit: tuple[Path, Path | None] | None = None,
+              regions: Mapping[Path, Path] | None = None) -> dict[str, Any]:
+        """Paint into `files`; with `edit`, a picture and perhaps its mask, that picture anew; with `regions`, adapter
+        files inside their masks alone.
 
         Returns the resolved settings or raises StudioError, Cancelled when `watch` says so.
         """
         watch = watch or Watch()
         job = {"base": base, "adapters": [(str(p), s, d) for p, s, d in adapters], "request": request,
                "files": [str(f) for f in files], "offline": offline, "edit": [p and str(p) for p in edit or ()],
-               "preview": watch.preview and str(watch.preview), "cancel": watch.cancel and str(watch.cancel)}
+               "preview": watch.preview and str(watch.preview), "cancel": watch.cancel and str(watch.cancel),
+               "regions": {str(a): str(m) for a, m in (regions or {}).items()}}
         with self._lock:
             watch.check()  # others may have been long before
             child = self._start()

@@ -61,7 +61,8 @@ def _paint(painter: Painter, job: dict[str, Any], answer: Callable[[dict[str, An
     return painter.paint_files(
         job["base"], [(Path(p), float(s), d) for p, s, d in job["adapters"]], Request.model_validate(job["request"]),
         [Path(f) for f in job["files"]], offline=job["offline"], edit=(picture, mask) if picture else None,
-        progress=progress, preview=preview if job["preview"] else None)
+        progress=progress, preview=preview if job["preview"] else None,
+        regions={Path(adapter): Path(mask) for adapter, mask in job["regions"].items()})
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,6 +40,7 @@ class Painting:
     images: list[list[str]]
     compared: bool
     edit: Edit | None = None
+    regions: dict[str, Path] = field(default_factory=dict)
     state: str = "waiting"
     message: str = ""
     made: str = ""
@@ -64,13 +65,16 @@ class Paintings:
         self._all: dict[str, Painting] = {}
         self._turns = ThreadPoolExecutor(1, "paintings")
 
-    def start(self, sheet: Sheet, *, compared: bool = False, source: str = "") -> Painting:
-        """Paint a sheet when those before it are done; with `source`, each cell from that picture.
+    def start(self, sheet: Sheet, *, compared: bool = False, source: str = "",
+              regions: Mapping[str, str] | None = None) -> Painting:
+        """Paint a sheet when those before it are done; with `source`, each cell from that picture, and with
+        `regions`, adapters by name in their masks alone.
 
         `compared` asks for one more file that shows all of it, labelled.
         """
         painting = Painting(secrets.token_hex(6), sheet, [["" for _ in row] for row in sheet.cells], compared,
-                            self._source(source) if source else None)
+                            self._source(source) if source else None,
+                            {name: self._source(mask)[0] for name, mask in (regions or {}).items()})
         self._folder.mkdir(parents=True, exist_ok=True)
         self._all[painting.id] = painting
         for id in [p.id for p in self._all.values() if p.state not in ACTIVE][:max(len(self._all) - KEPT, 0)]:
@@ -135,7 +139,8 @@ class Paintings:
                 watch.check()
                 painting.step = (0, 0)
                 self._generate(cell.request, base=cell.base, adapters=cell.adapters, files=[files[n]], watch=watch,
-                               edit=painting.edit)
+                               edit=painting.edit, regions={name: mask for name, mask in painting.regions.items()
+                                                            if name in [a[0] for a in cell.adapters]})
                 painting.images[n // columns][n % columns] = files[n].name
             if painting.compared and len(files) > 1:
                 painting.made = _one_sheet(painting.sheet, files)

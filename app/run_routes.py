@@ -13,7 +13,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.arguments import check_settings
-from app.runs import read_events
+from app.runs import EventTail
 from app.store import ACTIVE, Job
 from app.studio import Studio
 
@@ -108,13 +108,13 @@ def routes(studio: Studio) -> APIRouter:
 
 async def _stream(studio: Studio, run: str, after: int, request: Request) -> AsyncIterator[str]:
     """Events after number `after`, as they come, until the run has ended or the listener has gone."""
-    folder = studio.home.runs / run
+    tail, number = EventTail(studio.home.runs / run), 0
     while True:
         job = await asyncio.to_thread(studio.store.get, run)
-        lines = await asyncio.to_thread(read_events, folder)  # after the job: what ended has written all
-        for number, event in enumerate(lines[after:], after + 1):
-            yield f"id: {number}\nevent: {event['type']}\ndata: {json.dumps(event)}\n\n"
-        after = max(after, len(lines))
+        for event in await asyncio.to_thread(tail.more):  # after the job: what ended has written all
+            number += 1
+            if number > after:
+                yield f"id: {number}\nevent: {event['type']}\ndata: {json.dumps(event)}\n\n"
         if job is None or job.state not in ACTIVE:
             yield f"event: end\ndata: {json.dumps({'state': job.state if job else 'gone'})}\n\n"
             return

@@ -100,13 +100,33 @@ class RunView:
         return (self.total - self.step) * self.seconds_per_step
 
 
+class EventTail:
+    """The events of a run as they come: what was read is not read again, however long the log is."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path, self._at = folder / EVENTS, 0
+
+    def more(self) -> list[dict[str, Any]]:
+        """Whole events since the last look; a line that is being written is not there yet."""
+        try:
+            with self._path.open("rb") as file:
+                file.seek(self._at)
+                data = file.read()
+        except FileNotFoundError:
+            return []
+        whole = data[:data.rfind(b"\n") + 1]
+        self._at += len(whole)
+        return _events(whole.decode("utf-8", errors="replace"))
+
+
 def read_events(folder: Path) -> list[dict[str, Any]]:
-    """All whole events; a line that is being written is not there yet."""
-    path = folder / EVENTS
-    if not path.exists():
-        return []
+    """All whole events so far."""
+    return EventTail(folder).more()
+
+
+def _events(text: str) -> list[dict[str, Any]]:
     found = []
-    for line in path.read_text("utf-8", errors="replace").splitlines():
+    for line in text.splitlines():
         try:
             event = json.loads(line)
         except ValueError:

@@ -25,6 +25,7 @@ from app import (
     library_routes,
     look_routes,
     method_routes,
+    people_routes,
     queue_routes,
     run_routes,
     system_routes,
@@ -55,7 +56,7 @@ def create_app(studio: Studio, hosts: list[str]) -> FastAPI:
                   lifespan=lifespan)
     _add_files(app, studio)
     for part in (draft_routes, look_routes, method_routes, run_routes, queue_routes, lab_routes, image_routes,
-                 library_routes, system_routes):
+                 library_routes, system_routes, people_routes):
         app.include_router(part.routes(studio))
     app.mount("/studio/static", StaticFiles(directory=concepts.STATIC))
 

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,13 @@ from pydantic import ValidationError
 from adapters.errors import StudioError
 from adapters.files import write_text
 from adapters.naming import MAX_LENGTH, check_name, check_noun
-from adapters.record import Concept
+from adapters.record import KINDS, Concept
 from app.arguments import Use, with_tags
 from app.bases import Bases
+from app.consent import Consents, Statement
 from app.downloads import Downloads
 from app.drafts import Drafts
+from app.erasing import Eraser
 from app.gallery import Gallery
 from app.home import Home
 from app.lab_jobs import Lab
@@ -44,11 +46,14 @@ from pipelines.methods.common import TrainingConfig, resolve, settings_error
 from pipelines.references import Reference, take_in
 from pipelines.request import Request
 from pipelines.run_config import CLASS_IMAGES, RunConfig
+from pipelines.shipped import REPOSITORY
 
 
 def _concepts(training: TrainingConfig, name: str, noun: str, trigger: str, given: Sequence[tuple[str, str]],
-              masks: int) -> tuple[Concept, ...]:
-    """The run's concepts; triggers that are empty are made when it starts."""
+              masks: int, kinds: Sequence[str]) -> tuple[Concept, ...]:
+    """The run's concepts; triggers that are empty are made when it starts. A single kind counts for all."""
+    if wrong := set(kinds) - {"", *KINDS}:
+        raise StudioError(f"A concept is one of {', '.join(KINDS)}, not '{min(wrong)[:40]}'; choose one of these.")
     if given and not training.several and len(given) > 1:
         raise StudioError(f"'{training.method}' learns one concept at a time, {len(given)} were given; choose "
                           "break-a-scene or train each by itself.")
@@ -56,8 +61,10 @@ def _concepts(training: TrainingConfig, name: str, noun: str, trigger: str, give
         given = [(name, noun)] if masks <= 1 else [(f"{name}{n + 1}", noun) for n in range(masks)]
     if not given or not training.several:
         given = [(name, given[0][1] if given else noun)]
-    made = [Concept(name=check_name(n), noun=check_noun(w), trigger=trigger if len(given) == 1 else "")
-            for n, w in given]
+    kinds = kinds if len(kinds) == len(given) else [kinds[0] if kinds else ""] * len(given)
+    made = [Concept(name=check_name(n), noun=check_noun(w), trigger=trigger if len(given) == 1 else "",
+                    kind=kind)  # type: ignore[arg-type]
+            for (n, w), kind in zip(given, kinds, strict=True)]
     if len({c.name.lower() for c in made}) < len(made):
         raise StudioError("Two concepts have the same name; give each its own.")
     return tuple(made)
@@ -106,7 +113,10 @@ class Studio:
         self.painter = PainterProcess()
         self.looker = LookerProcess()
         self.drafts = Drafts(home.drafts, home.trash / "drafts")
-        self.lab = Lab(home, self.store, self.library, self.drafts, self.queue, offline=lambda: self.offline)
+        self.consents = Consents(home.consents)
+        self.eraser = Eraser(home, self.store, self.drafts)
+        self.lab = Lab(home, self.store, self.library, self.drafts, self.queue, self.consents,
+                       offline=lambda: self.offline)
         self.gallery = Gallery(home)
         self.styles = Styles(home.root / "styles.json")
         self.paintings = Paintings(home, self.generate, self.new_pictures)
@@ -127,14 +137,15 @@ class Studio:
 
     def prepare_run(self, images: Sequence[Path] | Dataset, name: str, noun: str, *, base: str = "starter",
                     method: str = "lora", preset: str = "balanced", memory: str | None = None, trigger: str = "",
-                    concepts: Sequence[tuple[str, str]] = (), tensorboard: bool = False,
-                    **overrides: Any) -> Path:
+                    concepts: Sequence[tuple[str, str]] = (), tensorboard: bool = False, kinds: Sequence[str] = (),
+                    draft: str = "", consent: str = "", **overrides: Any) -> Path:
         """Check everything, then make the run's folder; nothing is left behind when a check fails.
 
         `images` are pictures, or a dataset with masks and captions; what it says of trigger, noun and settings
         counts where nothing else is asked for. `concepts` are (name, noun) of methods that learn several;
         without them they are made up from the name, the noun and the number of masks. `memory` is the
-        graphics card's in GB (see `resolve`), `tensorboard` asks for its logs.
+        graphics card's in GB (see `resolve`), `tensorboard` asks for its logs. `kinds` say what each concept is
+        (KINDS); a person needs a statement of consent for all pictures, which is looked for unless it is named.
         """
         dataset = images if isinstance(images, Dataset) else Dataset.of(images)
         name, noun = check_name(name), check_noun(noun or (concepts[0][1] if concepts else dataset.noun))
@@ -146,14 +157,18 @@ class Studio:
                               "that one first.")
         training = resolve(method, find_family(locate(base), offline=self.offline), preset, memory, **overrides)
         trigger = trigger or dataset.trigger
-        named = _concepts(training, name, noun, trigger, concepts, len(dataset.masks[0]) if dataset.samples else 0)
+        named = _concepts(training, name, noun, trigger, concepts, len(dataset.masks[0]) if dataset.samples else 0,
+                          kinds)
         _check_words(dataset, training, named)
         folder = self.home.runs / folder_id(name)
         try:
             references = _take_in(dataset, folder, len(named), training)
+            hashes = tuple(r.sha256 for r in references)
+            if not consent and any(c.kind == "person" for c in named):
+                consent = self.consents.for_images(hashes).id
             config = RunConfig(
                 name=name, class_noun=noun, base=base, offline=self.offline, trigger=trigger, concepts=named,
-                image_hashes=tuple(r.sha256 for r in references), tensorboard=tensorboard, training=training,
+                image_hashes=hashes, tensorboard=tensorboard, training=training, draft=draft, consent=consent,
                 repeats=_unless_ones([s.repeats for s in dataset.samples]),
                 weights=_unless_ones([s.weight for s in dataset.samples]),
             )
@@ -180,10 +195,19 @@ class Studio:
         """Queue a training of a draft (see `start_training`); returns the run's id."""
         found = self.drafts.get(draft)
         name = found.things[0].name
+        options |= {"draft": draft, "kinds": [t.kind for t in found.things], "consent": self.consents.for_draft(found)}
         if len(found.things) > 1:
             options["concepts"] = [(t.name, t.noun) for t in found.things]
             name = "-".join(check_name(t.name) for t in found.things)[:MAX_LENGTH]
         return self.start_training(self.drafts.dataset(draft), name, found.things[0].noun, **options)
+
+    def erase(self, name: str) -> list[str]:
+        """Erase everything about a concept, for good; says what went."""
+        return self.eraser.concept(name)
+
+    def revoke(self, consent: str) -> Statement:
+        """Erase all that was made under a statement of consent; the statement stays, with what was removed."""
+        return self.consents.close(consent, self.eraser.statement(self.consents.get(consent)))
 
     def preflight(self, draft: str, **options: Any) -> str:
         """Queue one real step of a draft's training before all that waits; returns its id.
@@ -242,11 +266,13 @@ class Studio:
     def generate(self, request: dict[str, Any], *, base: str = "starter",
                  adapters: Sequence[Use] = (),
                  files: Sequence[Path] = (), watch: Watch | None = None,
-                 edit: tuple[Path, Path | None] | None = None) -> list[Path]:
+                 edit: tuple[Path, Path | None] | None = None,
+                 regions: Mapping[str, Path] | None = None) -> list[Path]:
         """Paint in the warm process; returns the files, in the home's `images` folder where none are given.
 
         `<lora:name:weight>` in the prompt takes that adapter too. With `edit`, a picture and perhaps its mask, that
-        picture is painted anew, with a mask only where it is white.
+        picture is painted anew, with a mask only where it is white. `regions` are masks of adapters, by name, that
+        are to be there alone.
         """
         try:
             asked = Request.model_validate(request)
@@ -257,7 +283,8 @@ class Studio:
         chosen = [(self.adapter_file(name), strength, dials) for name, strength, dials in every]
         files = files or self.new_pictures(asked.images)
         self.painter.paint(base, chosen, {**asked.model_dump(exclude_unset=True), "prompt": prompt}, files,
-                           offline=self.offline, watch=watch, edit=edit)
+                           offline=self.offline, watch=watch, edit=edit,
+                           regions={self.adapter_file(name): mask for name, mask in (regions or {}).items()})
         return list(files)
 
     def new_pictures(self, count: int) -> list[Path]:
@@ -279,7 +306,7 @@ class Studio:
         """What `doctor` finds, asked in a process of its own: this one stays without torch."""
         done = subprocess.run([sys.executable, "-m", "app", "doctor", "--json", "--home",
                                str(self.home.root)], capture_output=True, text=True, check=False,
-                              cwd=Path(__file__).resolve().parents[1])
+                              cwd=REPOSITORY)
         if done.returncode:
             raise StudioError("The machine could not be examined; run 'python -m app doctor'.")
         found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])

@@ -8,17 +8,16 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 
 from adapters.errors import StudioError
 from app.home import Home
 from app.library import Library
 from app.runs import DISK_FULL, StopFile, read_events, view
 from app.store import Job, JobStore, State
+from pipelines.shipped import REPOSITORY
 
 _FULL = ("The disk is full; free some space and resume, the last checkpoint and everything before it is "
          "kept.")
-_REPOSITORY = Path(__file__).resolve().parents[1]
 
 
 class Supervisor:
@@ -78,7 +77,7 @@ class Supervisor:
                 # A session of its own: Ctrl-C reaches the studio alone, which then asks it to stop.
                 child = subprocess.Popen([sys.executable, "-m", "app.worker", str(folder), job.kind],
                                          stdout=log, stderr=log, stdin=subprocess.DEVNULL,
-                                         cwd=_REPOSITORY, start_new_session=True)
+                                         cwd=REPOSITORY, start_new_session=True)
                 self.store.set_pid(job.id, child.pid)
                 code = child.wait()
         except OSError as error:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Request
 from starlette.concurrency import run_in_threadpool
 
 from app.bases import told
-from app.intake import plain_name, receive
+from app.intake import plain_name, receive, workplace
 from app.machine import facts
 from app.studio import Studio
 from pipelines.base_models.families import family_of_header
@@ -68,12 +65,9 @@ def _add_bases(router: APIRouter, studio: Studio) -> None:
     async def upload(request: Request, file: str) -> dict[str, Any]:
         """Take in a single-file base; the request's body is the file, refused by its header before the rest is kept."""
         name = plain_name(file, (".safetensors",))
-        folder = Path(tempfile.mkdtemp(dir=studio.home.temporary))
-        try:
+        async with workplace(studio.home.temporary) as folder:
             await receive(request, folder / name, MOST_BASE, lambda header: family_of_header(header, name))
             return told(await run_in_threadpool(studio.bases.take_in, folder / name))
-        finally:
-            await run_in_threadpool(shutil.rmtree, folder, True)
 
     @router.delete("/bases/{id}")
     def remove(id: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +22,8 @@ from pipelines.base_models.stock import latents_pipeline, stock_pipeline
 from pipelines.dataset import bucket
 from pipelines.editing import LONGEST, Blend, Edit
 from pipelines.encode import encode_images
+from pipelines.prompt_filter import flagged
+from pipelines.regions import Region, bound, prompts_of
 from pipelines.request import Request
 from pipelines.samplers import build_sampler, sampler_name
 
@@ -49,12 +52,13 @@ Preview = Callable[[Image.Image], None]
 
 @dataclass(frozen=True)
 class Chosen:
-    """An adapter to paint with, how strongly, and how its dials stand."""
+    """An adapter to paint with, how strongly, how its dials stand, and a mask of where it is if not everywhere."""
 
     adapter: Adapter
     record: AdapterRecord
     strength: float = 1.0
     dials: Mapping[str, float | str] = field(default_factory=dict)
+    region: Image.Image | None = None
 
 
 class Generator:
@@ -64,6 +68,8 @@ class Generator:
         self.host = host
         self.pipeline = stock_pipeline(host)
         self._injected: list[Adapter] = []
+        self._shows_a_person = False
+        self._regions: list[Region] = []
 
     @contextlib.contextmanager
     def using(self, adapters: Sequence[Chosen]) -> Iterator[None]:
@@ -74,16 +80,21 @@ class Generator:
         for chosen in adapters:
             check_family(self.host, chosen.record)
         try:
+            self._shows_a_person = any(c.record.shows_a_person for c in adapters)
             for number, chosen in enumerate(adapters):
                 chosen.adapter.inject(self.host, f"adapter_{number}")
                 self._injected.append(chosen.adapter)
                 chosen.adapter.set_strength(chosen.strength)
                 for name, dial in chosen.adapter.dials().items():
                     chosen.adapter.set_dial(name, chosen.dials.get(name, dial.default))
+                if chosen.region is not None:
+                    self._regions.append(_region(chosen, chosen.region))
                 if unknown := sorted(set(chosen.dials) - set(chosen.adapter.dials())):
                     chosen.adapter.set_dial(unknown[0], chosen.dials[unknown[0]])
             yield
         finally:
+            self._shows_a_person = False
+            self._regions.clear()
             while self._injected:
                 self._injected.pop().eject()
 
@@ -97,6 +108,9 @@ class Generator:
         same seed. Raises StudioError for what cannot go together.
         """
         _check(request, edit, start)
+        if self._shows_a_person and (words := flagged(request.prompt)):
+            raise StudioError(f"An adapter here shows a person, and '{words[:60]}' in the prompt is refused with it; "
+                              "take these words out.")
         facts = self.host.facts
         steps, guidance = request.steps or facts.steps, request.guidance or facts.guidance
         size = self._size(request, edit, start)
@@ -112,27 +126,38 @@ class Generator:
             shares = [strength, *([request.upscale_strength] if request.upscale else [])]
             sheet.watch(progress, preview, request.images * sum(_count(scheduler, steps, s) for s in shares))
             blend = Blend(self.host, edit, size) if edit else None
+            begun = (edit.picture if edit else start) if strength else None
             images, seeds = [], [request.seed + n for n in range(request.images)]
-            for seed in seeds:
-                picture = edit.picture if edit else start
-                image = sheet.paint(seed, size, strength, picture if strength else None, blend)
-                if request.upscale:
-                    size_2 = self._rounded(size[0] * request.upscale, size[1] * request.upscale)
-                    image = sheet.paint(seed, size_2, request.upscale_strength, image)
-                images.append(edit.kept_outside(image) if edit else image)
+            with self._bound(request):
+                for seed in seeds:
+                    image = sheet.paint(seed, size, strength, begun, blend)
+                    if request.upscale:
+                        larger = self._rounded(size[0] * request.upscale, size[1] * request.upscale)
+                        image = sheet.paint(seed, larger, request.upscale_strength, image)
+                    images.append(edit.kept_outside(image) if edit else image)
         finally:
             self.pipeline.scheduler = own
-        width, height = images[0].size
+        width, height = size if request.upscale else images[0].size
         settings = {
             "prompt": request.prompt, "negative_prompt": request.negative_prompt,
-            "seed": request.seed, "steps": steps, "guidance": guidance,
-            "sampler": sampler_name(scheduler), **({"schedule": request.schedule} if request.schedule else {}),
+            "seed": request.seed, "steps": steps, "guidance": guidance, "sampler": sampler_name(scheduler),
             "width": width, "height": height, **({"edit": True} if edit else {}),
-            **({"strength": strength} if strength else {}),
-            **({"width": size[0], "height": size[1], "upscale": request.upscale,
-                "upscale_strength": request.upscale_strength} if request.upscale else {}),
+            **({"regions": True} if self._regions else {}), **({"strength": strength} if strength else {}),
+            **request.model_dump(include={"schedule"}, exclude_none=True),
+            **(request.model_dump(include={"upscale", "upscale_strength"}) if request.upscale else {}),
         }
         return Painted(images, seeds, settings)
+
+    def _bound(self, request: Request) -> AbstractContextManager[None]:
+        """Concepts that have regions stay in them meanwhile."""
+        if not self._regions:
+            return contextlib.nullcontext()
+        with torch.no_grad():
+            prompts = prompts_of(request.prompt, self._regions)
+            # With the negative one, so that all are of one length.
+            tokens = self.host.text.tokenize_weighted([*prompts, request.prompt, request.negative_prompt])
+            texts = [self.host.text.encode(tokens[n:n + 1]) for n in range(len(prompts))]
+        return bound(self.host, self._regions, texts)
 
     def _words(self, request: Request, guidance: float) -> dict[str, Any]:
         """Both prompts as the stock pipeline takes them."""
@@ -237,6 +262,14 @@ def _check(request: Request, edit: Edit | None, start: Image.Image | None) -> No
         raise StudioError("A picture that is painted inside a mask keeps its size; leave the second pass out.")
     if request.upscale and max(request.width or 0, request.height or 0) * request.upscale > _MAX_SIDE:
         raise StudioError(f"The second pass would be over {_MAX_SIDE} pixels a side; enlarge by less.")
+
+
+def _region(chosen: Chosen, mask: Image.Image) -> Region:
+    if chosen.adapter.kind == "tokens":
+        raise StudioError(f"'{chosen.record.name}' is a learned word, which is there where the prompt has it; a region "
+                          "needs an adapter that changes the denoiser, such as a LoRA.")
+    words = [c.phrase for c in chosen.record.concepts] or [chosen.record.phrase]
+    return Region(chosen.adapter, chosen.strength, mask, tuple(w for w in words if w))
 
 
 def check_family(host: Host, record: AdapterRecord) -> None:

@@ -91,8 +91,29 @@ def save_png(image: Image.Image, path: Path, settings: Mapping[str, Any], adapte
     """Write a PNG atomically with both text chunks."""
     chunks = PngImagePlugin.PngInfo()
     chunks.add_itxt("parameters", parameters(settings, adapters))
-    chunks.add_itxt("semblance", json.dumps({**settings, "adapters": [asdict(a) for a in adapters]}))
+    told = {**settings, "adapters": [asdict(a) for a in adapters], "pixels": pixels_hash(image)}
+    chunks.add_itxt("semblance", json.dumps(told))
     write_atomic(path, lambda p: image.save(p, "PNG", pnginfo=chunks))
+
+
+def pixels_hash(image: Image.Image) -> str:
+    """Hex SHA-256 of an RGB picture's size and pixels."""
+    plain = image.convert("RGB")
+    return hashlib.sha256(f"{plain.width}x{plain.height} ".encode() + plain.tobytes()).hexdigest()
+
+
+def intact(path: Path) -> bool | None:
+    """Whether a picture's pixels are those that this studio saved; None when it does not say that it made them.
+
+    It tells what was edited or recompressed from the original. It is no signature.
+    """
+    with opened(path) as image:
+        own = image.info.get("semblance")
+        try:
+            noted = json.loads(own).get("pixels") if isinstance(own, str) and len(own) <= MAX_TEXT else None
+        except (ValueError, AttributeError, RecursionError):
+            return None
+        return None if not isinstance(noted, str) else noted == pixels_hash(image)
 
 
 def read_settings(path: Path) -> Made:
@@ -139,6 +160,8 @@ def _read_own(text: str) -> Made | None:
         notices.append("It was painted inside a mask; the picture and the mask are not in it.")
     elif found.get("strength"):
         notices.append("It was begun from another picture, which is not in it.")
+    if found.get("regions"):
+        notices.append("Its adapters were bound to painted regions, which are not in it.")
     base = found.get("base")
     return Made(request=request, base=base if isinstance(base, str) else "", notices=notices,
                 adapters=[(a.name, a.strength, dict(a.dials)) for a in used])

@@ -62,23 +62,29 @@ class Painter:
 
     def paint(self, base: str, adapters: Sequence[Use], request: Request, *, offline: bool = False,
               progress: Progress | None = None, edit: Edit | None = None, start: Image.Image | None = None,
-              preview: Preview | None = None) -> Painted:
-        """Paint `request` with the adapter files at their strengths (see `Generator.paint`)."""
+              preview: Preview | None = None, regions: Mapping[Path, Path] | None = None) -> Painted:
+        """Paint `request` with the adapter files at their strengths (see `Generator.paint`).
+
+        `regions` are the masks of adapter files that are bound to one.
+        """
         generator = self._generator(base, offline)
-        chosen = [Chosen(*self._adapter(path), strength, dict(*dials)) for path, strength, *dials in adapters]
+        masks = {path: open_image(mask) for path, mask in (regions or {}).items()}
+        chosen = [Chosen(*self._adapter(path), strength, dict(*dials), masks.get(path))
+                  for path, strength, *dials in adapters]
         with generator.using(chosen):
             return generator.paint(request, progress, edit, start, preview)
 
     def paint_files(self, base: str, adapters: Sequence[Use], request: Request, files: Sequence[Path], *,
                     offline: bool = False, progress: Progress | None = None,
-                    edit: tuple[Path, Path | None] | None = None, preview: Preview | None = None) -> dict[str, Any]:
+                    edit: tuple[Path, Path | None] | None = None, preview: Preview | None = None,
+                    regions: Mapping[Path, Path] | None = None) -> dict[str, Any]:
         """`paint`, each picture into its file with its settings inside; returns the settings.
 
         `edit` are a picture's file, painted anew by `request.strength`, and its mask's, where only inside a mask.
         """
         inside, start = _opened(*edit) if edit else (None, None)
         painted = self.paint(base, adapters, request, offline=offline, progress=progress, edit=inside, start=start,
-                             preview=preview)
+                             preview=preview, regions=regions)
         made_with = []
         for path, strength, *others in adapters:
             dials: dict[str, float | str] = dict(*others)

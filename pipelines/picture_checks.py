@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from pipelines.faces import faces
+
 FEW = 4
 SIDE = 256  # at which sharpness is judged, so that it does not depend on the camera
 BLURRED = 40.0  # of 159 sharp pictures the lowest has 104; blurred by 2 pixels of 256 the highest has 18
@@ -76,6 +78,15 @@ def check(pictures: Mapping[str, Image.Image], masks: Mapping[str, Sequence[Imag
                 found.append(Finding(f"What is painted in '{name}' fills {share:.0%} of the picture; crop it closer.",
                                      (name,)))
     return found
+
+
+def look_for_people(pictures: Mapping[str, Image.Image]) -> list[Finding]:
+    """A question about pictures that seem to show a face; nothing where no face detector is at hand."""
+    shown = tuple(n for n, p in pictures.items() if faces(p))
+    if not shown:
+        return []
+    return [Finding(f"{_listed(shown)} {'seems' if len(shown) == 1 else 'seem'} to show a face. If this is about a "
+                    "person, say so beside its name: a person is learned only with their consent.", shown)]
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -40,6 +40,10 @@ class RunConfig(BaseModel):
     """How often each picture is drawn beside the others; empty: all alike."""
     weights: tuple[Share, ...] = ()
     """What multiplies each picture's loss; empty: 1."""
+    draft: str = ""
+    """The draft that the pictures come from, if they do."""
+    consent: str = ""
+    """The statement of consent that it is learned under, where it shows a person."""
     training: SerializeAsAny[TrainingConfig]
 
     @field_validator("training", mode="before")

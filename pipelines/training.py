@@ -250,7 +250,7 @@ def _record(config: RunConfig, host: Host, kind: str, spec: dict[str, Any], acce
         provenance={
             "run": run, "base": config.base, "config": config.training.model_dump(),
             "precision": accelerator.mixed_precision, "device": str(accelerator.device),
-            "images_sha256": list(config.image_hashes),
+            "images_sha256": list(config.image_hashes), **({"consent": config.consent} if config.consent else {}),
             "versions": versions(), "created": datetime.now(UTC).isoformat(timespec="seconds"),
         },
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from huggingface_hub import ModelCard
 
-from adapters.card import model_card
+from adapters.card import model_card, read_figures, renamed_card
 from adapters.identity import BaseIdentity
 from adapters.record import AdapterRecord, Concept
 
@@ -37,3 +37,18 @@ def test_figures_stand_beside_their_encoder_count_and_interval() -> None:
 def test_an_adapter_without_words_says_so() -> None:
     bare = AdapterRecord(kind="lora", method="imported", name="x", base=BaseIdentity(family="sdxl", name="", hash=""))
     assert "trigger word is not known" in model_card(bare) and "pictures are not known" in model_card(bare)
+
+
+def test_figures_are_read_back_from_the_card() -> None:
+    figures = {"encoder": "CLIP x", "images": 32, "identity": 0.71, "prompt": -0.03, "prior_collapse": 0.0,
+               "interval": {"identity": 0.02}}
+    assert read_figures(model_card(RECORD, figures)) == figures
+    assert read_figures(model_card(RECORD)) == {} == read_figures("| identity | 0.7 |")
+    assert read_figures("\n## Measured\n| identity | 1.2.3 |\n| odd | 0.5 |\n") == {}
+
+
+def test_a_renamed_card_keeps_what_a_person_wrote() -> None:
+    text = model_card(RECORD, {"identity": 0.7}) + "\nmycat likes fish.\n"
+    renamed = renamed_card(text, "mycat", "tom")
+    assert "\n# tom\n" in renamed and "\n| tom | `<mycat>` |" in renamed
+    assert renamed.replace("# tom", "# mycat").replace("| tom |", "| mycat |") == text

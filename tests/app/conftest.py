@@ -8,11 +8,21 @@ from fastapi.testclient import TestClient
 from app.home import Home
 from app.server import create_app
 from app.studio import Studio
+from tests.app.tools import FakePainter
 
 
 @pytest.fixture
 def studio(tmp_path: Path) -> Studio:
     return Studio(Home.open(str(tmp_path / "home")))
+
+
+@pytest.fixture
+def painter(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> FakePainter:
+    """In the place of the studio's painting process; every adapter that is named is there."""
+    fake = FakePainter()
+    monkeypatch.setattr(studio.painter, "paint", fake.paint)
+    monkeypatch.setattr(studio, "adapter_file", lambda name: Path(f"{name}.safetensors"))
+    return fake
 
 
 @pytest.fixture

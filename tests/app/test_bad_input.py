@@ -18,8 +18,7 @@ from app.home import Home
 from app.studio import Studio
 from pipelines import extras
 from pipelines.run_config import RunConfig
-
-REPOSITORY = Path(__file__).resolve().parents[2]
+from pipelines.shipped import REPOSITORY
 
 
 @pytest.fixture

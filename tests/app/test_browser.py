@@ -18,9 +18,8 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect, sync_playwright
 
-from pipelines.shipped import SAMPLES
+from pipelines.shipped import REPOSITORY, SAMPLES
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 ARTIFACTS = REPOSITORY / "test-artifacts"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
@@ -141,7 +140,6 @@ def test_pictures_become_a_concept_that_paints_and_leaves(server: Server, page: 
     pictures = sorted((SAMPLES / "koala").glob("*.png"))
     _fill(page, pictures, "mykoala", "bear")
     _train(page, "mykoala")
-    page.get_by_text("Advanced").first.click()
     page.get_by_label("Fast preview").check()
     page.locator("#start").click()
     _state(page, "running", 60)
@@ -149,7 +147,7 @@ def test_pictures_become_a_concept_that_paints_and_leaves(server: Server, page: 
     expect(page.locator("#run-panel svg")).to_be_visible()
     _shot(page, "training")
 
-    page.locator("#stop button, button#stop").first.click()
+    page.locator("button#stop").click()
     _state(page, "stopped", 60)
     step = int(page.locator("#run-panel").get_attribute("data-step") or 0)
     assert 40 <= step < 120
@@ -220,8 +218,8 @@ def test_a_name_that_is_none_is_one_sentence(page: Page, name: str, noun: str, s
     _fill(page, [SAMPLES / "koala" / "0.png"], name, noun)
     _train(page, f"{name or 'no name yet'}, a {noun.strip()}")
     page.locator("#start").click()
-    expect(page.locator(".toast-body")).to_contain_text(says, timeout=15_000)
-    assert "Traceback" not in page.locator(".toast-body").first.inner_text()
+    expect(page.locator(".s-toast")).to_contain_text(says, timeout=15_000)
+    assert "Traceback" not in page.locator(".s-toast").inner_text()
 
 
 def test_what_is_put_together_survives_a_reload(server: Server, page: Page) -> None:
@@ -278,8 +276,8 @@ def test_two_painted_masks_become_two_concepts(server: Server, page: Page) -> No
     expect(page.locator(".s-shot[data-masks='2']")).to_be_visible(timeout=20_000)
     _train(page, "masks in 1 of 1 pictures")
     expect(page.get_by_label("Several things from one masked picture")).to_be_checked(timeout=15_000)
-    page.get_by_text("Advanced").first.click()
-    page.locator("#steps input").fill("4")
+    page.locator("#advanced summary").click()
+    page.locator("#field-steps input").fill("4")
     page.get_by_label("Prior weight").fill("0")
     page.get_by_label("Preview every").fill("0")
     page.get_by_label("Preview every").blur()
@@ -290,6 +288,62 @@ def test_two_painted_masks_become_two_concepts(server: Server, page: Page) -> No
     _state(page, "finished", 120)
     made = next(e for e in _list(server) if e["name"] == "koala-engine")
     assert made["method"] == "break-a-scene" and made["triggers"] == {"koala": "<koala>", "engine": "<engine>"}
+
+
+def test_start_right_after_teach_this_starts_the_draft_of_teach_this(server: Server, page: Page) -> None:
+    """However slow the studio is to open the draft."""
+    _fill(page, [SAMPLES / "koala" / "0.png"], "slowbear", "bear")
+    page.wait_for_timeout(800)
+    page.locator("#teach-this").click()
+    expect(page.locator("#about-draft")).to_contain_text("slowbear", timeout=20_000)
+    _fill(page, [SAMPLES / "unicorn" / "0.png"], "quickhorse", "horse")
+    page.wait_for_timeout(800)
+    draft = _draft(server)["id"]
+
+    def slowly(route: Any) -> None:
+        time.sleep(1.5)
+        route.continue_()
+
+    page.request.post(f"{server.url}/studio/queue/pause")
+    page.route(f"**/studio/drafts/{draft}", slowly)
+    page.locator("#teach-this").click()
+    expect(page.locator("#about-draft")).not_to_contain_text("slowbear", timeout=1000)
+    page.locator("#start").click()
+    expect(page.locator("#run-panel")).to_contain_text("quickhorse", timeout=20_000)
+    names = [r["name"] for r in page.request.get(f"{server.url}/studio/runs").json()]
+    assert "quickhorse" in names and "slowbear" not in names
+    page.locator("#delete-run").click()
+    page.request.post(f"{server.url}/studio/queue/go-on")
+
+
+def test_the_queue_is_ordered_in_the_page_and_a_second_browser_sees_it(server: Server, page: Page) -> None:
+    page.request.post(f"{server.url}/studio/queue/pause")
+    for name in ("walnut", "hazel"):
+        _fill(page, [SAMPLES / "koala" / "0.png"], name, "bear")
+        _train(page, name)
+        page.locator("#start").click()
+        expect(page.locator("#queue li", has_text=name)).to_contain_text("paused", timeout=15_000)
+    page.get_by_label("First: hazel").click()
+    expect(page.locator("#queue li").first).to_contain_text("hazel")
+    other = page.context.browser.new_page()  # type: ignore[union-attr]
+    other.goto(server.url, wait_until="domcontentloaded")
+    other.get_by_role("tab", name="Train").click()
+    expect(other.locator("#queue li").first).to_contain_text("hazel", timeout=30_000)
+    other.get_by_label("Take out of the queue: walnut").click()
+    expect(page.locator("#queue li")).to_have_count(1, timeout=15_000)
+    other.close()
+    page.get_by_label("Take out of the queue: hazel").click()
+    expect(page.locator("#queue")).to_contain_text("empty", timeout=15_000)
+    page.locator("#queue-go-on").click()
+
+
+def test_a_preflight_says_minutes_memory_and_file_before_anything_starts(server: Server, page: Page) -> None:
+    _fill(page, [SAMPLES / "koala" / "0.png"], "measured", "bear")
+    _train(page, "measured")
+    page.locator("#preflight").click()
+    expect(page.locator("#preflight-says")).to_contain_text("a step, measured on", timeout=120_000)
+    expect(page.locator("#preflight-says")).to_contain_text("a file of")
+    assert not [e for e in _list(server) if e["name"] == "measured"]
 
 
 def test_the_readmes_script_teaches_and_paints(server: Server, tmp_path: Path) -> None:

@@ -33,11 +33,11 @@ def _fill(home: Path) -> None:
     library = Library(Home.open(str(home)))
     base = AdapterRecord(kind="tokens", method="textual-inversion", name="", class_noun="cat",
                          base=BaseIdentity(family="sd1", name="v1-5", hash="0123456789abcdef"))
-    for name in ("mycat", "mybear", "mycup"):
+    for name in ("tiger", "mybear", "mycup"):
         made = word_file(home / f"{name}.safetensors", base.model_copy(update={"name": name}))
         library.add(made, name, SAMPLES / "koala" / "0.png" if name != "mycup" else None)
         made.unlink()
-    library.add_figures("mycat", {"encoder": "the judge", "images": 8, "identity": 0.71, "prompt": 0.27,
+    library.add_figures("tiger", {"encoder": "the judge", "images": 8, "identity": 0.71, "prompt": 0.27,
                                   "interval": {"identity": 0.02, "prompt": 0.01}})
     card = library.folder / "mybear.md"
     card.write_text(card.read_text("utf-8") + f"\n{MARKUP} `{MARKUP}`\n", "utf-8")
@@ -90,17 +90,17 @@ def test_adapters_are_found_named_tagged_exported_and_brought_back(page: Page, s
     _shot(page, "library")
     page.locator("#search").fill("nothing of that name")
     expect(page.locator("#cards")).to_contain_text("Nothing matches")
-    page.locator("#search").fill("MYCAT v1-5")
+    page.locator("#search").fill("TIGER v1-5")
     expect(cards).to_have_count(1)
 
     page.locator(".s-copy").click()
     expect(page.locator(".s-copy[data-copied]")).to_be_visible()
     page.locator("[data-act=rename]").click()
-    page.get_by_label("Name", exact=True).fill("mytom")
+    page.get_by_label("Name", exact=True).fill("lion")
     page.get_by_label("Name", exact=True).press("Enter")
     expect(page.locator("#cards")).to_contain_text("Nothing matches")
-    page.locator("#search").fill("mytom")
-    page.locator("[data-name=mytom] [data-act=tags]").click()
+    page.locator("#search").fill("lion")
+    page.locator("[data-name=lion] [data-act=tags]").click()
     page.get_by_label("Tags", exact=True).fill("pets, soft fur")
     page.get_by_label("Tags", exact=True).press("Enter")
     expect(page.locator("#tags")).to_contain_text("soft fur 1")
@@ -111,15 +111,15 @@ def test_adapters_are_found_named_tagged_exported_and_brought_back(page: Page, s
     _shot(page, "export")
     with page.expect_download() as download:
         page.locator(".s-download").click()
-    assert download.value.suggested_filename == "mytom.safetensors"
+    assert download.value.suggested_filename == "lion.safetensors"
     page.locator("#export").get_by_role("button", name="Close").click()
 
     page.locator("[data-act=delete]").click()
     expect(page.locator("#cards")).to_contain_text("Nothing matches")
     assert [e["name"] for e in _ask(server, "library")["entries"]] == ["mycup", "mybear"]
     page.locator(".s-toast").get_by_role("button", name="Undo").click()
-    expect(page.locator("[data-name=mytom]")).to_be_visible()
-    assert _ask(server, "library/mytom")["tags"] == ["pets", "soft fur"]
+    expect(page.locator("[data-name=lion]")).to_be_visible()
+    assert _ask(server, "library/lion")["tags"] == ["pets", "soft fur"]
 
 
 def test_a_strangers_card_and_notes_stay_text(page: Page) -> None:

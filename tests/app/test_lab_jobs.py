@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from fastapi.testclient import TestClient
+from PIL import Image
 
 from adapters.host import Host
 from adapters.lora import LoraAdapter
@@ -20,14 +24,15 @@ from app import lab_child
 from app.lab_jobs import RECOMMENDED, CompareTask, load_task
 from app.runs import StopFile, read_events
 from app.studio import Studio
+from pipelines.lab.apart import Cost
+from pipelines.lab.evaluate import Pictures, Plan
 from pipelines.lab.measures import Score
 from pipelines.lab.prompts import STARTER
 from pipelines.lab.recommend import Checkpoint
 from pipelines.masks import find_masks
 from pipelines.references import list_folder
-from pipelines.shipped import SAMPLES
-
-REPOSITORY = Path(__file__).resolve().parents[2]
+from pipelines.run_config import RunConfig
+from pipelines.shipped import REPOSITORY, SAMPLES
 
 
 @pytest.fixture
@@ -137,6 +142,74 @@ def test_the_chosen_checkpoint_stands_with_its_training(
     assert [(e["done"], e["total"]) for e in events if e["type"] == "progress"] == [(1, 2), (2, 2)]
     assert (studio.home.runs / run / RECOMMENDED).exists()
     assert client.get(f"/studio/runs/{job['id']}/result").json()["step"] == 50
+
+
+class Colours:
+    """An encoder that sees nothing but the mean colour."""
+
+    name = "colours"
+
+    def images(self, pictures: Sequence[Image.Image]) -> torch.Tensor:
+        means = [p.convert("RGB").resize((1, 1)).getpixel((0, 0)) for p in pictures]
+        return torch.nn.functional.normalize(torch.tensor(means, dtype=torch.float32) + 1, dim=-1)
+
+
+@pytest.fixture
+def painted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Nothing is trained and nothing painted: blue with an adapter, red without; the phrases that were asked for."""
+    phrases: list[str] = []
+
+    def paint(painter: Any, base: str, use: Sequence[Any], phrase: str, noun: str, plan: Plan, *, offline: bool,
+              progress: Any = None) -> Pictures:
+        phrases.append(phrase)
+        prompts = [p for p in plan.prompts for _ in plan.seeds]
+        if progress:
+            progress(len(prompts), len(prompts))
+        image = Image.new("RGB", (8, 8), (0, 0, 255) if use else (255, 0, 0))
+        return Pictures([image] * len(prompts), prompts, prompts, [])
+
+    monkeypatch.setattr("pipelines.lab.compare.paint", paint)
+    monkeypatch.setattr("pipelines.lab.evaluate.paint", paint)
+    monkeypatch.setattr("pipelines.lab.choice.choose_encoders", lambda *_, **__: [Colours()])
+    return phrases
+
+
+def test_a_comparison_holds_each_method_beside_the_base_alone(
+        client: TestClient, studio: Studio, draft: str, adapter: str, painted: list[str],
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    def train(folder: Path, cache: Path) -> Cost:
+        assert RunConfig.load(folder).training.steps == 7 and list((folder / "references").iterdir())
+        return Cost(studio.library.get(adapter).path, 12.0, 5_000_000)
+
+    monkeypatch.setattr("pipelines.lab.compare.train_apart", train)
+    options = {"seeds": 2, "prompts": ["{} here", "{} there"]}
+    asked = {"draft": draft, "methods": ["lora"], "steps": 7, "options": options}
+    run = client.post("/studio/comparisons", json=asked).json()["id"]
+    events: list[dict[str, Any]] = []
+    assert lab_child.work(studio.home.runs / run, events.append)
+    told = client.get(f"/studio/runs/{run}/result").json()
+    assert painted == ["bear", "zok cat"] and told["prompts"] == ["{} here", "{} there"]
+    assert [(r["label"], r["seconds"], r["peak_bytes"]) for r in told["rows"]] == [
+        ("base alone", 0.0, 0), ("lora", 12.0, 5_000_000)]
+    assert told["rows"][1]["file_bytes"] == studio.library.get(adapter).path.stat().st_size
+    for row, colour in zip(told["rows"], ((255, 0, 0), (0, 0, 255)), strict=True):
+        assert len(row["pictures"]) == 2  # one a prompt
+        with Image.open(io.BytesIO(client.get(row["pictures"][1]).content)) as picture:
+            assert picture.getpixel((0, 0)) == colour
+    steps = [(e["done"], e["total"]) for e in events if e["type"] == "progress"]
+    assert steps == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_an_evaluations_figures_are_its_result_and_stand_on_the_card(
+        client: TestClient, studio: Studio, draft: str, adapter: str, painted: list[str],
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipelines.lab.choice.sample_look_alikes", lambda *_: {})
+    run = client.post("/studio/evaluations", json={"adapter": adapter, "draft": draft, "options": {"seeds": 2}}).json()
+    assert lab_child.work(studio.home.runs / run["id"], lambda event: None)
+    told = client.get(f"/studio/runs/{run['id']}/result").json()
+    assert (told["kind"], told["adapter"], told["encoder"], told["images"]) == (
+        "evaluate", adapter, "colours", 2 * len(STARTER))
+    assert "colours" in (studio.library.folder / f"{adapter}.md").read_text("utf-8")
 
 
 def test_such_a_job_ends_when_asked_and_those_it_started_with_it(

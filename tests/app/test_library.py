@@ -17,6 +17,7 @@ from adapters.studio_file import save
 from adapters.tensors import read_tensors
 from app.home import Home
 from app.library import Library
+from app.library_entry import Entry
 from app.studio import Studio
 
 
@@ -198,14 +199,17 @@ def test_the_index_sees_every_change_and_reads_only_what_changed(library: Librar
     assert [e.name for e in library.entries()] == ["one"]
 
 
-def test_ten_thousand_adapters_are_searched_at_once(library: Library, adapter_file: Path) -> None:
-    first = library.add(adapter_file, "a0").path
-    for n in range(1, 10_000):
-        (library.folder / f"a{n}.safetensors").hardlink_to(first)
+def test_ten_thousand_adapters_are_searched_at_once(library: Library, record: AdapterRecord,
+                                                    monkeypatch: pytest.MonkeyPatch) -> None:
+    """With files that are not read: the question is what a search costs once they were."""
+    monkeypatch.setattr("app.library_index.read_entry", lambda path: Entry(path, record, path.stem))
+    for n in range(10_000):
+        for ending in (".safetensors", ".json", ".md"):
+            (library.folder / f"a{n}{ending}").touch()
     assert len(library.entries()) == 10_000
-    started = time.perf_counter()
+    started = time.process_time()
     assert [e.name for e in library.search("A9999 zok")] == ["a9999"]
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
 
 
 def test_what_was_deleted_comes_back_whole(library: Library, adapter_file: Path) -> None:

@@ -13,9 +13,7 @@ import app.image_routes
 from adapters.record import AdapterRecord
 from app.studio import Studio
 from tests.app.test_draft_routes import png
-from tests.app.tools import FakePainter, begin, made, painter, until
-
-__all__ = ["painter"]
+from tests.app.tools import FakePainter, begin, made, until
 
 
 @pytest.fixture(autouse=True)
@@ -162,3 +160,15 @@ def test_styles_are_kept_by_name_and_forgotten(client: TestClient) -> None:
     assert [s["name"] for s in client.delete(f"{at}/Day").json()] == ["night"]
     for wrong in ({"name": " "}, {"name": "x", "prompt": "y" * 2001}, {"name": "x", "evil": "1"}):
         assert client.put(at, json=wrong).status_code == 400
+
+
+def test_an_adapter_is_bound_to_its_region_in_the_columns_that_have_it(client: TestClient,
+                                                                       painter: FakePainter) -> None:
+    mask = client.post("/studio/images/sources", files={"picture": ("m.png", png("white", mode="L"))}).json()["source"]
+    told = made(client, adapters=["mycat", "hat"], x={"field": "adapter", "values": ["*", "hat", ""]},
+                regions={"mycat": mask})
+    assert told["state"] == "done"
+    found = [{a.stem: m.stem for a, m in asked["regions"].items()} for asked in painter.asked]
+    assert found == [{"mycat": mask}, {}, {}]
+    answer = client.post("/studio/images/paintings", json={"request": {"prompt": "a"}, "regions": {"mycat": "gone"}})
+    assert answer.status_code == 400 and "drop it again" in answer.json()["error"]

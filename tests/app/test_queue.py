@@ -163,6 +163,15 @@ def test_a_deleted_run_is_not_gone_on_with(studio: Studio, three: list[str]) -> 
     assert not studio.store.requeue("a-1") and not studio.store.take("a-1", 1)
 
 
+def test_only_a_training_is_gone_on_with_on_the_command_line(
+        studio: Studio, capsys: pytest.CaptureFixture[str]) -> None:
+    studio.store.add("a-evaluate-1", "a", kind="evaluate")
+    studio.stop("a-evaluate-1")
+    assert main(["train", "--name", "a", "--resume", "--home", str(studio.home.root)]) == 2
+    assert "no training 'a' to go on with" in capsys.readouterr().err
+    assert studio.job("a-evaluate-1").state == "stopped"
+
+
 def test_the_queue_on_the_command_line(studio: Studio, three: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     home = ["--home", str(studio.home.root)]
     assert main(["queue", "first", "c-1", *home]) == 0

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from app.runs import EventLog, StopFile, read_events, view
+from app.runs import EventLog, EventTail, StopFile, read_events, view
 
 
 def _step(n: int, loss: float = 0.5) -> dict[str, object]:
@@ -43,3 +43,26 @@ def test_stop_file_is_seen_and_cleared(tmp_path: Path) -> None:
     assert StopFile(tmp_path).stop_requested()
     stop.clear()
     assert not stop.stop_requested()
+
+
+def test_the_tail_of_a_log_tells_each_event_once_and_only_whole_ones(tmp_path: Path) -> None:
+    tail = EventTail(tmp_path)
+    assert tail.more() == []
+    log = EventLog(tmp_path)
+    log({"type": "stage", "text": "a"})
+    assert [e["text"] for e in tail.more()] == ["a"]
+    with (tmp_path / "events.jsonl").open("a") as file:
+        file.write('{"type": "stage", "te')
+        file.flush()
+        assert tail.more() == []
+        file.write('xt": "b"}\n')
+    assert [e["text"] for e in tail.more()] == ["b"]
+
+
+def test_view_has_checkpoints_and_the_progress_of_other_jobs(tmp_path: Path) -> None:
+    log = EventLog(tmp_path)
+    for step in (50, 100, 100):
+        log({"type": "checkpoint", "step": step, "file": f"{step}"})
+    log({"type": "progress", "done": 3, "total": 8})
+    seen = view(tmp_path)
+    assert (seen.checkpoints, seen.step, seen.total) == ([50, 100], 3, 8)

@@ -9,8 +9,7 @@ import pytest
 from app.home import Home
 from app.runs import DISK_FULL, read_events
 from app.studio import Studio
-
-REPOSITORY = Path(__file__).resolve().parents[2]
+from pipelines.shipped import REPOSITORY
 
 
 def _work(folder: Path) -> subprocess.CompletedProcess[str]:

@@ -7,12 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
 from app.painter import Watch
-from app.studio import Studio
 from pipelines.image_file import UsedAdapter, save_png
 from pipelines.request import Request
 
@@ -27,9 +25,10 @@ class FakePainter:
         self.hold = False
 
     def paint(self, base: str, adapters: Sequence[tuple[Path, float, dict[str, str]]], request: dict[str, Any],
-              files: Sequence[Path], *, offline: bool, watch: Watch, edit: Any = None) -> None:
+              files: Sequence[Path], *, offline: bool, watch: Watch, edit: Any = None,
+              regions: Any = None) -> None:
         self.asked.append({"base": base, "adapters": [(p.stem, s, d) for p, s, d in adapters], "request": request,
-                           "edit": edit})
+                           "edit": edit, "regions": regions})
         full = Request.model_validate(request)
         step = 0
         while self.hold or step < STEPS:
@@ -44,14 +43,6 @@ class FakePainter:
         for n, file in enumerate(files):
             picture = Image.new("RGB", (64, 64), ((full.seed * 40 + n) % 256, 90, 120))
             save_png(picture, file, {**settings, "seed": full.seed + n}, used)
-
-
-@pytest.fixture
-def painter(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> FakePainter:
-    fake = FakePainter()
-    monkeypatch.setattr(studio.painter, "paint", fake.paint)
-    monkeypatch.setattr(studio, "adapter_file", lambda name: Path(f"{name}.safetensors"))
-    return fake
 
 
 def until(client: TestClient, id: str, *states: str) -> dict[str, Any]:

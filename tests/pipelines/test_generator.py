@@ -7,7 +7,7 @@ from PIL import Image
 
 from adapters.errors import StudioError
 from adapters.host import Host
-from adapters.record import AdapterRecord
+from adapters.record import AdapterRecord, Concept
 from pipelines.generator import Chosen, Generator, Request
 from tests.adapters.lora.tools import QUERY, filled, output
 
@@ -96,3 +96,16 @@ def test_a_weight_in_the_prompt_changes_the_picture_and_brackets_without_effect_
 def test_a_prompt_of_several_chunks_is_painted_beside_a_shorter_negative_one(host: Host) -> None:
     found = paint(host, prompt="a photo BREAK of a cat", negative_prompt="a dog")[0]
     assert not same(found, paint(host, prompt="a photo of a cat", negative_prompt="a dog")[0])
+
+
+def test_an_adapter_that_shows_a_person_is_refused_with_a_prompt_that_the_filter_flags(host: Host,
+                                                                                       record: AdapterRecord) -> None:
+    person = record.model_copy(update={"concepts": (Concept(name="ada", noun="cat", trigger="zok", kind="person"),)})
+    generator, asked = Generator(host), REQUEST.model_copy(update={"prompt": "zok cat, nude"})
+    with generator.using([Chosen(filled(host), person)]):
+        with pytest.raises(StudioError, match="shows a person, and 'nude' in the prompt is refused"):
+            generator.paint(asked)
+        assert generator.paint(REQUEST).images
+    with generator.using([Chosen(filled(host), record)]):
+        assert generator.paint(asked).images  # no person
+    assert generator.paint(asked).images

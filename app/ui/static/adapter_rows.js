@@ -1,10 +1,21 @@
 // The chosen adapters: how strongly each, its words, and Perfusion's dials.
 import { button, field, make } from "./dom.js";
+import { Layer } from "./layers.js";
+import { MaskDialog } from "./source.js";
 
 const DIALS = {
   bias: ["Bias", 0, 1.5, 0.05, "Lower shows the concept more strongly, higher follows the prompt."],
   temperature: ["Temperature", 0.01, 0.5, 0.01, "How softly the concept sets in."],
 };
+
+// An empty sheet of the picture's shape.
+function blank({ width, height }) {
+  const canvas = make("canvas", { width: Number(width) || 512, height: Number(height) || 512 });
+  const pen = canvas.getContext("2d");
+  pen.fillStyle = "#d6d3d1";
+  pen.fillRect(0, 0, canvas.width, canvas.height);
+  return canvas;
+}
 
 export class AdapterRows {
   constructor(form) {
@@ -24,7 +35,26 @@ export class AdapterRows {
       make("legend", {}, adapter.name),
       this.slider("Strength", adapter.weight, [0, 2, 0.05], (v) => { adapter.weight = v; }, "adapter-strength"),
       ...Object.entries(adapter.dials || {}).map(([name, value]) => this.dial(adapter, name, value)),
+      make("div", { class: "s-row" }, ...this.region(adapter.name)),
       make("div", { class: "s-row" }, ...insert, button("Take out", () => this.form.toggle(adapter.name), { class: "s-button s-chip" })));
+  }
+
+  // Where in the picture: everywhere, or in a painted region.
+  region(name) {
+    const { regions, source } = this.form;
+    const known = regions.get(name);
+    const act = () => {
+      const shown = source.picture?.shown || document.querySelector("#pictures img") || blank(this.form.state);
+      const layer = new Layer(shown.naturalWidth || shown.width, shown.naturalHeight || shown.height);
+      if (known) layer.restore(known.scaledTo(layer));
+      new MaskDialog(shown, layer, () => {
+        if (layer.painted) regions.set(name, layer);
+        else regions.delete(name);
+        this.form.redraw();
+      }, `Where is ${name}?`).open();
+    };
+    return [button(known ? "In its region" : "Everywhere", act, { class: "s-button s-chip", "data-region": name, title: "Paint where it is" }),
+      known && button("Everywhere again", () => { regions.delete(name); this.form.redraw(); }, { class: "s-button s-chip" })].filter(Boolean);
   }
 
   dial(adapter, name, value) {

@@ -25,6 +25,7 @@ export class Compare {
   beside() {
     const { state, choices } = this.form;
     const names = [...choices.adapters.map((a) => a.name), ...choices.checkpoints];
+    const method = (name) => choices.adapters.find((a) => a.name === name)?.method || "a checkpoint";
     const toggle = (name) => {
       state.beside = state.beside.includes(name) ? state.beside.filter((n) => n !== name) : [...state.beside, name];
       this.form.keep();
@@ -34,7 +35,7 @@ export class Compare {
     return [make("p", { class: "s-hint" }, "Each adapter alone at the same prompt and seeds, and a column without any. Write {} in the prompt "
       + "where each one's own words belong."),
     make("div", { class: "s-chips s-many" }, ...names.map((n) => button(n, () => toggle(n), {
-      class: "s-button s-chip", "data-beside": n, "aria-pressed": String(state.beside.includes(n)) })))];
+      class: "s-button s-chip", "data-beside": n, title: method(n), "aria-pressed": String(state.beside.includes(n)) })))];
   }
 
   grid() {

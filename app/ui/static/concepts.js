@@ -3,6 +3,7 @@ import { drafts, later, pictureAt } from "./api.js";
 import { teach } from "./chosen.js";
 import { button, complain, make, toast, whenThere } from "./dom.js";
 import { edit } from "./editor.js";
+import { consentPanel, kindSelect } from "./people.js";
 import { openRoom } from "./rooms.js";
 
 const HERE = "semblance.draft"; // which draft this browser looked at last
@@ -31,8 +32,9 @@ class Room {
     this.things = make("div", { class: "s-things" });
     this.grid = make("div", { class: "s-shots", id: "shots" });
     this.findings = make("div", { class: "s-findings", id: "findings" });
+    this.consent = make("div", {});
     this.root.replaceChildren(this.head, make("div", { class: "s-concepts" },
-      make("div", { class: "s-side" }, this.things, this.wording(), this.foot()),
+      make("div", { class: "s-side" }, this.things, this.consent, this.wording(), this.foot()),
       make("div", { class: "s-main" }, this.drop(), this.findings, this.grid)));
     await this.list();
     this.drawThings();
@@ -116,6 +118,12 @@ class Room {
     this.things.replaceChildren(make("h3", {}, things.length > 1 ? "The things" : "The thing"),
       ...things.map((thing, n) => make("div", { class: "s-row" },
         field(thing, "name", "Name", "mycat", `name-${n}`), field(thing, "noun", "What is it?", "cat", `noun-${n}`),
+        kindSelect(thing.kind, `What ${thing.name || `thing ${n + 1}`} is`, async (kind) => {
+          thing.kind = kind;
+          await this.saveThings.flush();
+          await this.put(drafts.update(this.draft.id, { things }));
+          this.check();
+        }),
         things.length > 1 && button("×", async () => {
           await this.saveThings.flush();
           await this.put(drafts.update(this.draft.id, { things: things.filter((t) => t !== thing) }));
@@ -123,7 +131,7 @@ class Room {
         }, { "aria-label": `Take thing ${n + 1} out` }))),
       button("Another thing in the same pictures", async () => {
         await this.saveThings.flush();
-        await this.put(drafts.update(this.draft.id, { things: [...things, { name: "", noun: "" }] }));
+        await this.put(drafts.update(this.draft.id, { things: [...things, { name: "", noun: "", kind: "object" }] }));
         this.drawThings();
       }, { id: "add-thing" }));
   }
@@ -213,8 +221,13 @@ class Room {
     } });
   }
 
+  checkConsent() {
+    return consentPanel(this.consent, this.draft, async () => this.show(await drafts.get(this.draft.id)));
+  }
+
   async check() {
     const found = await drafts.checks(this.draft.id, 256).catch(() => []);
+    this.checkConsent();
     this.findings.replaceChildren(...found.map((f) => make("div", { class: "s-note" }, f.text)));
   }
 }

@@ -48,8 +48,8 @@ class Room {
   async paint(body, live) {
     try {
       if (live) await this.stage.cancel();
-      const source = await this.source.id();
-      this.stage.follow(await images.paint({ ...body, source }));
+      const [source, regions] = [await this.source.id(), await this.form.regionIds()];
+      this.stage.follow(await images.paint({ ...body, source, regions }));
     } catch (error) {
       complain(error);
     }

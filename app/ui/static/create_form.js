@@ -28,6 +28,7 @@ export class Form {
     Object.assign(this, { choices, source, paint, file, state: remembered() });
     this.keep = later(() => localStorage.setItem(HERE, JSON.stringify(this.state)), 200);
     this.live = later(() => this.state.live && this.start(true), 350);
+    this.regions = new Map(); // adapters to the masks of where they are
     this.rows = new AdapterRows(this);
     this.compare = new Compare(this);
     this.chips = make("div", { class: "s-chips", id: "concept", role: "group", "aria-label": "Concepts" });
@@ -224,6 +225,16 @@ export class Form {
     return { request, adapters, base: s.base.trim() || "starter", ...this.compare.axes() };
   }
 
+  // What the server calls the masks of adapters that are bound to a region.
+  async regionIds() {
+    const found = {};
+    for (const { name } of this.state.adapters) {
+      const layer = this.regions.get(name);
+      if (layer) found[name] = (await images.source(await layer.mask(), null)).source;
+    }
+    return found;
+  }
+
   // The settings of a picture take the place of all that is set, but for what is not a setting.
   restore(made) {
     const { images: count, compare, opened, beside, x, y } = this.state;
@@ -231,6 +242,7 @@ export class Form {
       base: made.base || this.state.base,
       adapters: made.adapters.map(([name, weight, dials]) => ({ name, weight, dials })),
     });
+    this.regions.clear();
     this.draw();
     this.keep();
   }

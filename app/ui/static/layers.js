@@ -75,6 +75,13 @@ export class Layer {
     return kept;
   }
 
+  // Its canvas in another layer's size.
+  scaledTo({ canvas: { width, height } }) {
+    const kept = blank(width, height);
+    kept.getContext("2d").drawImage(this.canvas, 0, 0, width, height);
+    return kept;
+  }
+
   restore(kept) {
     this.clear();
     if (!kept) return;

@@ -26,7 +26,7 @@ export class RunPanel {
   show(job) {
     this.job = job;
     this.parts = Object.fromEntries(["head", "bar", "facts", "acts", "notes", "loss", "previews", "result"].map((name) =>
-      [name, make("div", { class: { facts: "s-facts", acts: "s-acts", notes: "s-findings" }[name] || `s-run-${name}` })]));
+      [name, make("div", { class: { head: "s-head", facts: "s-facts", acts: "s-acts", notes: "s-findings" }[name] || `s-run-${name}` })]));
     this.parts.notes.setAttribute("aria-live", "polite");
     this.root.replaceChildren(...Object.values(this.parts));
     this.follower.open(job.id);
@@ -46,7 +46,7 @@ export class RunPanel {
   }
 
   async again() {
-    const job = await runs.get(this.job.id).catch(() => null);
+    const job = this.job && await runs.get(this.job.id).catch(() => null);
     if (job) this.take(job, "");
     this.changed(null);
   }
@@ -57,14 +57,19 @@ export class RunPanel {
     const has = (...kinds) => news.has("all") || kinds.some((k) => news.has(k));
     this.root.dataset.state = job.state;
     this.root.dataset.step = seen.step;
-    const stage = job.state === "running" ? seen.stage || "Starting" : STATES[job.state];
-    parts.head.replaceChildren(make("h3", {}, job.name, " ", make("small", {}, DOING[job.kind])),
-      make("span", { class: "s-state", "data-state": job.state, role: "status" }, stage));
+    if (has("state", "stage", "end")) this.head();
     this.progress(seen);
     if (has("state", "checkpoint", "end")) this.buttons();
     if (has("state", "warning", "finished", "end")) this.notes();
     if (has("step", "resumed") && seen.losses.length > 1) parts.loss.replaceChildren(lossCurve(seen.losses, seen.total));
     if (has("preview") && seen.previews.size) this.previews();
+  }
+
+  head() {
+    const { job } = this;
+    const stage = job.state === "running" ? this.follower.seen.stage || "Starting" : STATES[job.state];
+    this.parts.head.replaceChildren(make("h3", {}, job.name, " ", make("small", {}, DOING[job.kind])),
+      make("span", { class: "s-state", "data-state": job.state, role: "status" }, stage));
   }
 
   progress(seen) {
@@ -94,7 +99,7 @@ export class RunPanel {
     const { job } = this;
     const training = job.kind === "train";
     const kept = this.follower.seen.checkpoints.length > 0;
-    const can = (when, label, act, id, title = "") => when && button(label, () => this.act(act), { id, title: title || null });
+    const can = (when, label, act, id, title = "") => when && button(label, () => this.act(act), { id, title });
     const held = document.activeElement?.id;
     this.parts.acts.replaceChildren(...[
       can(active(job), job.state === "queued" ? "Take out of the queue" : "Stop", () => runs.stop(job.id), "stop",

@@ -80,9 +80,9 @@ export class Source {
   }
 }
 
-class MaskDialog {
-  constructor(picture, layer, done) {
-    Object.assign(this, { picture, layer, done, erase: false, soft: 0.2, undo: [] });
+export class MaskDialog {
+  constructor(picture, layer, done, title = "Paint a mask") {
+    Object.assign(this, { picture, layer, done, title, erase: false, soft: 0.2, undo: [] });
     this.size = Math.max(4, Math.min(layer.canvas.width, layer.canvas.height) / 6);
   }
 
@@ -90,7 +90,7 @@ class MaskDialog {
     const { width, height } = this.layer.canvas;
     this.canvas = make("canvas", { class: "s-canvas", width, height, tabindex: 0, "aria-label": "Paint what is to be painted anew" });
     this.bar = make("div", { class: "s-tools" });
-    this.dialog = make("dialog", { class: "s-editor", id: "mask-dialog", "aria-label": "Paint a mask" }, this.bar, make("div", { class: "s-stage" }, this.canvas));
+    this.dialog = make("dialog", { class: "s-editor", id: "mask-dialog", "aria-label": this.title }, this.bar, make("div", { class: "s-stage" }, this.canvas));
     this.dialog.addEventListener("close", () => { this.done(); this.dialog.remove(); });
     this.dialog.addEventListener("keydown", (e) => { if ((e.ctrlKey || e.metaKey) && e.key === "z") { e.preventDefault(); this.back(); } });
     this.canvas.addEventListener("pointerdown", (e) => this.begin(e));

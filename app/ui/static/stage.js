@@ -11,7 +11,7 @@ const wait = (milliseconds) => new Promise((resolve) => { setTimeout(resolve, mi
 export class Stage {
   constructor(acts, ended) {
     Object.assign(this, { acts, ended, told: null, shown: "", gone: new Set() });
-    this.status = make("div", { class: "s-status", role: "status" });
+    this.status = make("div", { class: "s-status" });
     this.sheet = make("div", { class: "s-sheet" });
     this.live = make("div", { class: "s-live" });
     this.element = make("section", { id: "output", "aria-label": "Pictures" }, this.status, this.live, this.sheet);
@@ -86,7 +86,7 @@ export class Stage {
     this.drawPreview("");
     const said = { failed: message, cancelled: `Cancelled; ${done} of ${total} were done.` }[state];
     this.status.replaceChildren(...[
-      said && make("div", { class: `s-note${state === "failed" ? " bad" : ""}` }, said),
+      said && make("div", { class: `s-note${state === "failed" ? " bad" : ""}`, role: "status" }, said),
       sheet && !this.gone.has(sheet) && make("a", { href: imageAt(sheet), download: sheet, class: "s-link", id: "sheet" }, "Download all as one picture"),
     ].filter(Boolean));
   }

@@ -31,9 +31,17 @@ class Room {
     await this.list();
     if (!sent && this.choices.options.length) this.take(this.choices.value);
     await this.look(new URLSearchParams(location.search).get("run") || localStorage.getItem(HERE));
-    setInterval(() => !document.hidden && this.look(null).catch(() => {}), LOOK);
     new IntersectionObserver(([entry]) => entry.isIntersecting && this.list().catch(complain)).observe(this.root);
     this.root.dataset.ready = "true";
+    this.watch();
+  }
+
+  // Again and again, one look at a time; a studio that does not answer is looked for until it does.
+  async watch() {
+    for (;;) {
+      await new Promise((done) => { setTimeout(done, LOOK); });
+      if (!document.hidden) await this.look(null).catch(() => {});
+    }
   }
 
   layout() {
@@ -197,16 +205,25 @@ class Room {
 
   // The queue and all runs as they are now; `id` is shown from now on.
   async look(id) {
+    this.asking = (this.asking || 0) + 1;
+    const turn = this.asking;
+    this.next = id || this.next;
     const [seen, all] = await Promise.all([queue.seen(), runs.all()]);
+    if (turn < this.answered) return; // a later look has been answered before
+    this.answered = turn;
     const jobs = all.filter((j) => j.kind !== "preflight");
     this.queue.take(seen);
     this.preflight.look(all, seen);
     const date = (j) => new Date(1000 * j.created).toLocaleString([], { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
     const told = JSON.stringify(jobs.map((j) => [j.id, j.state]));
-    if (told !== this.told) this.shown.replaceChildren(...jobs.map((j) => make("option", { value: j.id }, `${j.name}, ${DOING[j.kind]}, ${date(j)}`)));
+    const job = jobs.find((j) => j.id === this.next) || jobs.find((j) => j.id === this.run.job?.id) || jobs[0];
+    if (job && job.id === this.next) this.next = null;
+    if (told !== this.told) {
+      this.shown.replaceChildren(...jobs.map((j) => make("option", { value: j.id }, `${j.name}, ${DOING[j.kind]}, ${date(j)}`)));
+      if (job) this.shown.value = job.id;
+    }
     this.told = told;
     this.shown.parentElement.hidden = !jobs.length;
-    const job = jobs.find((j) => j.id === id) || jobs.find((j) => j.id === this.run.job?.id) || jobs[0];
     if (!job) this.run.empty();
     else if (job.id !== this.run.job?.id) this.show(job);
     else this.run.take(job, seen.waiting.find((w) => w.id === job.id)?.waits || "");

@@ -1,4 +1,4 @@
-// Talks to the studio's own addresses. Every answer is a draft, a list or an object with `error`.
+// Talks to the studio's own addresses. Every answer is JSON; one that failed has `error`, a sentence.
 const ROOT = "/studio/drafts";
 
 export async function ask(path, options = {}) {

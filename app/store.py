@@ -206,6 +206,10 @@ class JobStore:
             cursor = db.execute("UPDATE jobs SET not_before = ? WHERE id = ? AND state = 'queued'", (until, id))
             return cursor.rowcount == 1
 
+    def deleted(self) -> list[Job]:
+        """What was deleted and can be shown again, the last first."""
+        return self._select("WHERE deleted IS NOT NULL ORDER BY deleted DESC", ())
+
     @property
     def paused(self) -> bool:
         """Whether nothing new is started."""

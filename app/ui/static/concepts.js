@@ -1,8 +1,8 @@
 // The Concepts room: pictures, captions, things and masks of one draft. The server keeps everything at each change.
 import { drafts, later, pictureAt } from "./api.js";
-import { button, complain, make, toast } from "./dom.js";
+import { button, complain, make, toast, whenThere } from "./dom.js";
 import { edit } from "./editor.js";
-import { openRoom, whenThere } from "./rooms.js";
+import { openRoom } from "./rooms.js";
 
 const HERE = "semblance.draft"; // which draft this browser looked at last
 const SUFFIXES = /\.(png|jpe?g|webp|bmp)$/i;

@@ -25,3 +25,16 @@ export function toast(text, action = null) {
 }
 
 export const complain = (error) => toast(error.message || String(error));
+
+// The page is drawn by Gradio, later than this runs.
+export function whenThere(selector, act) {
+  const look = () => {
+    const root = document.querySelector(selector);
+    if (root && !root.dataset.taken) {
+      root.dataset.taken = "true";
+      act(root);
+    }
+  };
+  new MutationObserver(look).observe(document.documentElement, { childList: true, subtree: true });
+  look();
+}

@@ -1,9 +1,9 @@
 // The Library room: adapters as cards, found by words and tags; import by drop. The server's files are the truth.
-import { button, complain, make, toast } from "./dom.js";
+import { button, complain, make, toast, whenThere } from "./dom.js";
 import { onLanguage, t } from "./i18n.js";
 import { library } from "./library_api.js";
 import { card } from "./library_card.js";
-import { whenShown, whenThere } from "./rooms.js";
+import { whenShown } from "./rooms.js";
 
 const PAGE = 60;
 

@@ -1,21 +1,9 @@
 // The rooms are Gradio's tabs, which it draws when it likes: found, opened, and named in the chosen language.
+import { whenThere } from "./dom.js";
 import { everyWord, onLanguage, t } from "./i18n.js";
 
 const ROOMS = { concepts: () => t("room.concepts"), train: () => t("room.train"), create: () => t("room.create"),
                 library: () => t("room.library"), system: () => t("room.system") };
-
-// Calls `act` with the element, once, as soon as it is in the page.
-export function whenThere(selector, act) {
-  const look = () => {
-    const root = document.querySelector(selector);
-    if (root && !root.dataset.taken) {
-      root.dataset.taken = "true";
-      act(root);
-    }
-  };
-  new MutationObserver(look).observe(document.documentElement, { childList: true, subtree: true });
-  look();
-}
 
 // Calls `act` each time the element comes into view: a room is looked at again when its tab is opened.
 export function whenShown(element, act) {

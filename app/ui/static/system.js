@@ -1,8 +1,8 @@
 // The System room: what this machine has, what is missing, the bases, and the switches.
 import { Bases } from "./bases.js";
-import { complain, make } from "./dom.js";
+import { complain, make, whenThere } from "./dom.js";
 import { LANGUAGES, bytes, language, number, onLanguage, setLanguage, t } from "./i18n.js";
-import { whenShown, whenThere } from "./rooms.js";
+import { whenShown } from "./rooms.js";
 import { system } from "./system_api.js";
 import { THEMES, setTheme, theme } from "./theme.js";
 

@@ -5,7 +5,7 @@ TORCH_INDEX ?=
 
 SHELL := /bin/bash
 
-.PHONY: run setup test lint check methods ablations bench peers starter-report report starter clean
+.PHONY: run setup test test-faults lint check methods ablations bench peers starter-report report starter clean
 
 run: setup
 	$(BIN)/python -m app serve
@@ -28,6 +28,12 @@ test: .venv/installed-dev
 	@command -v chromium >/dev/null || echo "chromium is missing, so the browser tests are skipped; install it with: apt-get install chromium"
 	$(BIN)/python -m pytest -m "not slow" -n 2
 	$(BIN)/python -m pytest -m slow
+
+# The long form of the faults, and the table of what held.
+test-faults: .venv/installed-dev
+	rm -f test-artifacts/faults.jsonl
+	SEMBLANCE_FAULTS=full $(BIN)/python -m pytest -s tests/faults
+	$(BIN)/python -m tests.faults.table
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .

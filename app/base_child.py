@@ -9,6 +9,8 @@ import json
 import sys
 from typing import Any
 
+from httpx import HTTPError
+
 from adapters.errors import StudioError
 from pipelines.base_models.families import find_family
 from pipelines.base_models.hub import PATTERNS, fetch
@@ -32,6 +34,9 @@ def main() -> None:
         answer({"family": family})
     except StudioError as error:
         answer({"error": str(error)})
+    except HTTPError as error:
+        answer({"error": f"The connection to the hub broke off ({type(error).__name__}); start the download again, "
+                         "what is here already is kept."})
     except OSError as error:
         answer({"error": f"The download was refused by the system ({error.strerror or error}); free some space and try "
                          "again, what is here already is kept."})

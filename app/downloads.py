@@ -53,8 +53,9 @@ class Downloads:
             running = self._known.get(hub_id)
             if running is None or running.state != "running":
                 model = describe(hub_id, offline)
-                process = subprocess.Popen([sys.executable, "-m", "app.base_child", hub_id], stdout=subprocess.PIPE,
-                                           stdin=subprocess.DEVNULL, text=True, cwd=REPOSITORY, start_new_session=True)
+                process = subprocess.Popen(
+                    [sys.executable, "-m", "app.base_child", hub_id], stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE, text=True, cwd=REPOSITORY, start_new_session=True)
                 running = self._known[hub_id] = Download(model, process)
                 threading.Thread(target=self._follow, args=(running,), name="download", daemon=True).start()
         return running.as_dict()

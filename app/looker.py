@@ -48,8 +48,8 @@ class LookerProcess:
         child = self._child
         if child is None or child.poll() is not None:
             child = self._child = subprocess.Popen(
-                [sys.executable, "-m", "app.looker_child"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                cwd=REPOSITORY, start_new_session=True)
+                [sys.executable, "-m", "app.looker_child"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                text=True, cwd=REPOSITORY, start_new_session=True)
         said = ""
         if child.stdin and child.stdout:
             try:

@@ -23,6 +23,7 @@ from pipelines.run_config import CLASS_IMAGES, RunConfig
 
 DOING = {"train": "training", "preflight": "trying a step", "evaluate": "evaluation", "compare": "comparison",
          "recommend": "choice of a checkpoint"}
+MOST_DELETED = 20  # jobs in the trash that a list shows
 FARTHEST = 366 * 86400  # seconds ahead that a start may be put
 
 
@@ -33,11 +34,12 @@ class Queue:
         self.home, self.store, self.library, self.wake = home, store, library, wake
 
     def overview(self) -> dict[str, Any]:
-        """What runs, what waits in which order, and what each of those waits for, as a sentence."""
+        """What runs, what waits in which order and for what (a sentence), and what was deleted last."""
         jobs, paused = self.store.all(), self.store.paused
         running = next((j for j in jobs if j.state == "running"), None)
         waiting = self.store.waiting()
-        return {"paused": paused, "running": asdict(running) if running else None, "waiting": [
+        return {"paused": paused, "running": asdict(running) if running else None,
+                "deleted": [asdict(job) for job in self.store.deleted()[:MOST_DELETED]], "waiting": [
             {**asdict(job), "waits": self._waits(job, paused, running, waiting[:n])} for n, job in enumerate(waiting)]}
 
     def _waits(self, job: Job, paused: bool, running: Job | None, ahead: list[Job]) -> str:

@@ -18,7 +18,7 @@ def routes(studio: Studio) -> APIRouter:
 
     @router.get("/queue")
     def overview() -> dict[str, Any]:
-        """What runs, and what waits: in its order, each with a sentence that says for what."""
+        """What runs, what waits in which order (each with a sentence that says for what), and what was deleted."""
         return queue.overview()
 
     @router.post("/queue/pause")

@@ -57,9 +57,10 @@ def routes(studio: Studio) -> APIRouter:
         return [asdict(job) for job in studio.jobs()]
 
     @router.post("")
-    def start(wanted: Wanted) -> dict[str, Any]:
-        """Queue a training of a draft; `settings` are the method's, by name."""
-        return told(studio, studio.job(studio.teach(wanted.draft, **wanted.options())))
+    def start(wanted: Wanted, idempotency_key: Annotated[str, Header(max_length=200)] = "") -> dict[str, Any]:
+        """Queue a training of a draft; `settings` are the method's, by name. What is sent again with the same
+        `Idempotency-Key` is answered with the training of the first time."""
+        return told(studio, studio.job(studio.teach(wanted.draft, asked=idempotency_key, **wanted.options())))
 
     @router.post("/preflight")
     def preflight(wanted: Wanted) -> dict[str, Any]:

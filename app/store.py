@@ -35,6 +35,8 @@ _MIGRATIONS = (
     "DROP INDEX one_active_name",
     """CREATE UNIQUE INDEX one_training_of_a_name ON jobs (lower(name))
         WHERE state IN ('queued', 'running') AND kind = 'train'""",
+    "ALTER TABLE jobs ADD COLUMN asked TEXT",
+    "CREATE UNIQUE INDEX asked_once ON jobs (asked) WHERE asked IS NOT NULL",
 )
 _NEXT = """SELECT id FROM jobs WHERE state = 'queued' AND (not_before IS NULL OR not_before <= ?)
     AND NOT EXISTS (SELECT 1 FROM jobs WHERE state = 'running')
@@ -89,10 +91,12 @@ class JobStore:
                               "not full and the folder can be written.") from error
 
     def add(self, id: str, name: str, *, running_in: int | None = None, kind: Kind = "train",
-            first: bool = False) -> None:
+            first: bool = False, asked: str = "") -> str:
         """Queue a job behind (or with `first` before) all others, or note one that runs in process `running_in`.
 
-        Raises StudioError when a waiting or running training has the name.
+        Returns its id, or that of the job that was queued for the same question `asked` (a key that the client
+        chose, so that what it sends twice is done once). Raises StudioError when a waiting or running training has
+        the name.
         """
         now = time.time()
         place = "SELECT COALESCE(MIN(place), 0) - 1 FROM jobs" if first else (
@@ -100,13 +104,22 @@ class JobStore:
         try:
             with self._connect() as db:
                 db.execute(
-                    "INSERT INTO jobs (id, name, kind, state, pid, created, started, place) "
-                    f"VALUES (?, ?, ?, ?, ?, ?, ?, ({place}))",
+                    "INSERT INTO jobs (id, name, kind, state, pid, created, started, asked, place) "
+                    f"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ({place}))",
                     (id, name, kind, "running" if running_in else "queued", running_in, now,
-                     now if running_in else None))
+                     now if running_in else None, asked or None))
+                return id
         except sqlite3.IntegrityError as error:
+            if before := self.asked(asked):
+                return before
             raise StudioError(f"A training named '{name}' is waiting or running already; choose another "
                               "name or stop that one first.") from error
+
+    def asked(self, key: str) -> str | None:
+        """The id of the job that was queued for the question `key`; None when there is none."""
+        with self._connect() as db:
+            row = db.execute("SELECT id FROM jobs WHERE asked = ?", (key or None,)).fetchone()
+        return row[0] if row else None
 
     def get(self, id: str) -> Job | None:
         """One job, or None; one that was deleted is none."""
@@ -205,6 +218,10 @@ class JobStore:
         with self._connect() as db:
             cursor = db.execute("UPDATE jobs SET not_before = ? WHERE id = ? AND state = 'queued'", (until, id))
             return cursor.rowcount == 1
+
+    def deleted(self) -> list[Job]:
+        """What was deleted and can be shown again, the last first."""
+        return self._select("WHERE deleted IS NOT NULL ORDER BY deleted DESC", ())
 
     @property
     def paused(self) -> bool:

@@ -180,16 +180,20 @@ class Studio:
         return folder
 
     def start_training(self, images: Sequence[Path] | Dataset, name: str, noun: str, *, kind: Kind = "train",
-                       **options: Any) -> str:
-        """Queue a training, or the pre-flight of one; returns the run's id."""
+                       asked: str = "", **options: Any) -> str:
+        """Queue a training, or the pre-flight of one; returns the run's id, the same for the same question `asked`."""
+        if before := self.store.asked(asked):
+            return before
         folder = self.prepare_run(images, name, noun, **options)
         try:
-            self.store.add(folder.name, check_name(name), kind=kind, first=kind == "preflight")
+            run = self.store.add(folder.name, check_name(name), kind=kind, first=kind == "preflight", asked=asked)
         except StudioError:
             shutil.rmtree(folder, ignore_errors=True)
             raise
+        if run != folder.name:  # the same question came a moment before
+            shutil.rmtree(folder, ignore_errors=True)
         self.supervisor.wake()
-        return folder.name
+        return run
 
     def teach(self, draft: str, **options: Any) -> str:
         """Queue a training of a draft (see `start_training`); returns the run's id."""

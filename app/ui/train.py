@@ -10,4 +10,4 @@ HEAD = ('<link rel="stylesheet" href="/studio/static/train.css">'
 
 def build() -> None:
     """The place that the script fills."""
-    gr.HTML('<div id="train-room"></div>', padding=False)
+    gr.HTML('<div id="train-room" class="s-room"></div>', padding=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,6 @@ def describe(hub_id: str, offline: bool) -> HubModel:
     from httpx import HTTPError
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
-    from huggingface_hub.utils import filter_repo_objects
 
     try:
         info = HfApi().model_info(hub_id, files_metadata=True, timeout=20)
@@ -45,7 +45,7 @@ def describe(hub_id: str, offline: bool) -> HubModel:
         raise StudioError(f"The hub could not be asked about '{hub_id}' ({type(error).__name__}); check the network, "
                           "or give a folder or a file.") from error
     files = {f.rfilename: f.size or 0 for f in info.siblings or ()}
-    wanted = list(filter_repo_objects(files, allow_patterns=list(PATTERNS), ignore_patterns=list(VARIANTS)))
+    wanted = [f for f in files if any(fnmatch(f, p) for p in PATTERNS) and not any(fnmatch(f, v) for v in VARIANTS)]
     if "model_index.json" not in files or not any(f.endswith(".safetensors") for f in wanted):
         raise StudioError(f"'{hub_id}' is no diffusers model with .safetensors weights; choose one that is, such as "
                           "'stable-diffusion-v1-5/stable-diffusion-v1-5'.")

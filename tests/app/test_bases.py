@@ -105,7 +105,7 @@ class Hub(ThreadingHTTPServer):
     def __init__(self, folder: Path) -> None:
         super().__init__(("127.0.0.1", 0), _Answers)
         self.files = {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
-        self.go, self.asked = threading.Event(), threading.Event()
+        self.go, self.asked, self.cut = threading.Event(), threading.Event(), False
 
 
 class _Answers(BaseHTTPRequestHandler):
@@ -127,6 +127,9 @@ class _Answers(BaseHTTPRequestHandler):
                 "cardData": {"license": "openrail++", "license_link": "LICENSE.md"}}).encode(), "application/json")
         elif (file := path.removeprefix(f"/someone/tiny/resolve/{COMMIT}/")) in self.server.files:
             if self.command == "GET" and file.endswith(".safetensors"):
+                if self.server.cut:
+                    self.close_connection = True
+                    return
                 self.server.asked.set()
                 self.server.go.wait(20)
             self.give(self.server.files[file], "application/octet-stream")
@@ -190,6 +193,13 @@ def test_a_download_that_is_cancelled_ends_and_lists_nothing(client: TestClient,
     assert studio.downloads._known["someone/tiny"].process.wait(10) != 0
     time.sleep(0.2)
     assert _state(client, "cancelled") and len(client.get("/studio/bases").json()) == 1
+
+
+def test_a_connection_that_breaks_off_is_a_sentence(client: TestClient, hub: Hub) -> None:
+    hub.cut = True
+    client.post("/studio/downloads", json={"id": "someone/tiny"})
+    assert "broke off" in _state(client, "failed")["message"]
+    assert len(client.get("/studio/bases").json()) == 1
 
 
 def test_a_model_that_is_not_there_is_a_sentence(client: TestClient, hub: Hub) -> None:

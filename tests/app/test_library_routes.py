@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from adapters.record import HEADER_KEY, AdapterRecord
 from adapters.studio_file import save
 from adapters.tokens import TokensAdapter
 from app import intake, library_routes
-from app.cli import main
+from app.cli import build_parser, main
 from app.studio import Studio
 
 WIDTH = 768  # of the text encoder of Stable Diffusion 1
@@ -95,6 +96,28 @@ def test_an_export_is_checked_before_it_is_downloaded(client: TestClient, studio
     for id in ("0" * 16, "..", "%2e%2e"):
         assert client.get(f"/studio/exports/{id}").status_code in (400, 404)
     assert "not be written as kohya" in client.post("/studio/library/mycat/export/kohya", json={}).json()["error"]
+
+
+def test_what_only_comes_near_is_made_by_a_process_of_its_own(client: TestClient, studio: Studio,
+                                                               record: AdapterRecord,
+                                                               monkeypatch: pytest.MonkeyPatch) -> None:
+    perfusion = record.model_copy(update={"kind": "perfusion", "name": "p"})
+    save_file({"x": torch.ones(1)}, studio.library.folder / "p.safetensors", perfusion.to_metadata())
+    asked: list[Any] = []
+
+    def run(arguments: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
+        options = build_parser().parse_args(arguments[3:])
+        asked.append((options.verb, options.name, options.format, options.approximate, options.home, options.offline))
+        options.out.write_bytes(b"near")
+        report = {"files": [{"file": str(options.out)}], "file": str(options.out), "notes": ["off by 5%"]}
+        return subprocess.CompletedProcess(arguments, 0, f"{json.dumps(report)}\n", "")
+
+    monkeypatch.setattr("app.exports.subprocess.run", run)
+    studio.set_offline(True)
+    report = client.post("/studio/library/p/export/kohya", json={"approximate": True, "rank": 8}).json()
+    assert asked == [("export", "p", "kohya", 8, str(studio.home.root), True)]
+    assert report["notes"] == ["off by 5%"] and client.get(f"/studio/exports/{report['id']}").content == b"near"
+    assert "gate" in client.post("/studio/library/p/export/kohya", json={}).json()["error"] and len(asked) == 1
 
 
 @pytest.mark.parametrize(("file", "data", "says"), [

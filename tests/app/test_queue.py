@@ -134,7 +134,9 @@ def test_a_deleted_run_lies_in_the_trash_and_comes_back_as_it_was(client: TestCl
     assert client.get("/studio/runs").json() == [] and ids(client) == []
     assert not (studio.home.runs / run).exists() and (studio.home.trash / "runs" / run).is_dir()
     assert client.get(f"/studio/runs/{run}").status_code == 400
+    assert [j["id"] for j in client.get("/studio/queue").json()["deleted"]] == [run]
     assert client.post(f"/studio/runs/{run}/restore").json()["state"] == "stopped"
+    assert client.get("/studio/queue").json()["deleted"] == []
     assert sorted(p.name for p in (studio.home.runs / run).rglob("*")) == before
     assert client.post(f"/studio/runs/{run}/resume").json()["state"] == "queued"
     assert "cannot be brought back" in client.post(f"/studio/runs/{run}/restore").json()["error"]

@@ -1,15 +1,19 @@
-"""The training process: how it says what became of it."""
+"""The process of a job: how it says what became of it."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from app import worker
 from app.home import Home
 from app.runs import DISK_FULL, read_events
 from app.studio import Studio
+from pipelines import preflight
 from pipelines.shipped import REPOSITORY
+from tests.pipelines.test_preflight import found
 
 
 def _work(folder: Path) -> subprocess.CompletedProcess[str]:
@@ -22,6 +26,20 @@ def test_a_run_without_settings_fails_with_a_sentence(tmp_path: Path) -> None:
     assert done.returncode == 2
     outcome = read_events(tmp_path)[-1]
     assert outcome["state"] == "failed" and "no readable settings" in outcome["message"]
+
+
+def test_a_preflight_writes_what_it_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "runs" / "a-1"
+    folder.mkdir(parents=True)
+    (tmp_path / "adapters").mkdir()
+    monkeypatch.setattr(worker, "_end_when_asked", lambda *_: None)
+    monkeypatch.setattr(worker.os, "nice", lambda by: None)
+    monkeypatch.setattr(preflight, "measure", lambda folder, report, **_: found(file_bytes=7))
+    monkeypatch.setattr(sys, "argv", ["worker", str(folder), "preflight"])
+    assert worker.main() == 0
+    assert read_events(folder)[-1]["state"] == "finished"
+    told = json.loads((folder / "result.json").read_text("utf-8"))
+    assert (told["file_bytes"], told["seconds"]) == (7, found().seconds) and told["says"].startswith("About ")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")

@@ -6,7 +6,7 @@ export function compareDialog(methods, draft, wanted, queued) {
   const masked = draft.shots.every((s) => draft.things.every((t) => s.masks.includes(t.id)));
   const boxes = methods.map((m) => make("input", { type: "checkbox", value: m.method, checked: masked || !m.needs_masks }));
   const seeds = make("input", { type: "number", min: "1", max: "16", value: "4" });
-  const dialog = make("dialog", { class: "s-dialog", id: "compare-dialog", "aria-labelledby": "compare-title" });
+  const dialog = make("dialog", { class: "s-ask s-room", id: "compare-dialog", "aria-labelledby": "compare-title" });
   const send = async () => {
     try {
       const job = await lab.compare({ ...wanted, methods: boxes.filter((b) => b.checked).map((b) => b.value), options: { seeds: Number(seeds.value) } });
@@ -21,7 +21,7 @@ export function compareDialog(methods, draft, wanted, queued) {
     make("p", { class: "s-hint" }, `Each of these is taught '${draft.label}' with the same pictures and then paints the same prompts and seeds, `
       + "beside the base alone: time, memory, file, likeness and prompt following. It waits its turn in the queue; when it is "
       + "stopped, it goes on later with what is missing."),
-    make("fieldset", { class: "s-cards" }, make("legend", {}, "Methods"), ...methods.map((m, n) => make("label", { class: "s-choice" }, boxes[n],
+    make("fieldset", { class: "s-methods" }, make("legend", {}, "Methods"), ...methods.map((m, n) => make("label", { class: "s-pick" }, boxes[n],
       make("span", {}, make("b", {}, m.title), make("small", {}, m.paper), m.needs_masks && make("small", {}, "Needs painted masks."))))),
     make("label", { class: "s-labelled" }, "Pictures of each prompt", seeds),
     make("div", { class: "s-acts" }, button("Queue the comparison", send, { class: "s-button s-primary", id: "compare-start" }),

@@ -8,8 +8,10 @@ export class QueueList {
     this.show = show;
     this.list = make("ul", { class: "s-queue" });
     this.pause = make("span", {});
+    this.gone = make("ul", { class: "s-queue" });
+    this.trash = make("details", { class: "s-more", id: "trash" }, make("summary", {}, "Put away"), this.gone);
     this.root = make("section", { id: "queue", "aria-labelledby": "queue-title" },
-      make("div", { class: "s-head" }, make("h3", { id: "queue-title" }, "Queue"), this.pause), this.list);
+      make("div", { class: "s-head" }, make("h3", { id: "queue-title" }, "Queue"), this.pause), this.list, this.trash);
     this.later = null; // the job whose start is being put off
   }
 
@@ -29,6 +31,11 @@ export class QueueList {
     this.list.replaceChildren(...items);
     if (!items.length) this.list.replaceChildren(make("li", { class: "s-hint" }, seen.paused
       ? "The queue is paused and empty." : "Nothing runs and nothing waits. What you start is done one after the other here; pictures are painted beside it."));
+    this.trash.hidden = !seen.deleted.length;
+    this.gone.replaceChildren(...seen.deleted.map((job) => make("li", { "data-run": job.id },
+      make("span", { class: "s-name" }, make("b", {}, job.name), make("small", {}, DOING[job.kind])),
+      make("div", { class: "s-acts" }, button("Bring back", () => this.act(runs.restore(job.id).then(queue.seen)),
+        { "aria-label": `Bring back ${job.name}`, "data-key": `back ${job.id}` })))));
     if (held) this.root.querySelector(`[data-key="${CSS.escape(held)}"]`)?.focus();
   }
 

@@ -29,7 +29,7 @@ export class Settings {
       : make("input", { type: "text", inputmode: field.kind === "whole" ? "numeric" : field.kind === "number" ? "decimal" : "text",
         maxlength: field.kind === "text" ? 400 : 24, autocomplete: "off", ...common });
     this.inputs.set(field.name, { field, input });
-    return make("div", { class: "s-field", id },
+    return make("div", { class: "s-setting", id },
       make("label", {}, field.label, input), make("p", { class: "s-tip", id: `${id}-tip`, role: "tooltip" }, field.tip || field.label));
   }
 

@@ -61,12 +61,12 @@ class Room {
   }
 
   radio(name, value, changed, ...label) {
-    return make("label", { class: "s-choice" }, make("input", { type: "radio", name, value, onchange: () => changed(value) }), ...label);
+    return make("label", { class: "s-pick" }, make("input", { type: "radio", name, value, onchange: () => changed(value) }), ...label);
   }
 
   // Plain words first, the paper second.
   cards() {
-    return make("fieldset", { class: "s-cards", id: "method" }, make("legend", {}, "What do you want to learn?"),
+    return make("fieldset", { class: "s-methods", id: "method" }, make("legend", {}, "What do you want to learn?"),
       ...this.known.methods.map((m) => this.radio("method", m.method, (v) => this.choose(v),
         make("span", {}, make("b", {}, m.title), make("small", {}, m.paper), m.needs_masks && make("small", {}, "Needs painted masks.")))));
   }
@@ -86,9 +86,9 @@ class Room {
     const tip = (id, text) => make("p", { class: "s-tip", id, role: "tooltip" }, text);
     return make("details", { class: "s-more", id: "advanced" }, make("summary", {}, "Advanced"),
       make("div", { class: "s-settings" },
-        make("div", { class: "s-field" }, make("label", {}, "Base model", this.base),
+        make("div", { class: "s-setting" }, make("label", {}, "Base model", this.base),
           tip("train-base-tip", "starter, a folder, a .safetensors checkpoint or a hub id.")),
-        make("div", { class: "s-field" }, make("label", {}, "Graphics memory", this.memory),
+        make("div", { class: "s-setting" }, make("label", {}, "Graphics memory", this.memory),
           tip("memory-tip", "Settings that should fit such a card; estimated."))),
       this.fault, make("p", { class: "s-hint" }, "Empty fields take the value that stands in them."), this.settings.root);
   }

@@ -19,25 +19,25 @@ from adapters.files import write_text
 from adapters.naming import MAX_LENGTH, check_name, check_noun
 from adapters.record import KINDS, Concept
 from app.arguments import Use, with_tags
-from app.bases import Bases
-from app.consent import Consents, Statement
-from app.downloads import Downloads
-from app.drafts import Drafts
-from app.erasing import Eraser
-from app.gallery import Gallery
+from app.concepts.consent import Consents, Statement
+from app.concepts.drafts import Drafts
+from app.concepts.erasing import Eraser
+from app.concepts.looker import LookerProcess
 from app.home import Home
-from app.lab_jobs import Lab
-from app.library import Library
-from app.library_entry import Entry
-from app.looker import LookerProcess
-from app.painter import PainterProcess, Watch
-from app.paintings import Paintings
-from app.preferences import Preferences
-from app.queue import Queue
-from app.runs import WISHES, RunView, StopFile, WishFiles, folder_id, view
-from app.store import ACTIVE, RESUMABLE, Job, JobStore, Kind
-from app.styles import Styles
-from app.supervisor import Supervisor
+from app.jobs.lab_jobs import Lab
+from app.jobs.queue import Queue
+from app.jobs.runs import WISHES, RunView, StopFile, WishFiles, folder_id, view
+from app.jobs.store import ACTIVE, RESUMABLE, Job, JobStore, Kind
+from app.jobs.supervisor import Supervisor
+from app.library.library import Library
+from app.library.library_entry import Entry
+from app.painting.gallery import Gallery
+from app.painting.painter import PainterProcess, Watch
+from app.painting.paintings import Paintings
+from app.painting.styles import Styles
+from app.system.bases import Bases
+from app.system.downloads import Downloads
+from app.system.preferences import Preferences
 from pipelines.base_models.families import find_family
 from pipelines.base_models.locate import locate
 from pipelines.dataset_folders import Dataset

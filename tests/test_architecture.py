@@ -36,7 +36,7 @@ def test_imports_go_one_way(folder: str, forbidden: set[str]) -> None:
 
 
 def test_the_web_process_does_not_load_torch() -> None:
-    code = ("import sys, app.server, app.ui.page, app.studio; "
+    code = ("import sys, app.http.server, app.ui.page, app.studio; "
             "sys.exit('torch is loaded' if 'torch' in sys.modules else 0)")
     done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-500:]

@@ -101,7 +101,7 @@ def imports(script: Path | None) -> list[str]:
     """A process that imports what the training does and trains nothing."""
     if script:
         return [sys.executable, str(script), "--help"]
-    return [sys.executable, "-c", "import app.cli, pipelines.training, pipelines.base_models.load"]
+    return [sys.executable, "-c", "import app.verbs.cli, pipelines.training, pipelines.base_models.load"]
 
 
 def compare(pair: Pair, scripts: Path, base: str, steps: int) -> dict[str, object]:

@@ -6,7 +6,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from app.home import Home
-from app.server import create_app
+from app.http.server import create_app
 from app.studio import Studio
 from tests.app.tools import FakePainter
 

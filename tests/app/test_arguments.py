@@ -10,8 +10,8 @@ from PIL import Image
 
 from adapters.errors import StudioError
 from app.arguments import with_tags
-from app.cli import main
 from app.studio import Studio
+from app.verbs.cli import main
 from pipelines.image_file import UsedAdapter, save_png
 
 

@@ -15,10 +15,10 @@ from playwright.sync_api import Page, expect, sync_playwright
 from adapters.identity import BaseIdentity
 from adapters.record import AdapterRecord
 from app.home import Home
-from app.library import Library
+from app.library.library import Library
 from pipelines.shipped import SAMPLES, STARTER
+from tests.app.http.test_library_routes import word_file
 from tests.app.test_browser import CHROMIUM, FLAGS, Server, _shot
-from tests.app.test_library_routes import word_file
 
 MARKUP = "<img src=x onerror=\"document.title='broken in'\">"
 

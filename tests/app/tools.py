@@ -10,7 +10,7 @@ from typing import Any
 from fastapi.testclient import TestClient
 from PIL import Image
 
-from app.painter import Watch
+from app.painting.painter import Watch
 from pipelines.image_file import UsedAdapter, save_png
 from pipelines.request import Request
 

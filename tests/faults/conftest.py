@@ -11,7 +11,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from app.home import Home
-from app.server import create_app
+from app.http.server import create_app
 from app.studio import Studio
 from pipelines.shipped import REPOSITORY
 

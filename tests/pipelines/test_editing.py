@@ -21,7 +21,7 @@ from PIL import Image
 
 from adapters.errors import StudioError
 from adapters.host import Host
-from app.cli import main
+from app.verbs.cli import main
 from pipelines.editing import Blend, Edit
 from pipelines.encode import encode_images
 from pipelines.generator import Generator, Request

@@ -53,7 +53,7 @@ export class AdapterRows {
         this.form.redraw();
       }, `Where is ${name}?`).open();
     };
-    return [button(known ? "In its region" : "Everywhere", act, { class: "s-button s-chip", "data-region": name, title: "Paint where it is" }),
+    return [button(known ? "Where: in its region" : "Where: everywhere", act, { class: "s-button s-chip", "data-region": name, title: "Paint where it is" }),
       known && button("Everywhere again", () => { regions.delete(name); this.form.redraw(); }, { class: "s-button s-chip" })].filter(Boolean);
   }
 

@@ -50,6 +50,7 @@ class Room {
       if (live) await this.stage.cancel();
       const [source, regions] = [await this.source.id(), await this.form.regionIds()];
       this.stage.follow(await images.paint({ ...body, source, regions }));
+      if (!live) this.stage.element.scrollIntoView({ behavior: "smooth", block: "start" });
     } catch (error) {
       complain(error);
     }

@@ -16,6 +16,7 @@ class Room {
   }
 
   frame() {
+    this.told = "";
     const field = make("input", { type: "search", id: "search", value: this.search, placeholder: t("library.search"),
       "aria-label": t("library.search"), oninput: (e) => { this.search = e.target.value; this.limit = PAGE; this.soon(); } });
     const orders = [["newest", t("library.newest")], ["name", t("library.by_name")], ["size", t("library.by_size")]];
@@ -81,7 +82,10 @@ class Room {
 
   show(found) {
     if (this.grid.contains(document.activeElement) && document.activeElement.tagName === "INPUT") return; // being typed in
-    const acts = { changed: () => this.refresh(), choose: (tag) => this.choose(tag), remove: (name) => this.remove(name) };
+    const told = JSON.stringify([this.tag, found]);
+    if (told === this.told) return; // what is open stays open
+    this.told = told;
+    const acts = { changed: () => { this.told = ""; this.refresh(); }, choose: (tag) => this.choose(tag), remove: (name) => this.remove(name) };
     this.count.textContent = found.total === found.all ? t("library.count", { n: found.all })
       : t("library.count_of", { n: found.total, all: found.all });
     this.grid.replaceChildren(...found.entries.map((entry) => card(entry, acts)));

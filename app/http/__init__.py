@@ -1,0 +1,1 @@
+"""Addresses: the server and its routes."""

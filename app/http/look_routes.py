@@ -1,0 +1,89 @@
+"""What can be asked of a draft's pictures: a mask of what is pointed at, captions, what a loss will see."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Response
+
+from adapters.errors import StudioError
+from app.concepts.drafts import Draft, Shot, framed
+from app.http.draft_routes import told
+from app.studio import Studio
+from pipelines.methods import config_class
+from pipelines.references import open_image
+
+PNG = "image/png"
+
+
+def routes(studio: Studio) -> APIRouter:
+    """Routes under /studio/drafts that need the looking process."""
+    router = APIRouter(prefix="/studio/drafts", tags=["drafts"])
+
+    @router.post("/{id}/pictures/{shot}/find", response_class=Response, responses={200: {"content": {PNG: {}}}})
+    def find(id: str, shot: str, pointed: Annotated[dict[str, Any], Body(examples=[{"box": [0.2, 0.2, 0.8, 0.9]}])],
+             base: Annotated[str, Body()] = "starter") -> Response:
+        """A mask (PNG of the picture's size) of what is pointed at, kept nowhere; `X-Found-By` says what found it.
+
+        `pointed` has a `box` (left, top, right, bottom), `clicks` ([x, y, whether on the thing]), all as shares of the
+        picture, or a `word`.
+        """
+        _shot(studio.drafts.get(id), shot)
+        with tempfile.TemporaryDirectory(dir=studio.home.temporary) as scratch:
+            out = Path(scratch) / "mask.png"
+            said = studio.looker.ask("mask", picture=str(studio.drafts.picture(id, shot)), pointed=pointed, base=base,
+                                     offline=studio.offline, out=str(out))
+            return Response(out.read_bytes(), media_type=PNG, headers={"X-Found-By": said["found_by"]})
+
+    @router.post("/{id}/captions/write")
+    def write(id: str, model: Annotated[str, Body(embed=True)] = "") -> dict[str, Any]:
+        """Caption every picture that has none, by `model` (folder or hub id) or a captioner whose weights are here."""
+        bare = [s for s in studio.drafts.get(id).shots if not s.caption.strip()]
+        if not bare:
+            raise StudioError("Every picture has a caption already; clear those that are to be written anew.")
+        with tempfile.TemporaryDirectory(dir=studio.home.temporary) as scratch:
+            files = []
+            for shot in bare:
+                files.append(Path(scratch) / f"{shot.id}.png")
+                framed(open_image(studio.drafts.picture(id, shot.id)), shot).save(files[-1])
+            said = studio.looker.ask("captions", pictures=[str(f) for f in files], model=model)
+        for shot, text in zip(bare, said["captions"], strict=True):
+            studio.drafts.change(id, shot.id, caption=text[:2000])
+        return {"written": len(bare), "written_by": said["written_by"], "draft": told(studio.drafts.get(id))}
+
+    @router.get("/{id}/pictures/{shot}/seen", response_class=Response, responses={200: {"content": {PNG: {}}}})
+    def seen(id: str, shot: str, method: str = "lora", base: str = "starter") -> Response:
+        """What the loss of a method sees of a picture (PNG), grey where it does not look; `X-Seen` says it in words."""
+        config_class(method)
+        draft = studio.drafts.get(id)
+        found = _shot(draft, shot)
+        with tempfile.TemporaryDirectory(dir=studio.home.temporary) as scratch:
+            folder = Path(scratch)
+            framed(open_image(studio.drafts.picture(id, shot)), found).save(folder / "picture.png")
+            masks = []
+            for thing in (draft.things if all(t.id in found.masks for t in draft.things) else ()):
+                masks.append(str(folder / f"{thing.id}.png"))
+                framed(open_image(studio.drafts.mask(id, shot, thing.id)).convert("L"), found).save(masks[-1])
+            said = studio.looker.ask("seen", picture=str(folder / "picture.png"), masks=masks, method=method, base=base,
+                                     offline=studio.offline, out=str(folder / "seen.png"))
+            return Response((folder / "seen.png").read_bytes(), media_type=PNG,
+                            headers={"X-Seen": _words(said), "Cache-Control": "no-store"})
+
+    return router
+
+
+def _shot(draft: Draft, id: str) -> Shot:
+    for found in draft.shots:
+        if found.id == id:
+            return found
+    raise StudioError("This picture is not in the draft any more; reload the page.")
+
+
+def _words(said: dict[str, Any]) -> str:
+    size = f"{said['width']} x {said['height']} pixels"
+    if not said["masked"]:
+        return f"{size}, all of it"
+    edges = "soft edges kept" if said["soft"] else "hard edges"
+    return f"{size}; masks on a grid of {said['grid'][0]} x {said['grid'][1]}, {edges}, {said['share']:.0%} has weight"

@@ -1,0 +1,51 @@
+"""People in the pictures, over HTTP: statements of consent, revoking them, erasing a concept for good."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body
+
+from app.concepts.consent import Statement
+from app.studio import Studio
+
+
+def told(statement: Statement) -> dict[str, Any]:
+    """A statement for the page."""
+    return statement.model_dump(mode="json")
+
+
+def routes(studio: Studio) -> APIRouter:
+    """Routes under /studio/consents, and the one that erases."""
+    router = APIRouter(prefix="/studio", tags=["people"])
+
+    @router.get("/consents")
+    def every() -> list[dict[str, Any]]:
+        """All statements, the newest first; a revoked one says what was removed."""
+        return [told(s) for s in studio.consents.all()]
+
+    @router.post("/consents")
+    def give(draft: Annotated[str, Body()], who: Annotated[str, Body()], scope: Annotated[str, Body()],
+             by: Annotated[str, Body()], date: Annotated[str, Body(examples=["2026-05-01"])]) -> dict[str, Any]:
+        """Record who agreed to what, for the pictures that a draft has now."""
+        images = [s.sha256 for s in studio.drafts.get(draft).shots]
+        return told(studio.consents.give(who=who, scope=scope, by=by, date=date, images=images))
+
+    @router.post("/consents/{id}/revoke")
+    def revoke(id: str) -> dict[str, Any]:
+        """Erase what was made under it, and its pictures, for good; the statement stays."""
+        return told(studio.revoke(id))
+
+    @router.get("/drafts/{id}/consent")
+    def consent(id: str) -> dict[str, Any]:
+        """The statement that covers all pictures of a draft, or none with what is missing."""
+        draft = studio.drafts.get(id)
+        found, missing = studio.consents.look([s.sha256 for s in draft.shots])
+        return {"statement": told(found) if found else None, "missing": missing, "pictures": len(draft.shots)}
+
+    @router.post("/concepts/{name}/erase")
+    def erase(name: str) -> dict[str, list[str]]:
+        """Erase a concept for good: adapter, trainings, evaluations, drafts, pictures painted with it; no trash."""
+        return {"removed": studio.erase(name)}
+
+    return router

@@ -1,0 +1,124 @@
+"""Trainings over HTTP: started from drafts, followed event by event, stopped, gone on with, put away."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from dataclasses import asdict
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Header, Query, Request
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.arguments import check_settings
+from app.jobs.runs import EventTail
+from app.jobs.store import ACTIVE, Job
+from app.studio import Studio
+
+POLL = 0.3  # seconds between two looks at a run's events
+
+
+def told(studio: Studio, job: Job) -> dict[str, Any]:
+    """A run for programs: its row and how far it has come."""
+    seen = studio.view(job.id)
+    return {**asdict(job), "step": seen.step, "total": seen.total, "stage": seen.stage, "warnings": seen.warnings,
+            "trigger": seen.trigger, "checkpoints": seen.checkpoints,
+            "loss": seen.losses[-1][1] if seen.losses else None, "seconds_left": round(seen.seconds_left, 1)}
+
+
+class Wanted(BaseModel):
+    """A training that is asked for; `memory` is the graphics card's in GB, or empty."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    draft: str
+    method: str = "lora"
+    preset: str = "balanced"
+    base: str = "starter"
+    memory: str = ""
+    settings: dict[str, Any] = Field(default_factory=dict)
+
+    def options(self) -> dict[str, Any]:
+        """For `Studio.teach`. Raises StudioError for a method or a setting that there is not."""
+        check_settings(self.method, self.settings)
+        return {"base": self.base, "method": self.method, "preset": self.preset, "memory": self.memory or None,
+                **self.settings}
+
+
+def routes(studio: Studio) -> APIRouter:
+    """All routes under /studio/runs."""
+    router = APIRouter(prefix="/studio/runs", tags=["runs"])
+
+    @router.get("")
+    def every() -> list[dict[str, Any]]:
+        """Every training, newest first."""
+        return [asdict(job) for job in studio.jobs()]
+
+    @router.post("")
+    def start(wanted: Wanted, idempotency_key: Annotated[str, Header(max_length=200)] = "") -> dict[str, Any]:
+        """Queue a training of a draft; `settings` are the method's, by name. What is sent again with the same
+        `Idempotency-Key` is answered with the training of the first time."""
+        return told(studio, studio.job(studio.teach(wanted.draft, asked=idempotency_key, **wanted.options())))
+
+    @router.post("/preflight")
+    def preflight(wanted: Wanted) -> dict[str, Any]:
+        """Queue one real step of what `start` would train, before all that waits; its result says what it will take."""
+        return told(studio, studio.job(studio.preflight(wanted.draft, **wanted.options())))
+
+    @router.get("/{run}")
+    def one(run: str) -> dict[str, Any]:
+        """One training and how far it has come."""
+        return told(studio, studio.job(run))
+
+    @router.get("/{run}/events")
+    def events(run: str, request: Request, last_event_id: Annotated[int, Header(ge=0)] = 0,
+               after: Annotated[int, Query(ge=0)] = 0) -> StreamingResponse:
+        """Server-sent events, each a line of the run's log; `Last-Event-ID`, or `after`, goes on after that one."""
+        job = studio.job(run)
+        after = max(last_event_id, after)
+        return StreamingResponse(_stream(studio, job.id, after, request), media_type="text/event-stream",
+                                 headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+
+    @router.post("/{run}/stop")
+    def stop(run: str) -> dict[str, Any]:
+        """Stop after the current step, keeping a checkpoint; a queued training leaves the queue."""
+        studio.stop(run)
+        return told(studio, studio.job(run))
+
+    @router.post("/{run}/resume")
+    def resume(run: str) -> dict[str, Any]:
+        """Queue a stopped, failed or interrupted training again, from its last checkpoint."""
+        studio.resume(run)
+        return told(studio, studio.job(run))
+
+    @router.post("/{run}/{what}-now")
+    def now(run: str, what: str) -> dict[str, Any]:
+        """`save-now` or `sample-now`: a checkpoint or a preview after the present step of a running training."""
+        studio.wish(run, what)
+        return told(studio, studio.job(run))
+
+    @router.post("/{run}/keep")
+    def keep(run: str, step: Annotated[int | None, Body(embed=True)] = None) -> dict[str, str]:
+        """Put a training's last checkpoint, or that of `step`, into the library."""
+        return {"adapter": studio.keep(run, step)}
+
+    return router
+
+
+async def _stream(studio: Studio, run: str, after: int, request: Request) -> AsyncIterator[str]:
+    """Events after number `after`, as they come, until the run has ended or the listener has gone."""
+    tail, number = EventTail(studio.home.runs / run), 0
+    while True:
+        job = await asyncio.to_thread(studio.store.get, run)
+        for event in await asyncio.to_thread(tail.more):  # after the job: what ended has written all
+            number += 1
+            if number > after:
+                yield f"id: {number}\nevent: {event['type']}\ndata: {json.dumps(event)}\n\n"
+        if job is None or job.state not in ACTIVE:
+            yield f"event: end\ndata: {json.dumps({'state': job.state if job else 'gone'})}\n\n"
+            return
+        if await request.is_disconnected():
+            return
+        await asyncio.sleep(POLL)

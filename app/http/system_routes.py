@@ -1,0 +1,98 @@
+"""The machine, its bases and the studio's switches over HTTP."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Request
+from starlette.concurrency import run_in_threadpool
+
+from app.library.intake import plain_name, receive, workplace
+from app.studio import Studio
+from app.system.bases import told
+from app.system.machine import facts
+from pipelines.base_models.families import family_of_header
+from pipelines.base_models.hub import describe
+
+MOST_BASE = 16 << 30
+
+
+def routes(studio: Studio) -> APIRouter:
+    """All routes under /studio/system, /studio/bases and /studio/downloads."""
+    router = APIRouter(prefix="/studio", tags=["system"])
+    _add_system(router, studio)
+    _add_bases(router, studio)
+    _add_downloads(router, studio)
+    return router
+
+
+def _add_system(router: APIRouter, studio: Studio) -> None:
+
+    def whole() -> dict[str, Any]:
+        return {**facts(studio.home), "offline": studio.offline, "told_offline": studio.told_offline}
+
+    @router.get("/system")
+    def system() -> dict[str, Any]:
+        """Memory, disk, the data folder's parts, versions, switches."""
+        return whole()
+
+    @router.get("/system/device")
+    def device() -> dict[str, Any]:
+        """What computes, found out by a process of its own: some seconds."""
+        return studio.examine()
+
+    @router.patch("/system")
+    def turn(offline: Annotated[bool, Body(embed=True, strict=True)]) -> dict[str, Any]:
+        """Turn the offline switch; it is kept in the data folder."""
+        studio.set_offline(offline)
+        return whole()
+
+
+def _add_bases(router: APIRouter, studio: Studio) -> None:
+
+    @router.get("/bases")
+    def every() -> list[dict[str, Any]]:
+        """The starter and every base that was added: `spec` is what `base` takes everywhere."""
+        return [told(b) for b in studio.bases.all()]
+
+    @router.post("/bases")
+    def add(spec: Annotated[str, Body(embed=True)]) -> dict[str, Any]:
+        """Add a diffusers folder or a single file by its path, or a hub model whose files are here."""
+        return told(studio.bases.add(spec))
+
+    @router.post("/bases/upload")
+    async def upload(request: Request, file: str) -> dict[str, Any]:
+        """Take in a single-file base; the request's body is the file, refused by its header before the rest is kept."""
+        name = plain_name(file, (".safetensors",))
+        async with workplace(studio.home.temporary) as folder:
+            await receive(request, folder / name, MOST_BASE, lambda header: family_of_header(header, name))
+            return told(await run_in_threadpool(studio.bases.take_in, folder / name))
+
+    @router.delete("/bases/{id}")
+    def remove(id: str) -> dict[str, Any]:
+        """Take it out of the list; its files stay, an uploaded one goes into the trash."""
+        return told(studio.bases.remove(id))
+
+
+def _add_downloads(router: APIRouter, studio: Studio) -> None:
+
+    @router.post("/hub")  # not GET, which any page could make a browser send: a request leaves this machine
+    def look(id: Annotated[str, Body(embed=True)]) -> dict[str, Any]:
+        """What the hub says of a model before it is downloaded: licence, size, whether it has to be asked for."""
+        return asdict(describe(id, studio.offline))
+
+    @router.get("/downloads")
+    def every() -> list[dict[str, Any]]:
+        """Downloads since the studio was started."""
+        return studio.downloads.all()
+
+    @router.post("/downloads")
+    def start(id: Annotated[str, Body(embed=True)]) -> dict[str, Any]:
+        """Download a base from the hub."""
+        return studio.downloads.start(id, offline=studio.offline)
+
+    @router.post("/downloads/cancel")
+    def cancel(id: Annotated[str, Body(embed=True)]) -> dict[str, Any]:
+        """End a download; what came so far is kept."""
+        return studio.downloads.cancel(id)

@@ -1,0 +1,1 @@
+"""What has the device to itself: the queue, its children, and the folders that they work in."""

@@ -1,0 +1,172 @@
+"""The queue as a person sees it: whose turn it is and why not yet, copies of runs, and what was put away."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import ValidationError
+
+from adapters.errors import StudioError
+from adapters.naming import MAX_LENGTH, check_name
+from app.home import Home
+from app.jobs.runs import folder_id, view
+from app.jobs.store import ACTIVE, Job, JobStore, Turn
+from app.library.library import Library
+from pipelines.methods.common import settings_error
+from pipelines.run_config import CLASS_IMAGES, RunConfig
+
+DOING = {"train": "training", "preflight": "trying a step", "evaluate": "evaluation", "compare": "comparison",
+         "recommend": "choice of a checkpoint"}
+MOST_DELETED = 20  # jobs in the trash that a list shows
+FARTHEST = 366 * 86400  # seconds ahead that a start may be put
+
+
+class Queue:
+    """Turns, pauses, copies and deletions on one data folder. `wake` makes the supervisor look."""
+
+    def __init__(self, home: Home, store: JobStore, library: Library, wake: Callable[[], None]) -> None:
+        self.home, self.store, self.library, self.wake = home, store, library, wake
+
+    def overview(self) -> dict[str, Any]:
+        """What runs, what waits in which order and for what (a sentence), and what was deleted last."""
+        jobs, paused = self.store.all(), self.store.paused
+        running = next((j for j in jobs if j.state == "running"), None)
+        waiting = self.store.waiting()
+        return {"paused": paused, "running": asdict(running) if running else None,
+                "deleted": [asdict(job) for job in self.store.deleted()[:MOST_DELETED]], "waiting": [
+            {**asdict(job), "waits": self._waits(job, paused, running, waiting[:n])} for n, job in enumerate(waiting)]}
+
+    def _waits(self, job: Job, paused: bool, running: Job | None, ahead: list[Job]) -> str:
+        now = time.time()
+        if paused:
+            return "Waits until the queue goes on; it is paused."
+        if job.not_before and job.not_before > now:
+            return f"Starts on {time.strftime('%d %b, %H:%M', time.localtime(job.not_before))} at the earliest."
+        if due := [j for j in ahead if not j.not_before or j.not_before <= now]:
+            return f"Waits for '{due[-1].name}' ({DOING[due[-1].kind]}), which is before it."
+        if running is None:
+            return "Starts in a moment."
+        left = view(self.home.runs / running.id).seconds_left
+        soon = f", about {max(round(left / 60), 1)} min more" if left else ""
+        return f"Waits for '{running.name}' ({DOING[running.kind]}{soon}): each has the device to itself."
+
+    def job(self, run: str) -> Job:
+        """A job by id; StudioError when there is none."""
+        found = self.store.get(run)
+        if found is None:
+            raise StudioError(f"There is no training '{run[:60]}'; choose one from the list.")
+        return found
+
+    def move(self, run: str, where: str) -> None:
+        """Give a waiting job another turn: up, down, first or last."""
+        job = self.job(run)
+        if where not in get_args(Turn):
+            raise StudioError(f"A job moves {', '.join(get_args(Turn))}, not '{where[:20]}'; choose one of these.")
+        if not self.store.move(run, where):  # type: ignore[arg-type]
+            raise StudioError(f"'{job.name}' is {job.state}; only what waits in the queue has a turn to change.")
+        self.wake()
+
+    def postpone(self, run: str, until: float | None) -> None:
+        """Let a waiting job start no earlier than `until`, in seconds since 1970; None takes that back."""
+        job = self.job(run)
+        if until is not None and not time.time() < until < time.time() + FARTHEST:
+            raise StudioError("A job starts later at a time within the next year, and this one is not; choose another "
+                              "time.")
+        if not self.store.postpone(run, until):
+            raise StudioError(f"'{job.name}' is {job.state}; only what waits in the queue can start later.")
+        self.wake()
+
+    def pause(self, paused: bool) -> None:
+        """Start nothing new (what runs goes on), or start again."""
+        self.store.pause(paused)
+        self.wake()
+
+    def free_name(self, wanted: str) -> str:
+        """`wanted`, or with the first number that no adapter and no job has."""
+        taken, name, number = {j.name.lower() for j in self.store.all()}, wanted, 1
+        while self.library.has(name) or name.lower() in taken:
+            number += 1
+            name = f"{wanted[:MAX_LENGTH - 6]}-{number}"
+        return name
+
+    def clone(self, run: str, name: str = "", settings: dict[str, Any] | None = None) -> str:
+        """Queue a new run of a training's frozen settings and pictures; returns its id.
+
+        Without a name it gets the first free one. A single concept takes the new name and gets a word of its own;
+        several keep theirs. `settings` are laid over the frozen ones.
+        """
+        job = self.job(run)
+        if job.kind != "train":
+            raise StudioError(f"'{job.name}' is no training but a {DOING[job.kind]}; start a new one of these.")
+        source = self.home.runs / run
+        config = RunConfig.load(source)
+        wanted = check_name(name) if name else self.free_name(config.name)
+        busy = {j.name.lower() for j in self.store.all() if j.state in ACTIVE and j.kind == "train"}
+        if self.library.has(wanted) or wanted.lower() in busy:
+            raise StudioError(f"There is a concept '{wanted}' already; choose another name.")
+        folder = self.home.runs / folder_id(wanted)
+        try:
+            for part in ("references", "masks", CLASS_IMAGES):
+                if (source / part).is_dir():
+                    shutil.copytree(source / part, folder / part)
+            _renamed(config, wanted, settings or {}).save(folder)
+            self.store.add(folder.name, wanted)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        self.wake()
+        return folder.name
+
+    def delete(self, run: str) -> Job:
+        """Put a job and its folder into the trash; one that waits leaves the queue first. `restore` brings it back."""
+        job = self.job(run)
+        self.store.cancel(run)
+        if not self.store.delete(run):
+            raise StudioError(f"'{job.name}' is running; stop it first, then delete it.")
+        try:
+            _move(self.home.runs / run, self._grave(run))
+        except OSError as error:
+            self.store.delete(run, False)
+            raise StudioError(f"'{job.name}' could not be put away ({error.strerror}); check the rights of the data "
+                              "folder.") from error
+        return job
+
+    def restore(self, run: str) -> Job:
+        """Bring a deleted job back, as it was."""
+        if not self.store.delete(run, False):
+            raise StudioError("That training cannot be brought back any more.")
+        try:
+            _move(self._grave(run), self.home.runs / run)
+        except OSError as error:
+            self.store.delete(run)
+            raise StudioError(f"The training could not be brought back ({error.strerror}); check the rights of the "
+                              "data folder.") from error
+        return self.job(run)
+
+    def _grave(self, run: str) -> Path:
+        return self.home.trash / "runs" / run
+
+
+def _move(source: Path, target: Path) -> None:
+    """Rename a folder, if it is there: after a crash in between it has moved already."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if source.exists():
+        os.replace(source, target)
+
+
+def _renamed(config: RunConfig, name: str, settings: dict[str, Any]) -> RunConfig:
+    try:
+        training = type(config.training).model_validate({**config.training.model_dump(), **settings})
+    except ValidationError as error:
+        raise settings_error(error) from error
+    concepts = config.concepts
+    if len(concepts) == 1:
+        concepts = (concepts[0].model_copy(update={"name": name, "trigger": ""}),)
+    return config.model_copy(update={"name": name, "training": training, "concepts": concepts,
+                                     "trigger": config.trigger if len(concepts) > 1 else ""})

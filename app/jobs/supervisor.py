@@ -1,0 +1,137 @@
+"""Runs queued jobs one at a time, each in a process of its own, and notes how they ended."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+
+from adapters.errors import StudioError
+from app.home import Home
+from app.jobs.runs import DISK_FULL, StopFile, read_events, view
+from app.jobs.store import Job, JobStore, State
+from app.library.library import Library
+from pipelines.shipped import REPOSITORY
+
+_FULL = ("The disk is full; free some space and resume, the last checkpoint and everything before it is "
+         "kept.")
+
+
+class Supervisor:
+    """A thread of the server. Jobs that a dead server left running become `interrupted`."""
+
+    def __init__(self, home: Home, store: JobStore, library: Library) -> None:
+        self.home, self.store, self.library = home, store, library
+        self._wake = threading.Event()
+        self._closing = False
+        self._current = ""
+        self._thread = threading.Thread(target=self._loop, name="supervisor", daemon=True)
+
+    def start(self) -> None:
+        """Settle what an earlier server left, then begin."""
+        self.settle_dead()
+        self._thread.start()
+
+    def settle_dead(self) -> None:
+        """Note the end of runs whose process is gone."""
+        for job in self.store.all():
+            if job.state == "running" and job.pid and not _alive(job.pid) and self.store.seize(job.id, job.pid):
+                self._settle(job)
+
+    def wake(self) -> None:
+        """Look at the queue now."""
+        self._wake.set()
+
+    def close(self) -> None:
+        """Ask the running job to stop, wait for its checkpoint, end."""
+        self._closing = True
+        if self._current:
+            StopFile(self.home.runs / self._current).request()
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join(60)
+
+    def _loop(self) -> None:
+        while not self._closing:
+            try:
+                job = self.store.claim()
+                if job is None:
+                    self.settle_dead()
+                    self._wake.wait(0.5)
+                    self._wake.clear()
+                else:
+                    self._run(job)
+            except (StudioError, OSError, sqlite3.Error) as error:
+                # A full disk passes; a dead queue would not.
+                print(f"supervisor: {error}", file=sys.stderr, flush=True)
+                time.sleep(2)
+
+    def _run(self, job: Job) -> None:
+        folder = self.home.runs / job.id
+        self._current = job.id
+        try:
+            with (folder / "worker.log").open("ab") as log:
+                # A session of its own: Ctrl-C reaches the studio alone, which then asks it to stop.
+                child = subprocess.Popen([sys.executable, "-m", "app.jobs.worker", str(folder), job.kind],
+                                         stdout=log, stderr=log, stdin=subprocess.DEVNULL,
+                                         cwd=REPOSITORY, start_new_session=True)
+                self.store.set_pid(job.id, child.pid)
+                code = child.wait()
+        except OSError as error:
+            self.store.end(job.id, "failed", f"The process for it could not be started "
+                                             f"({error.strerror}); free memory or disk and resume.")
+            return
+        finally:
+            self._current = ""
+        if self.store.seize(job.id, child.pid):
+            self._settle(job, code)
+
+    def _settle(self, job: Job, code: int = -1) -> None:
+        """Note how a run ended; what it finished goes into the library."""
+        folder = self.home.runs / job.id
+        outcomes = [e for e in read_events(folder) if e["type"] == "outcome"]
+        started = [e for e in read_events(folder) if e["type"] == "stage" and e["text"] == "Starting"]
+        ended = outcomes and started and outcomes[-1]["time"] >= started[-1]["time"]
+        state: State = outcomes[-1]["state"] if ended else "interrupted"
+        message = outcomes[-1]["message"] if ended else (
+            "Its process ended without a word, most often because the memory was not enough or the machine went "
+            "off; resume goes on from what was kept last.")
+        if code == DISK_FULL:
+            state, message = "failed", _FULL
+        if state == "finished" and job.kind == "train":
+            try:
+                self.publish(job)
+            except StudioError as error:
+                state, message = "failed", str(error)
+        self.store.end(job.id, state, message)
+
+    def publish(self, job: Job, step: int | None = None) -> str:
+        """Put a run's adapter (or its last checkpoint, or that of `step`) into the library; returns its name there."""
+        folder = self.home.runs / job.id
+        checkpoints = sorted((folder / "checkpoints").glob("*.safetensors"))
+        source = folder / "adapter.safetensors"
+        if step is not None and not (job.state == "finished" and step == view(folder).total):
+            checkpoints = [c for c in checkpoints if c.stem.endswith(f"-step{step:08d}")]
+            if not checkpoints:
+                raise StudioError(f"'{job.name}' has no checkpoint of step {step}; choose one that it has.")
+            source = checkpoints[-1]
+        elif not source.exists():
+            if not checkpoints:
+                raise StudioError(f"'{job.name}' has no checkpoint yet; resume it first.")
+            source = checkpoints[-1]
+        previews = [p for p in sorted((folder / "previews").glob("*-0.png"))
+                    if not p.name.startswith("step00000000")]
+        return self.library.add(source, job.name, previews[-1] if previews else None).name
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,107 @@
+"""The process of one job: `python -m app.jobs.worker FOLDER [KIND]`, a training when no kind is given.
+
+A crash here frees its memory and ends only itself. The last line on stdout says what became of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from adapters.errors import StudioError
+from adapters.files import write_text
+from app.home import Home
+from app.jobs.lab_jobs import RESULT
+from app.jobs.runs import DISK_FULL, EventLog, StopFile, WishFiles
+from app.library.library import Library
+
+_BEGAN = time.perf_counter()
+
+
+class _StopOrOrphan(StopFile):
+    """Stops on request, and when the studio that started this run is gone."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self._parent = os.getppid()
+
+    def stop_requested(self) -> bool:
+        """Asked before every step."""
+        return super().stop_requested() or os.getppid() != self._parent
+
+
+def _train(folder: Path, log: EventLog) -> bool:
+    from pipelines.training import train_run
+
+    home = Home(folder.parent.parent)
+    return train_run(folder, report=log, control=_StopOrOrphan(folder), taken=Library(home).triggers(),
+                     cache=home.cache, asked=WishFiles(folder).take) is not None
+
+
+def _preflight(folder: Path, log: EventLog) -> bool:
+    threading.Thread(target=_end_when_asked, args=(_StopOrOrphan(folder), log), daemon=True).start()
+    from pipelines.preflight import measure
+
+    home = Home(folder.parent.parent)
+    found = measure(folder, log, taken=Library(home).triggers(), cache=home.cache, began=_BEGAN)
+    write_text(folder / RESULT, json.dumps(found.as_dict(), indent=1) + "\n")
+    return True
+
+
+def _in_the_lab(folder: Path, log: EventLog) -> bool:
+    from app.jobs.lab_child import work
+
+    threading.Thread(target=_end_when_asked, args=(_StopOrOrphan(folder), log), daemon=True).start()
+    return work(folder, log)
+
+
+def _end_when_asked(control: _StopOrOrphan, log: EventLog) -> None:
+    """End this process and those it has started: what such work has done so far is on disk already."""
+    while not control.stop_requested():
+        time.sleep(0.3)
+    log({"type": "outcome", "state": "stopped", "message": ""})
+    if hasattr(os, "killpg") and os.getpgrp() == os.getpid():
+        os.killpg(os.getpgrp(), signal.SIGKILL)
+    os._exit(0)
+
+
+_WORK: dict[str, Callable[[Path, EventLog], bool]] = {
+    "train": _train, "preflight": _preflight, "compare": _in_the_lab, "evaluate": _in_the_lab, "recommend": _in_the_lab}
+
+
+def main() -> int:
+    """Do or go on with the job in the folder given; exit code 0, also when it was stopped."""
+    folder, kind = Path(sys.argv[1]), (sys.argv[2:] or ["train"])[0]
+    if hasattr(os, "nice"):
+        os.nice(5)  # the browser stays quick while this runs
+    log = EventLog(folder)
+    try:
+        log({"type": "stage", "text": "Starting"})
+        outcome = {"state": "finished" if _WORK[kind](folder, log) else "stopped", "message": ""}
+    except StudioError as error:
+        outcome = {"state": "failed", "message": str(error)}
+    except RuntimeError as error:  # what torch raises, out of memory among it
+        first = str(error).strip().splitlines()[0][:160] if str(error).strip() else "no reason given"
+        outcome = {"state": "failed", "message": f"It failed ({first}); if memory ran out, choose a smaller batch, "
+                                                 "then resume."}
+    except MemoryError:
+        outcome = {"state": "failed", "message": "The memory was not enough; choose a smaller batch "
+                                                 "and resume."}
+    with contextlib.suppress(StudioError):  # a full disk takes no events; the exit code still tells
+        log({"type": "outcome", **outcome})
+    with contextlib.suppress(OSError):
+        print(json.dumps(outcome), flush=True)
+    if outcome["state"] != "failed":
+        return 0
+    return DISK_FULL if outcome["message"].startswith("The disk is full") else 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Pictures: the warm process that paints, what is under way, and what was made."""

@@ -1,0 +1,178 @@
+"""Paintings that are under way: a sheet of pictures each, one after the other, with previews and cancel.
+
+They live in this process; what they have made are files in the home's `images` folder, there from the moment that
+each is done.
+"""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, PngImagePlugin
+
+from adapters.errors import StudioError
+from adapters.files import write_atomic
+from app.home import Home
+from app.painting.grid import Sheet
+from app.painting.painter import Cancelled, Watch
+from pipelines.contact_sheet import labelled
+
+KEPT = 50
+ACTIVE = ("waiting", "painting")
+_OLD = 24 * 3600.0  # seconds that a picture to paint on is kept
+Generate = Callable[..., list[Path]]
+Edit = tuple[Path, Path | None]
+
+
+@dataclass
+class Painting:
+    """A sheet and how far it has come; `images` are its cells' files by row and column, '' where there is none yet."""
+
+    id: str
+    sheet: Sheet
+    images: list[list[str]]
+    compared: bool
+    edit: Edit | None = None
+    regions: dict[str, Path] = field(default_factory=dict)
+    state: str = "waiting"
+    message: str = ""
+    made: str = ""
+    """The file that shows all in one, where there is one."""
+    step: tuple[int, int] = (0, 0)
+    """Of the picture that is painted now."""
+    asked: float = field(default_factory=time.time)
+
+    def told(self) -> dict[str, Any]:
+        """For the page."""
+        done = sum(bool(i) for row in self.images for i in row)
+        return {"id": self.id, "state": self.state, "message": self.message, "columns": self.sheet.columns,
+                "rows": self.sheet.rows, "images": self.images, "sheet": self.made, "step": self.step, "done": done,
+                "total": len(self.sheet.rows) * len(self.sheet.columns), "compared": self.compared}
+
+
+class Paintings:
+    """All of them, the oldest first; one is painted at a time."""
+
+    def __init__(self, home: Home, generate: Generate, names: Callable[[int], list[Path]]) -> None:
+        self._folder, self._generate, self._names = home.temporary / "paintings", generate, names
+        self._all: dict[str, Painting] = {}
+        self._turns = ThreadPoolExecutor(1, "paintings")
+
+    def start(self, sheet: Sheet, *, compared: bool = False, source: str = "",
+              regions: Mapping[str, str] | None = None) -> Painting:
+        """Paint a sheet when those before it are done; with `source`, each cell from that picture, and with
+        `regions`, adapters by name in their masks alone.
+
+        `compared` asks for one more file that shows all of it, labelled.
+        """
+        painting = Painting(secrets.token_hex(6), sheet, [["" for _ in row] for row in sheet.cells], compared,
+                            self._source(source) if source else None,
+                            {name: self._source(mask)[0] for name, mask in (regions or {}).items()})
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._all[painting.id] = painting
+        for id in [p.id for p in self._all.values() if p.state not in ACTIVE][:max(len(self._all) - KEPT, 0)]:
+            del self._all[id]
+        self._turns.submit(self._paint, painting)
+        return painting
+
+    def all(self) -> list[Painting]:
+        """Every painting that is still known, the newest last."""
+        return list(self._all.values())
+
+    def get(self, id: str) -> Painting:
+        """One; StudioError when it is not known any more."""
+        if id not in self._all:
+            raise StudioError("That painting is not known any more; what it made is in the history.")
+        return self._all[id]
+
+    def cancel(self, id: str) -> Painting:
+        """End it after the step that is running; what is done stays."""
+        painting = self.get(id)
+        if painting.state in ACTIVE:
+            self._stop_file(id).touch()
+        return painting
+
+    def preview(self, id: str) -> Path:
+        """The picture that is painted now, as far as it has come; the file may not be there."""
+        return self._folder / f"{self.get(id).id}.png"
+
+    def take_source(self, picture: Path, mask: Path | None) -> str:
+        """Keep a checked picture, and its mask, to paint on; returns what to call it."""
+        folder = self._folder.parent / "sources"
+        folder.mkdir(parents=True, exist_ok=True)
+        for old in folder.iterdir():
+            if time.time() - old.stat().st_mtime > _OLD:
+                old.unlink(missing_ok=True)
+        id = secrets.token_hex(6)
+        for file, name in ((picture, f"{id}.png"), (mask, f"{id}-mask.png")):
+            if file:
+                shutil.copyfile(file, folder / name)
+        return id
+
+    def _source(self, id: str) -> Edit:
+        picture = self._folder.parent / "sources" / f"{id}.png"
+        if not id.isalnum() or not picture.is_file():
+            raise StudioError("The picture to paint on is not here any more; drop it again.")
+        mask = picture.with_name(f"{id}-mask.png")
+        return picture, mask if mask.is_file() else None
+
+    def _stop_file(self, id: str) -> Path:
+        return self._folder / f"{id}.stop"
+
+    def _paint(self, painting: Painting) -> None:
+        def progress(done: int, total: int) -> None:
+            painting.step = (done, total)
+
+        watch = Watch(progress, self._folder / f"{painting.id}.png", self._stop_file(painting.id))
+        columns = len(painting.sheet.columns)
+        try:
+            files = self._names(columns * len(painting.sheet.rows))
+            painting.state = "painting"
+            for n, cell in enumerate(c for row in painting.sheet.cells for c in row):
+                watch.check()
+                painting.step = (0, 0)
+                self._generate(cell.request, base=cell.base, adapters=cell.adapters, files=[files[n]], watch=watch,
+                               edit=painting.edit, regions={name: mask for name, mask in painting.regions.items()
+                                                            if name in [a[0] for a in cell.adapters]})
+                painting.images[n // columns][n % columns] = files[n].name
+            if painting.compared and len(files) > 1:
+                painting.made = _one_sheet(painting.sheet, files)
+            painting.state = "done"
+        except Cancelled:
+            painting.state = "cancelled"
+        except StudioError as error:
+            painting.state, painting.message = "failed", str(error)
+        except OSError as error:
+            painting.state = "failed"
+            painting.message = f"The system refused something ({error.strerror}); check disk and rights."
+        finally:
+            if painting.state in ACTIVE:
+                painting.state, painting.message = "failed", "Painting ended unexpectedly; try again."
+            for file in (self._stop_file(painting.id), self._folder / f"{painting.id}.png"):
+                file.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Take nothing more on, and end what is running after its step."""
+        for painting in self.all():
+            self.cancel(painting.id)
+        self._turns.shutdown(wait=False, cancel_futures=True)
+
+
+def _one_sheet(sheet: Sheet, files: list[Path]) -> str:
+    """All pictures of a sheet as one labelled PNG that says how its first was made; returns the file's name."""
+    path = files[0].with_name(f"{files[0].stem.rpartition('-')[0]}-sheet.png")
+    chunks = PngImagePlugin.PngInfo()
+    with Image.open(files[0]) as first:
+        for key in ("parameters", "semblance"):
+            if isinstance(first.info.get(key), str):
+                chunks.add_itxt(key, first.info[key])
+    whole = labelled(files, sheet.columns, sheet.rows)
+    write_atomic(path, lambda p: whole.save(p, "PNG", pnginfo=chunks))
+    return path.name

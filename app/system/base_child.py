@@ -1,0 +1,46 @@
+"""Downloads a base from the hub: `python -m app.system.base_child OWNER/NAME`, JSON lines out on stdout.
+
+It ends by itself when nobody reads these any more; what is here already is not fetched again.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from httpx import HTTPError
+
+from adapters.errors import StudioError
+from pipelines.base_models.families import find_family
+from pipelines.base_models.hub import PATTERNS, fetch
+from pipelines.base_models.locate import locate
+
+
+def main() -> None:
+    """Look at the small files first: a model of another kind is not downloaded."""
+    answers, sys.stdout = sys.stdout, sys.stderr
+
+    def answer(message: dict[str, Any]) -> None:
+        answers.write(json.dumps(message) + "\n")
+        answers.flush()
+
+    try:
+        location = locate(sys.argv[1])
+        if location.form != "hub":
+            raise StudioError(f"'{sys.argv[1][:100]}' is no hub id; write it as 'owner/name'.")
+        family = find_family(location)
+        fetch(location.name, False, PATTERNS, count=lambda done, total: answer({"done": done}))
+        answer({"family": family})
+    except StudioError as error:
+        answer({"error": str(error)})
+    except HTTPError as error:
+        answer({"error": f"The connection to the hub broke off ({type(error).__name__}); start the download again, "
+                         "what is here already is kept."})
+    except OSError as error:
+        answer({"error": f"The download was refused by the system ({error.strerror or error}); free some space and try "
+                         "again, what is here already is kept."})
+
+
+if __name__ == "__main__":
+    main()

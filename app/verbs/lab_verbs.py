@@ -1,0 +1,255 @@
+"""The verbs of the labs: what an adapter has learned, which method or checkpoint does it best, how fast."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from adapters.errors import StudioError
+from adapters.naming import check_name
+from app.home import Home
+from app.studio import Studio
+from pipelines.methods import METHODS, config_class
+
+if TYPE_CHECKING:
+    from pipelines.lab.compare import Row
+    from pipelines.lab.encoders import Encoder
+
+Verb = Callable[[str, Callable[[argparse.Namespace], dict[str, Any]], str], argparse.ArgumentParser]
+
+
+def add(verb: Verb) -> None:
+    """Register them on the command line."""
+    bench = verb("bench", _bench, "measure speed on this machine: loop, pictures, adapter switching, library")
+    bench.add_argument("--quick", action="store_true", help="fewer blocks and steps, no whole run")
+    evaluate = verb("evaluate", _evaluate, "measure likeness and prompt following of an adapter")
+    compare = verb("compare", _compare, "teach the same pictures with several methods and compare them")
+    for parser in (evaluate, compare):
+        parser.add_argument("--base", default="starter")
+        parser.add_argument("--references", type=Path, required=True, help="folder of pictures of the subject")
+        parser.add_argument("--prompts", type=Path, help="text file, one prompt a line, {} for the subject")
+        parser.add_argument("--seeds", type=int, default=4, help="pictures of each prompt")
+        parser.add_argument("--encoder", default="", help="a CLIP model's folder or hub id; else the best here")
+        parser.add_argument("--force", action="store_true", help="score pictures that the encoder was not made for")
+        parser.add_argument("--out", type=Path, help="folder for pictures, plot and result.json")
+    recommend = verb("recommend", _recommend, "find the checkpoint of a training to use, and say why")
+    recommend.add_argument("name", help="of the training")
+    recommend.add_argument("--keep", metavar="NAME", help="put that checkpoint into the library under this name")
+    recommend.add_argument("--force", action="store_true", help="score pictures that the encoder was not made for")
+    dreambench = verb("dreambench", _dreambench, "measure a method on DreamBench: 30 subjects, 25 prompts, 4 seeds")
+    dreambench.add_argument("--base", required=True)
+    dreambench.add_argument("--data", type=Path, required=True, help="the dataset's folder, with one a subject")
+    dreambench.add_argument("--method", default="lora", help=", ".join(METHODS))
+    dreambench.add_argument("--preset", default="balanced")
+    dreambench.add_argument("--steps", type=int)
+    dreambench.add_argument("--subjects", default="", help="some of them, with commas between")
+    dreambench.add_argument("--prompts", type=int, default=25, help="fewer are a quick look")
+    dreambench.add_argument("--seeds", type=int, default=4, help="pictures of each prompt")
+    dreambench.add_argument("--encoder", default="", help="a CLIP model's folder or hub id; else CLIP and DINO")
+    dreambench.add_argument("--force", action="store_true", help="score pictures that the encoder was not made for")
+    dreambench.add_argument("--out", type=Path, help="where everything is kept; the same folder goes on")
+    evaluate.add_argument("--adapter", required=True, metavar="NAME:WEIGHT[:DIAL=VALUE,...]")
+    evaluate.add_argument("--phrase", default="", help="what to call it in prompts; else the adapter's own words")
+    evaluate.add_argument("--look-alikes", type=Path, help="folder with a subfolder of pictures for each other one")
+    compare.add_argument("--methods", default="lora,textual-inversion,perfusion", help=", ".join(METHODS))
+    compare.add_argument("--class-noun", required=True)
+    compare.add_argument("--preset", default="balanced")
+    compare.add_argument("--steps", type=int)
+
+
+def open_studio(options: argparse.Namespace) -> Studio:
+    """The studio on the data folder that the options name."""
+    return Studio(Home.open(getattr(options, "home", None)), offline=getattr(options, "offline", False))
+
+
+def speaker(options: argparse.Namespace) -> Callable[[str], None]:
+    """Prints for people: to stderr where stdout belongs to JSON."""
+    out = sys.stderr if getattr(options, "json", False) else sys.stdout
+    return lambda text: print(text, file=out, flush=True)
+
+
+def _plan(options: argparse.Namespace) -> Any:
+    from pipelines.lab.evaluate import Plan
+    from pipelines.lab.prompts import DREAMBENCH_OBJECTS, STARTER, read_prompts
+
+    if not 1 <= options.seeds <= 64:
+        raise StudioError(f"--seeds is how many pictures each prompt gets, from 1 to 64, but it is {options.seeds}.")
+    chosen = read_prompts(options.prompts) if options.prompts else None
+    usual = STARTER if options.base == "starter" else DREAMBENCH_OBJECTS
+    return Plan(tuple(chosen or usual), tuple(range(options.seeds)))
+
+
+def _encoders(options: argparse.Namespace, references: list[Any]) -> list[Encoder]:
+    from pipelines.lab.choice import choose_encoders
+
+    return choose_encoders(options.encoder, references, force=options.force,
+                           offline=open_studio(options).offline)
+
+
+def _evaluate(options: argparse.Namespace) -> dict[str, Any]:
+    from app.arguments import parse_adapter
+    from pipelines.lab.choice import sample_look_alikes
+    from pipelines.lab.compare import keep
+    from pipelines.lab.evaluate import evaluate, paint, pictures_in, words_of
+    from pipelines.painter import Painter
+    from pipelines.references import list_folder, open_image
+
+    studio, say = open_studio(options), speaker(options)
+    name, strength, dials = parse_adapter(options.adapter)
+    entry = studio.library.get(name)
+    plan = _plan(options)
+    references = [open_image(p) for p in list_folder(options.references)]
+    encoders = _encoders(options, references)
+    others = pictures_in(options.look_alikes) if options.look_alikes else sample_look_alikes(
+        options.base, options.references)
+    phrase, noun = (options.phrase, entry.record.class_noun) if options.phrase else words_of(entry.record)
+    started = time.monotonic()
+    pictures = paint(Painter(), options.base, [(entry.path, strength, dials)], phrase, noun, plan,
+                     offline=studio.offline, progress=lambda n, of: None if n % 10 else say(f"{n}/{of} painted"))
+    if options.out:
+        keep(options.out, pictures)
+    found = [evaluate(pictures, references, e, look_alikes=others, seeds=plan.seeds) for e in encoders]
+    for f in found:
+        said = f", prompt following {f.prompt}" if f.prompt else ""
+        among = f", right one of {f.look_alikes + 1} in {f.retrieval:.0%}" if f.retrieval is not None else ""
+        say(f"{f.encoder}: likeness {f.identity}{said}{among}; {f.images} pictures, 95% intervals over prompts")
+    card = studio.library.add_figures(name, found[0].as_dict())
+    say(f"the figures stand in '{card}'")
+    return {**found[0].as_dict(), "encoders": [f.as_dict() for f in found], "adapter": name,
+            "seconds": round(time.monotonic() - started, 1)}
+
+
+def _recommend(options: argparse.Namespace) -> dict[str, Any]:
+    from pipelines.lab.choice import choose_encoders
+    from pipelines.lab.evaluate import Plan
+    from pipelines.lab.prompts import DREAMBENCH_OBJECTS, STARTER
+    from pipelines.lab.recommend import choose, look
+    from pipelines.painter import Painter
+    from pipelines.references import list_folder, open_image
+    from pipelines.run_config import RunConfig
+
+    studio, say = open_studio(options), speaker(options)
+    folder = next((studio.home.runs / j.id for j in studio.jobs() if (j.name, j.kind) == (options.name, "train")), None)
+    if folder is None:
+        raise StudioError(f"There is no training '{options.name}'; give the name that it was started with.")
+    usual = STARTER if RunConfig.load(folder).base == "starter" else DREAMBENCH_OBJECTS
+    references = [open_image(p) for p in list_folder(folder / "references")]
+    encoder = choose_encoders("", references, force=options.force, offline=studio.offline)[0]
+    seen = look(folder, encoder, Plan(usual[:4], (0, 1), class_images=0), Painter(), say)
+    chosen, why = choose(seen)
+    say(f"{why}\n{chosen.path}")
+    kept = studio.library.add(chosen.path, check_name(options.keep)).name if options.keep else None
+    return {"step": chosen.step, "file": str(chosen.path), "why": why, "encoder": encoder.name, "kept": kept,
+            "checkpoints": [c.as_dict() for c in seen]}
+
+
+def _compare(options: argparse.Namespace) -> dict[str, Any]:
+    from pipelines.lab.compare import Comparison
+    from pipelines.references import list_folder, open_image
+
+    studio, say = open_studio(options), speaker(options)
+    methods = [m.strip() for m in options.methods.split(",") if m.strip()]
+    for method in methods:
+        config_class(method)  # a wrong name is said before anything is trained
+    plan = _plan(options)
+    encoder = _encoders(options, [open_image(p) for p in list_folder(options.references)])[0]
+    stamp = f"{options.references.name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    out = options.out or studio.home.root / "comparisons" / stamp
+    rows = Comparison(out, options.base, options.class_noun, options.references, methods, options.preset,
+                      options.steps, plan, studio.offline).run(encoder, say)
+    _pictures(rows, out, encoder.name)
+    for row in rows:
+        say(_line(row))
+    say(f"pictures, plot and figures are in '{out}'")
+    return {"folder": str(out), "encoder": encoder.name, "rows": [
+        {"method": r.method, "label": r.label, "seconds": r.seconds, "peak_bytes": r.peak_bytes,
+         "file_bytes": r.file_bytes, **r.figures} for r in rows]}
+
+
+def _dreambench(options: argparse.Namespace) -> dict[str, Any]:
+    from pipelines.lab.dreambench import DreamBench, subjects_in
+    from pipelines.references import list_folder, open_image
+
+    studio, say = open_studio(options), speaker(options)
+    config_class(options.method)  # a wrong name is said before anything is trained
+    for count, most, what in ((options.seeds, 64, "seeds"), (options.prompts, 25, "prompts")):
+        if not 1 <= count <= most:
+            raise StudioError(f"--{what} is a number from 1 to {most}, but it is {count}.")
+    subjects = [s.strip() for s in options.subjects.split(",") if s.strip()]
+    first = next(iter(subjects_in(options.data, subjects)))
+    encoders = _encoders(options, [open_image(p) for p in list_folder(options.data / first)])
+    out = options.out or studio.home.root / "dreambench" / options.method
+    found = DreamBench(options.data, out, options.base, options.method, options.preset, options.steps, subjects,
+                       options.seeds, options.prompts, studio.offline).run(encoders, say)
+    for name, told in found["encoders"].items():
+        say(f"{name}: " + ", ".join(f"{figure} {told[figure]['mean']:.3f}" for figure in ("identity", "prompt")
+                                    if figure in told) + f"; {found['subjects']} of {found['of']} subjects")
+    say(f"everything is kept in '{out}'")
+    return found
+
+
+def _line(row: Row) -> str:
+    cost = f"{row.seconds:.0f} s, {row.peak_bytes / 1e6:.0f} MB, file {row.file_bytes / 1000:.0f} kB" \
+        if row.seconds else "nothing trained"
+    prompt = row.figures["prompt"]
+    said = "not read by this encoder" if prompt is None else f"{prompt:.3f}"
+    return (f"{row.label:24} likeness {row.figures['identity']:.3f}  prompt {said}  "
+            f"copied {row.figures['copied'] or 0:.0%}  {cost}")
+
+
+def _pictures(rows: list[Row], out: Path, encoder: str) -> None:
+    from pipelines.contact_sheet import grid
+    from pipelines.lab.plots import Point, pareto
+    from pipelines.references import open_image
+
+    across = len(rows[0].pictures)
+    grid([open_image(Path(p)) for r in rows for p in r.pictures],
+         [r.label if not n else "" for r in rows for n in range(across)], out / "grid.png", across=across)
+    if rows[0].figures["prompt"] is None:  # the encoder reads no words, so there is nothing to plot against
+        return
+    points = [Point(r.label, r.method, r.figures["prompt"] or 0, r.figures["identity"],
+                    r.figures["interval"]["prompt"] or 0, r.figures["interval"]["identity"] or 0) for r in rows]
+    pareto(points, out / "pareto.png", x=f"prompt following ({encoder})", y=f"likeness ({encoder})")
+
+
+def _bench(options: argparse.Namespace) -> dict[str, Any]:
+    from pipelines.speed.measure import measure
+
+    say = speaker(options)
+    found = measure(options.quick, say)
+    found["library_seconds"] = {}
+    for count in (1, 100) if options.quick else (1, 100, 10_000):
+        found["library_seconds"][count] = taken = _listing(count)
+        say(f"a library of {count:6} adapters is listed in {1000 * taken:.0f} ms")
+    return found
+
+
+def _listing(count: int) -> float:
+    """Seconds to list a library of copies of one small adapter."""
+    from adapters.record import AdapterRecord
+    from adapters.studio_file import save
+    from adapters.tokens import TokensAdapter
+    from app.library.library import Library
+    from pipelines.base_models.load import load_base
+
+    host = load_base("starter")
+    with tempfile.TemporaryDirectory() as scratch:
+        home = Home.open(scratch)
+        adapter = TokensAdapter.for_training(host, {"<a>": "cat"})
+        record = AdapterRecord(kind=adapter.kind, method="textual-inversion", name="a", base=host.identity,
+                               trigger="<a>", spec=adapter.spec)
+        first = home.adapters / "a0.safetensors"
+        save(first, adapter, record)
+        for n in range(1, count):
+            shutil.copyfile(first, home.adapters / f"a{n}.safetensors")
+        library = Library(home)
+        started = time.perf_counter()
+        if len(library.entries()) != count:
+            raise StudioError(f"A library of {count} adapters was made, but not all of it is listed; check the disk.")
+        return round(time.perf_counter() - started, 4)

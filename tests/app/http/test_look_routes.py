@@ -1,0 +1,123 @@
+"""Masks, captions and what a loss sees, asked for over HTTP; the looking process is mostly a fake one."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from PIL import Image
+
+from adapters.errors import StudioError
+from app.concepts.looker import LookerProcess
+from app.studio import Studio
+from pipelines.shipped import SAMPLES
+from tests.app.http.test_draft_routes import png, send
+
+
+class Fake:
+    """Answers at once and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, dict[str, Any]]] = []
+
+    def ask(self, verb: str, **told: Any) -> dict[str, Any]:
+        self.asked.append((verb, told))
+        for key in ("picture", "masks", "pictures"):
+            for path in ([told[key]] if isinstance(told.get(key), str) else told.get(key, [])):
+                told.setdefault("sizes", []).append(Image.open(path).size)
+        if "out" in told:
+            Image.new("L", (64, 48), 255).save(told["out"])
+        return {"found_by": "GrabCut", "captions": [f"caption {n}" for n in range(9)][:len(told.get("pictures", []))],
+                "written_by": "BLIP", "width": 64, "height": 48, "grid": [8, 6], "share": 0.5, "soft": True,
+                "masked": bool(told.get("masks"))}
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.fixture
+def fake(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> Fake:
+    found = Fake()
+    monkeypatch.setattr(studio, "looker", found)
+    return found
+
+
+def draft(client: TestClient, *names: str) -> tuple[str, list[str]]:
+    id = client.post("/studio/drafts").json()["id"]
+    told = send(client, id, **{n: png(n) for n in names})
+    return f"/studio/drafts/{id}", [s["id"] for s in told["draft"]["shots"]]
+
+
+def test_what_is_pointed_at_comes_back_as_a_mask_and_is_kept_nowhere(client: TestClient, fake: Fake) -> None:
+    at, (shot,) = draft(client, "red")
+    answer = client.post(f"{at}/pictures/{shot}/find", json={"pointed": {"box": [0, 0, 1, 1]}})
+    assert Image.open(io.BytesIO(answer.content)).size == (64, 48) and answer.headers["x-found-by"] == "GrabCut"
+    assert fake.asked[0][1]["pointed"] == {"box": [0, 0, 1, 1]}
+    assert client.get(at).json()["shots"][0]["masks"] == []
+    assert client.post(f"{at}/pictures/{'0' * 12}/find", json={"pointed": {"word": "cat"}}).status_code == 400
+
+
+def test_only_pictures_without_a_caption_get_one(client: TestClient, fake: Fake) -> None:
+    at, shots = draft(client, "red", "green", "blue")
+    client.patch(f"{at}/pictures/{shots[1]}", json={"caption": "mine"})
+    client.patch(f"{at}/pictures/{shots[2]}", json={"crop": [0, 0, 0.5, 1]})
+    told = client.post(f"{at}/captions/write", json={"model": ""}).json()
+    assert [s["caption"] for s in told["draft"]["shots"]] == ["caption 0", "mine", "caption 1"]
+    assert (told["written"], told["written_by"]) == (2, "BLIP")
+    assert fake.asked[0][1]["sizes"] == [(64, 48), (32, 48)]  # as cropped
+    again = client.post(f"{at}/captions/write", json={"model": ""})
+    assert again.status_code == 400 and "has a caption already" in again.json()["error"]
+
+
+def test_the_loss_sees_a_picture_as_cropped_with_its_masks_when_all_things_have_one(client: TestClient,
+                                                                                    fake: Fake) -> None:
+    at, (shot,) = draft(client, "red")
+    client.patch(at, json={"things": [{"name": "a", "noun": "cat"}, {"name": "b", "noun": "dog"}]})
+    client.patch(f"{at}/pictures/{shot}", json={"crop": [0, 0, 0.5, 1]})
+    things = [t["id"] for t in client.get(at).json()["things"]]
+    for n, thing in enumerate(things):
+        answer = client.get(f"{at}/pictures/{shot}/seen?method=break-a-scene")
+        assert not fake.asked[-1][1]["masks"] and answer.headers["x-seen"] == "64 x 48 pixels, all of it"
+        client.put(f"{at}/pictures/{shot}/masks/{thing}", files={"file": (f"{n}.png", png("white", mode="L"))})
+    answer = client.get(f"{at}/pictures/{shot}/seen?method=break-a-scene")
+    assert answer.headers["x-seen"].endswith("masks on a grid of 8 x 6, soft edges kept, 50% has weight")
+    assert fake.asked[-1][1]["sizes"] == [(32, 48)] * 3
+    assert client.get(f"{at}/pictures/{shot}/seen?method=none").status_code == 400
+
+
+def test_the_real_process_finds_a_boxed_thing_and_outlives_a_wrong_question(tmp_path: Path) -> None:
+    pytest.importorskip("cv2")
+    looker = LookerProcess()
+    picture, out = SAMPLES / "scenes" / "koala-firetruck" / "img.png", tmp_path / "mask.png"
+    told = {"picture": str(picture), "base": "starter", "offline": True, "out": str(out)}
+    try:
+        with pytest.raises(StudioError, match="point again"):
+            looker.ask("mask", pointed={}, **told)
+        assert looker.ask("mask", pointed={"box": [0, 0.2, 0.5, 0.95]}, **told) == {"found_by": "GrabCut"}
+        assert Image.open(out).getextrema()[1] == 255
+    finally:
+        looker.close()
+
+
+def test_a_process_that_ends_is_one_sentence_and_the_next_question_starts_another(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    looker = LookerProcess()
+    monkeypatch.setattr("app.concepts.looker.sys.executable", "/bin/true")
+    with pytest.raises(StudioError, match=r"ended \(code 0\)"):
+        looker.ask("mask")
+    assert looker._child is None
+    looker.close()
+
+
+def test_its_memory_is_given_back_after_a_while_without_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    looker = LookerProcess(idle=0.05)
+    closed = []
+    monkeypatch.setattr(looker, "_answer", lambda line: {})
+    monkeypatch.setattr(looker, "close", lambda: closed.append(True))
+    looker.ask("mask")
+    assert looker._timer
+    looker._timer.join(5)
+    assert closed == [True]

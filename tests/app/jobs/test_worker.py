@@ -1,0 +1,65 @@
+"""The process of a job: how it says what became of it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from app.home import Home
+from app.jobs import worker
+from app.jobs.runs import DISK_FULL, read_events
+from app.studio import Studio
+from pipelines import preflight
+from pipelines.shipped import REPOSITORY
+from tests.pipelines.test_preflight import found
+
+
+def _work(folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "app.jobs.worker", str(folder)], cwd=REPOSITORY, text=True,
+                          capture_output=True, timeout=120)
+
+
+def test_a_run_without_settings_fails_with_a_sentence(tmp_path: Path) -> None:
+    done = _work(tmp_path)
+    assert done.returncode == 2
+    outcome = read_events(tmp_path)[-1]
+    assert outcome["state"] == "failed" and "no readable settings" in outcome["message"]
+
+
+def test_a_preflight_writes_what_it_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "runs" / "a-1"
+    folder.mkdir(parents=True)
+    (tmp_path / "adapters").mkdir()
+    monkeypatch.setattr(worker, "_end_when_asked", lambda *_: None)
+    monkeypatch.setattr(worker.os, "nice", lambda by: None)
+    monkeypatch.setattr(preflight, "measure", lambda folder, report, **_: found(file_bytes=7))
+    monkeypatch.setattr(sys, "argv", ["worker", str(folder), "preflight"])
+    assert worker.main() == 0
+    assert read_events(folder)[-1]["state"] == "finished"
+    told = json.loads((folder / "result.json").read_text("utf-8"))
+    assert (told["file_bytes"], told["seconds"]) == (7, found().seconds) and told["says"].startswith("About ")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_a_full_disk_ends_in_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "events.jsonl").symlink_to("/dev/full")
+    done = _work(tmp_path)
+    assert done.returncode == DISK_FULL
+    assert "Traceback" not in done.stderr and "The disk is full" in done.stdout
+
+
+def test_a_run_that_died_without_a_word_is_interrupted_and_can_be_resumed(tmp_path: Path) -> None:
+    studio = Studio(Home.open(str(tmp_path)))
+    studio.store.add("a-1", "a")
+    (studio.home.runs / "a-1").mkdir()
+    studio.store.claim()
+    studio.store.set_pid("a-1", 2**22 + 1)  # beyond any process
+    studio.supervisor.start()
+    try:
+        job = studio.job("a-1")
+        assert job.state == "interrupted" and "resume" in job.message
+        assert studio.store.requeue("a-1")
+    finally:
+        studio.close()

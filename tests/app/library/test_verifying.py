@@ -1,0 +1,96 @@
+"""What was written is told from what was changed since."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, PngImagePlugin
+
+from adapters.errors import StudioError
+from adapters.files import copy_with_metadata, read_header
+from adapters.host import Host
+from adapters.lora import LoraAdapter
+from adapters.record import AdapterRecord
+from adapters.studio_file import save
+from app.library.verifying import verify
+from app.verbs.cli import main
+from pipelines.image_file import UsedAdapter, save_png
+
+SETTINGS = {"prompt": "a cat", "negative_prompt": "", "steps": 3, "sampler": "DDIM", "guidance": 4.0, "seed": 7,
+            "width": 48, "height": 40, "base": "starter"}
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 48, 3), np.uint8)
+    save_png(Image.fromarray(pixels), tmp_path / "a.png", SETTINGS, [UsedAdapter("mycat", 0.8)])
+    return tmp_path / "a.png"
+
+
+@pytest.fixture
+def adapter(tmp_path: Path, host: Host, record: AdapterRecord) -> Path:
+    made = LoraAdapter.for_training(host, rank=2, alpha=2, targets=("to_q",))
+    made.inject(host, "adapter_0")
+    save(tmp_path / "a.safetensors", made, record)
+    return tmp_path / "a.safetensors"
+
+
+def test_a_picture_is_intact_as_saved_and_says_what_made_it(picture: Path) -> None:
+    found = verify(picture)
+    assert found["intact"] is True and "is intact" in found["says"]
+    assert found["made"]["request"]["seed"] == 7 and found["made"]["adapters"][0][0] == "mycat"
+
+
+def test_one_changed_pixel_is_seen_with_the_text_kept(picture: Path) -> None:
+    with Image.open(picture) as image:
+        text, pixels = dict(image.info), np.array(image)
+    pixels[3, 5, 1] ^= 1
+    chunks = PngImagePlugin.PngInfo()
+    for key, value in text.items():
+        chunks.add_itxt(key, str(value))
+    Image.fromarray(pixels).save(picture, pnginfo=chunks)
+    found = verify(picture)
+    assert found["intact"] is False and "was changed" in found["says"]
+
+
+def test_a_picture_saved_anew_without_loss_is_intact_and_a_stripped_one_says_nothing(picture: Path,
+                                                                                     tmp_path: Path) -> None:
+    with Image.open(picture) as image:
+        chunks = PngImagePlugin.PngInfo()
+        chunks.add_itxt("semblance", image.info["semblance"])
+        image.save(tmp_path / "again.png", pnginfo=chunks, compress_level=1)
+        image.save(tmp_path / "bare.png")
+    assert verify(tmp_path / "again.png")["intact"] is True
+    bare = verify(tmp_path / "bare.png")
+    assert bare["intact"] is None and bare["made"] is None and "nothing can be checked" in bare["says"]
+
+
+def test_every_byte_of_an_adapters_tensors_counts_and_its_name_does_not(adapter: Path) -> None:
+    assert verify(adapter)["intact"] is True
+    whole = adapter.read_bytes()
+    start = 8 + int.from_bytes(whole[:8], "little")
+    for at in np.linspace(start, len(whole) - 1, 12).astype(int):
+        adapter.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1:])
+        try:
+            assert verify(adapter)["intact"] is False
+        except StudioError as error:
+            assert "not numbers" in str(error)  # the flip made an infinity
+    adapter.write_bytes(whole)
+    metadata = dict(read_header(adapter).metadata)
+    told = json.loads(metadata["semblance"])
+    metadata["semblance"] = json.dumps({**told, "name": "other"})
+    copy_with_metadata(adapter, adapter.with_name("b.safetensors"), metadata)
+    found = verify(adapter.with_name("b.safetensors"))
+    assert found["intact"] is True and found["name"] == "other"
+
+
+def test_the_verb_says_it_and_refuses_what_is_none(picture: Path, tmp_path: Path,
+                                                   capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["verify", str(picture), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["intact"] is True
+    (tmp_path / "no.png").write_bytes(b"nothing")
+    assert main(["verify", str(tmp_path / "no.png")]) != 0
+    assert main(["verify", str(tmp_path / "none.png")]) != 0

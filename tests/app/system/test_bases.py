@@ -1,0 +1,220 @@
+"""Bases: added by path, by upload and from a hub that this test is; kept, listed, taken out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from fastapi.testclient import TestClient
+from huggingface_hub import constants
+from safetensors.torch import save, save_file
+
+from adapters.errors import StudioError
+from app.home import Home
+from app.studio import Studio
+from app.system.bases import Bases
+from pipelines.shipped import ASSETS
+
+ATTENTION = "model.diffusion_model.input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight"
+COMMIT = "0" * 40
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A diffusers folder of Stable Diffusion 1's configurations with next to no weights."""
+    path = tmp_path / "tiny"
+    shutil.copytree(ASSETS / "sd1", path)
+    save_file({"x": torch.zeros(50_000)}, path / "unet" / "diffusion_pytorch_model.safetensors")
+    return path
+
+
+def checkpoint(width: int = 768) -> bytes:
+    return save({ATTENTION: torch.zeros(4, width)})
+
+
+def test_a_folder_and_a_file_are_listed_with_family_size_and_licence(client: TestClient, folder: Path,
+                                                                     tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_bytes(checkpoint())
+    for path in (folder, tmp_path / "model.safetensors", folder):
+        assert client.post("/studio/bases", json={"spec": str(path)}).status_code == 200
+    starter, first, second = client.get("/studio/bases").json()
+    assert starter["spec"] == "starter" and starter["bytes"] > 10_000_000 and not starter["problem"]
+    assert (first["name"], first["form"], first["family"], first["spec"]) == ("tiny", "folder", "sd1", str(folder))
+    assert first["licence"] == "creativeml-openrail-m" and first["bytes"] > 200_000
+    assert (second["name"], second["form"], second["problem"]) == ("model", "file", "")
+
+
+def test_a_base_that_went_away_says_so_and_is_kept_in_the_list(client: TestClient, folder: Path) -> None:
+    id = client.post("/studio/bases", json={"spec": str(folder)}).json()["id"]
+    shutil.rmtree(folder)
+    assert "No base model at" in client.get("/studio/bases").json()[1]["problem"]
+    assert client.delete(f"/studio/bases/{id}").status_code == 200
+    assert [b["spec"] for b in client.get("/studio/bases").json()] == ["starter"]
+
+
+@pytest.mark.parametrize("spec", ["", "/nowhere", "no such/thing/at all", "someone/never-downloaded"])
+def test_what_is_no_base_here_is_a_sentence(client: TestClient, spec: str) -> None:
+    answer = client.post("/studio/bases", json={"spec": spec})
+    assert answer.status_code == 400 and answer.json()["error"]
+    assert len(client.get("/studio/bases").json()) == 1
+
+
+def test_an_uploaded_base_is_kept_and_its_removal_is_no_loss(client: TestClient, studio: Studio) -> None:
+    made = [client.post("/studio/bases/upload", params={"file": "My Model.safetensors"}, content=checkpoint()).json()
+            for _ in range(2)]
+    assert [Path(b["spec"]) for b in made] == [studio.home.bases / f"My-Model{n}.safetensors" for n in ("", "-2")]
+    assert list(studio.home.temporary.iterdir()) == []
+    client.delete(f"/studio/bases/{made[0]['id']}")
+    assert not Path(made[0]["spec"]).exists() and Path(made[1]["spec"]).exists()
+    (kept,) = (studio.home.trash / "bases").rglob("*.safetensors")
+    assert kept.read_bytes() == checkpoint()
+    assert "cannot be taken out" in client.delete(f"/studio/bases/{client.get('/studio/bases').json()[0]['id']}").text
+
+
+@pytest.mark.parametrize(("data", "says"), [
+    (save({"lora_unet_x.lora_up.weight": torch.zeros(1)}), "is a LoRA"), (b"\xff" * 40, "safetensors header"),
+    (save({"x": torch.zeros(1)}), "no Stable Diffusion checkpoint"), (checkpoint(999), "unknown family"),
+    (checkpoint()[:-4], "bytes of tensors")])
+def test_an_upload_that_is_no_base_is_refused_by_its_header(client: TestClient, studio: Studio, data: bytes,
+                                                            says: str) -> None:
+    answer = client.post("/studio/bases/upload", params={"file": "x.safetensors"}, content=data)
+    assert answer.status_code == 400 and says in answer.json()["error"] and "x.safetensors" in answer.json()["error"]
+    assert not studio.home.bases.exists() and list(studio.home.temporary.iterdir()) == []
+
+
+def test_a_damaged_list_is_never_written_over(tmp_path: Path, folder: Path) -> None:
+    home = Home.open(str(tmp_path / "home"))
+    home.base_list.write_text("{half", "utf-8")
+    with pytest.raises(StudioError, match="damaged"):
+        Bases(home).add(str(folder))
+    assert home.base_list.read_text("utf-8") == "{half"
+
+
+class Hub(ThreadingHTTPServer):
+    """A model hub of one model, `someone/tiny`, whose large file waits for `go`."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(("127.0.0.1", 0), _Answers)
+        self.files = {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+        self.go, self.asked, self.cut = threading.Event(), threading.Event(), False
+
+
+class _Answers(BaseHTTPRequestHandler):
+    server: Hub
+
+    def log_message(self, *_: object) -> None:
+        """Quiet."""
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def do_GET(self) -> None:
+        path = self.path.partition("?")[0]
+        if path.startswith("/api/models/someone/tiny"):
+            listed = [{"type": "file", "path": f, "rfilename": f, "size": len(b), "oid": hashlib.sha1(b).hexdigest()}
+                      for f, b in self.server.files.items()]
+            self.give(json.dumps(listed if "/tree/" in path else {
+                "id": "someone/tiny", "sha": COMMIT, "siblings": listed, "gated": False,
+                "cardData": {"license": "openrail++", "license_link": "LICENSE.md"}}).encode(), "application/json")
+        elif (file := path.removeprefix(f"/someone/tiny/resolve/{COMMIT}/")) in self.server.files:
+            if self.command == "GET" and file.endswith(".safetensors"):
+                if self.server.cut:
+                    self.close_connection = True
+                    return
+                self.server.asked.set()
+                self.server.go.wait(20)
+            self.give(self.server.files[file], "application/octet-stream")
+        else:
+            self.send_response(404)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+    def give(self, data: bytes, kind: str) -> None:
+        self.send_response(200)
+        for name, value in {"Content-Type": kind, "Content-Length": str(len(data)), "X-Repo-Commit": COMMIT,
+                            "ETag": f'"{hashlib.sha1(data).hexdigest()}"'}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(data)
+
+
+@pytest.fixture
+def hub(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    server = Hub(folder)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    address, cache = f"http://127.0.0.1:{server.server_port}", tmp_path / "cache"
+    for name, value in {"HF_ENDPOINT": address, "HF_HUB_CACHE": str(cache), "HF_HUB_DISABLE_XET": "1"}.items():
+        monkeypatch.setenv(name, value)  # for the child
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    monkeypatch.setattr(constants, "ENDPOINT", address)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    yield server
+    server.go.set()
+    server.shutdown()
+
+
+def _state(client: TestClient, state: str) -> dict[str, Any]:
+    for _ in range(300):
+        (found,) = client.get("/studio/downloads").json()
+        if found["state"] == state:
+            return dict(found)
+        time.sleep(0.1)
+    raise AssertionError(found)
+
+
+def test_a_hub_model_tells_its_licence_is_downloaded_and_listed(client: TestClient, hub: Hub) -> None:
+    told = client.post("/studio/hub", json={"id": "someone/tiny"}).json()
+    assert (told["licence"], told["licence_link"], told["gated"]) == ("openrail++", "LICENSE.md", False)
+    assert told["bytes"] > 200_000
+    hub.go.set()
+    assert client.post("/studio/downloads", json={"id": "someone/tiny"}).json()["state"] == "running"
+    ended = _state(client, "finished")
+    assert ended["done"] == ended["total"] == told["bytes"]
+    base = client.get("/studio/bases").json()[1]
+    assert (base["spec"], base["form"], base["family"], base["licence"], base["problem"]) == (
+        "someone/tiny", "hub", "sd1", "openrail++", "")
+
+
+def test_a_download_that_is_cancelled_ends_and_lists_nothing(client: TestClient, studio: Studio, hub: Hub) -> None:
+    client.post("/studio/downloads", json={"id": "someone/tiny"})
+    assert hub.asked.wait(30)
+    assert client.post("/studio/downloads/cancel", json={"id": "someone/tiny"}).json()["state"] == "cancelled"
+    assert studio.downloads._known["someone/tiny"].process.wait(10) != 0
+    time.sleep(0.2)
+    assert _state(client, "cancelled") and len(client.get("/studio/bases").json()) == 1
+
+
+def test_a_connection_that_breaks_off_is_a_sentence(client: TestClient, hub: Hub) -> None:
+    hub.cut = True
+    client.post("/studio/downloads", json={"id": "someone/tiny"})
+    assert "broke off" in _state(client, "failed")["message"]
+    assert len(client.get("/studio/bases").json()) == 1
+
+
+def test_a_model_that_is_not_there_is_a_sentence(client: TestClient, hub: Hub) -> None:
+    for answer in (client.post("/studio/hub", json={"id": "someone/else"}),
+                   client.post("/studio/downloads", json={"id": "someone/else"})):
+        assert answer.status_code == 400 and "HTTP 404" in answer.json()["error"]
+    assert "no hub id" in client.post("/studio/downloads", json={"id": "starter"}).json()["error"]
+
+
+def test_offline_the_hub_is_not_asked(client: TestClient, hub: Hub) -> None:
+    asked: list[str] = []
+    hub.RequestHandlerClass = type("Refuses", (_Answers,), {"do_GET": lambda self: asked.append(self.path)})
+    assert client.patch("/studio/system", json={"offline": True}).json()["offline"] is True
+    for answer in (client.post("/studio/hub", json={"id": "someone/tiny"}),
+                   client.post("/studio/downloads", json={"id": "someone/tiny"})):
+        assert answer.status_code == 400 and "offline mode is on" in answer.json()["error"]
+    assert client.get("/studio/hub").status_code in (404, 405)  # no page can make a browser send it
+    assert not asked and client.get("/studio/downloads").json() == []

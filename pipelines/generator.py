@@ -108,8 +108,8 @@ class Generator:
         same seed. Raises StudioError for what cannot go together.
         """
         _check(request, edit, start)
-        if self._shows_a_person and (words := flagged(request.prompt)):
-            raise StudioError(f"An adapter here shows a person, and '{words[:60]}' in the prompt is refused with it; "
+        if self._shows_a_person and (reason := flagged(request.prompt)):
+            raise StudioError(f"An adapter here shows a person, and '{reason[:60]}' in the prompt is refused with it; "
                               "take these words out.")
         facts = self.host.facts
         steps, guidance = request.steps or facts.steps, request.guidance or facts.guidance

@@ -108,6 +108,8 @@ def test_mutated_pictures_are_taken_or_refused_in_a_sentence(client: TestClient,
 
 def test_mutated_adapters_are_taken_or_refused_in_a_sentence(client: TestClient, studio: Studio, adapter: bytes,
                                                              note: Note) -> None:
+    whole = client.post("/studio/library?file=whole.safetensors", content=adapter)  # imports what reads them
+    assert whole.status_code == 200, whole.text
     chance, said, slowest = np.random.default_rng(1), Counter[str](), 0.0
     before = outside(studio)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

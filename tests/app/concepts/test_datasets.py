@@ -161,7 +161,7 @@ def test_regularisation_pictures_are_learned_from_in_the_place_of_painted_ones(
     def never(*_: Any) -> Any:
         raise AssertionError
 
-    monkeypatch.setattr("pipelines.training.paint_class_images", never)
+    monkeypatch.setattr("pipelines.class_images.Generator", never)
     put(tmp_path / "reg", "r.png"), put(tmp_path / "a")
     Image.new("RGB", (96, 64), "red").save(tmp_path / "a" / "wide.png")
     (tmp_path / "d.toml").write_text('[[datasets]]\n[[datasets.subsets]]\nimage_dir = "a"\nclass_tokens = "zok cat"\n'

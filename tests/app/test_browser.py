@@ -312,7 +312,8 @@ def test_start_right_after_teach_this_starts_the_draft_of_teach_this(server: Ser
     expect(page.locator("#run-panel")).to_contain_text("quickhorse", timeout=20_000)
     names = [r["name"] for r in page.request.get(f"{server.url}/studio/runs").json()]
     assert "quickhorse" in names and "slowbear" not in names
-    page.locator("#delete-run").click()
+    with page.expect_response(lambda r: r.request.method == "DELETE"):
+        page.locator("#delete-run").click()
     page.request.post(f"{server.url}/studio/queue/go-on")
 
 
@@ -322,15 +323,15 @@ def test_the_queue_is_ordered_in_the_page_and_a_second_browser_sees_it(server: S
         _fill(page, [SAMPLES / "koala" / "0.png"], name, "bear")
         _train(page, name)
         page.locator("#start").click()
-        expect(page.locator("#queue li", has_text=name)).to_contain_text("paused", timeout=15_000)
+        expect(page.locator("#waiting li", has_text=name)).to_contain_text("paused", timeout=15_000)
     page.get_by_label("First: hazel").click()
-    expect(page.locator("#queue li").first).to_contain_text("hazel")
+    expect(page.locator("#waiting li").first).to_contain_text("hazel")
     other = page.context.browser.new_page()  # type: ignore[union-attr]
     other.goto(server.url, wait_until="domcontentloaded")
     other.get_by_role("tab", name="Train").click()
-    expect(other.locator("#queue li").first).to_contain_text("hazel", timeout=30_000)
+    expect(other.locator("#waiting li").first).to_contain_text("hazel", timeout=30_000)
     other.get_by_label("Take out of the queue: walnut").click()
-    expect(page.locator("#queue li")).to_have_count(1, timeout=15_000)
+    expect(page.locator("#waiting li")).to_have_count(1, timeout=15_000)
     other.close()
     page.get_by_label("Take out of the queue: hazel").click()
     expect(page.locator("#queue")).to_contain_text("empty", timeout=15_000)

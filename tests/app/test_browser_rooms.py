@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from playwright.sync_api import Page, expect, sync_playwright
+from safetensors.torch import save_file
 
 from adapters.identity import BaseIdentity
 from adapters.record import AdapterRecord
 from app.home import Home
 from app.library.library import Library
-from pipelines.shipped import SAMPLES, STARTER
+from pipelines.shipped import ASSETS, SAMPLES
 from tests.app.http.test_library_routes import word_file
 from tests.app.test_browser import CHROMIUM, FLAGS, Server, _shot
 
@@ -96,8 +98,8 @@ def test_adapters_are_found_named_tagged_exported_and_brought_back(page: Page, s
     page.locator(".s-copy").click()
     expect(page.locator(".s-copy[data-copied]")).to_be_visible()
     page.locator("[data-act=rename]").click()
-    page.get_by_label("Name", exact=True).fill("lion")
-    page.get_by_label("Name", exact=True).press("Enter")
+    page.get_by_role("textbox", name="Name", exact=True).fill("lion")
+    page.get_by_role("textbox", name="Name", exact=True).press("Enter")
     expect(page.locator("#cards")).to_contain_text("Nothing matches")
     page.locator("#search").fill("lion")
     page.locator("[data-name=lion] [data-act=tags]").click()
@@ -156,7 +158,8 @@ def test_language_and_theme_are_kept_in_the_browser_and_offline_on_disk(page: Pa
 
 
 def test_a_base_is_added_by_path_and_by_upload_and_taken_out(page: Page, server: Server, tmp_path: Path) -> None:
-    shutil.copytree(STARTER / "pipeline", tmp_path / "mine")
+    shutil.copytree(ASSETS / "sd1", tmp_path / "mine")  # the configurations of Stable Diffusion 1, next to no weights
+    save_file({"x": torch.zeros(50_000)}, tmp_path / "mine" / "unet" / "diffusion_pytorch_model.safetensors")
     _room(page, "System", "system")
     page.locator("#base-spec").fill(str(tmp_path / "nowhere"))
     page.locator("#base-add").click()

@@ -6,10 +6,10 @@ export class QueueList {
   // `show(id)` opens a job beside the list.
   constructor(show) {
     this.show = show;
-    this.list = make("ul", { class: "s-queue" });
+    this.list = make("ul", { id: "waiting", class: "s-queue" });
     this.pause = make("span", {});
     this.gone = make("ul", { class: "s-queue" });
-    this.trash = make("details", { class: "s-more", id: "trash" }, make("summary", {}, "Put away"), this.gone);
+    this.trash = make("details", { class: "s-more", id: "put-away" }, make("summary", {}, "Put away"), this.gone);
     this.root = make("section", { id: "queue", "aria-labelledby": "queue-title" },
       make("div", { class: "s-head" }, make("h3", { id: "queue-title" }, "Queue"), this.pause), this.list, this.trash);
     this.later = null; // the job whose start is being put off

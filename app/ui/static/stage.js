@@ -12,7 +12,7 @@ export class Stage {
   constructor(acts, ended) {
     Object.assign(this, { acts, ended, told: null, shown: "", gone: new Set() });
     this.status = make("div", { class: "s-status" });
-    this.sheet = make("div", { class: "s-sheet" });
+    this.sheet = make("div", { class: "s-painted" });
     this.live = make("div", { class: "s-live" });
     this.element = make("section", { id: "output", "aria-label": "Pictures" }, this.status, this.live, this.sheet);
     this.empty();
@@ -106,7 +106,7 @@ export class Stage {
     const table = columns.length > 1;
     const shown = table
       ? [...(rows.length > 0 ? [make("span", {})] : []), ...columns.map((c) => make("b", { class: "s-column" }, c)),
-         ...rows.flatMap((row, r) => [make("b", { class: "s-line" }, row), ...columns.map((c, n) => this.cell(cells[r][n], `${c || "picture"}, ${row}`))])]
+         ...rows.flatMap((row, r) => [make("b", { class: "s-rowname" }, row), ...columns.map((c, n) => this.cell(cells[r][n], `${c || "picture"}, ${row}`))])]
       : rows.map((row, r) => this.cell(cells[r][0], row));
     this.sheet.replaceChildren(make("div", { id: "pictures", "data-count": String(count), class: table ? "s-cells" : "s-grid",
       style: table ? `grid-template-columns: minmax(44px, auto) repeat(${columns.length}, minmax(96px, 1fr))` : "" }, ...shown));

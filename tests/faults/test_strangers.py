@@ -15,11 +15,11 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
-from adapters.host import Host
 from adapters.lora import LoraAdapter
 from adapters.record import AdapterRecord
 from adapters.studio_file import save
 from app.studio import Studio
+from pipelines.base_models.load import load_base
 from pipelines.shipped import SAMPLES
 from tests.faults.conftest import FULL, Note
 
@@ -41,10 +41,12 @@ def pictures() -> list[tuple[str, bytes]]:
 
 
 @pytest.fixture
-def adapter(tmp_path: Path, host: Host, record: AdapterRecord) -> bytes:
+def adapter(tmp_path: Path, record: AdapterRecord) -> bytes:
+    """One that is taken as it is."""
+    host = load_base("starter")
     made = LoraAdapter.for_training(host, rank=2, alpha=2, targets=("to_q",))
     made.inject(host, "adapter_0")
-    save(tmp_path / "a.safetensors", made, record)
+    save(tmp_path / "a.safetensors", made, record.model_copy(update={"base": host.identity}))
     return (tmp_path / "a.safetensors").read_bytes()
 
 

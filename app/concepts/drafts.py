@@ -92,6 +92,13 @@ class Draft(_Model):
         """What to call it in a list."""
         return self.title or self.things[0].name or self.things[0].noun or "untitled"
 
+    def shot(self, id: str) -> Shot:
+        """One of its pictures; StudioError when it is not in it."""
+        for found in self.shots:
+            if found.id == id:
+                return found
+        raise StudioError("This picture is not in the draft any more; reload the page.")
+
     def caption_of(self, shot: Shot) -> str:
         """The caption as it is learned, with what goes before and after all of them; '' when there is none at all."""
         return "".join((self.prefix, shot.caption, self.suffix)).strip()
@@ -174,7 +181,7 @@ class Drafts:
         """Take one picture out; the others and their captions stay as they are."""
         with self._lock:
             draft = self.get(id)
-            gone = _shot(draft, shot)
+            gone = draft.shot(shot)
             draft.shots = tuple(s for s in draft.shots if s.id != shot)
             draft.removed = (*draft.removed, gone)
             return self._save(draft)
@@ -209,7 +216,7 @@ class Drafts:
             raise StudioError(f"A picture has no '{min(wrong)[:40]}' to set; it has a caption, a crop and a flip.")
         with self._lock:
             draft = self.get(id)
-            return self._put(draft, _checked(_shot(draft, shot), **fields))
+            return self._put(draft, _checked(draft.shot(shot), **fields))
 
     def replace(self, id: str, find: str, put: str) -> int:
         """Find and replace in all captions; in how many something was found."""
@@ -227,7 +234,7 @@ class Drafts:
         """Keep a painted mask (grey, of the picture's size) for a thing, or take it away with None."""
         with self._lock:
             draft = self.get(id)
-            owner = _shot(draft, shot)
+            owner = draft.shot(shot)
             if thing not in (t.id for t in draft.things):
                 raise StudioError("The thing of this mask is not in the draft any more; reload the page.")
             kept = {m for m in owner.masks if m != thing}
@@ -287,13 +294,6 @@ class Drafts:
         draft.changed = time.time()
         write_text(self.folder / draft.id / "draft.json", json.dumps(draft.model_dump(), ensure_ascii=False))
         return draft
-
-
-def _shot(draft: Draft, shot: str) -> Shot:
-    for found in draft.shots:
-        if found.id == shot:
-            return found
-    raise StudioError("This picture is not in the draft any more; reload the page.")
 
 
 def _checked(model: M, /, **fields: object) -> M:

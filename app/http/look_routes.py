@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Response
 
 from adapters.errors import StudioError
-from app.concepts.drafts import Draft, Shot, framed
+from app.concepts.drafts import framed
 from app.http.draft_routes import told
 from app.studio import Studio
 from pipelines.methods import config_class
@@ -30,7 +30,7 @@ def routes(studio: Studio) -> APIRouter:
         `pointed` has a `box` (left, top, right, bottom), `clicks` ([x, y, whether on the thing]), all as shares of the
         picture, or a `word`.
         """
-        _shot(studio.drafts.get(id), shot)
+        studio.drafts.get(id).shot(shot)
         with tempfile.TemporaryDirectory(dir=studio.home.temporary) as scratch:
             out = Path(scratch) / "mask.png"
             said = studio.looker.ask("mask", picture=str(studio.drafts.picture(id, shot)), pointed=pointed, base=base,
@@ -58,7 +58,7 @@ def routes(studio: Studio) -> APIRouter:
         """What the loss of a method sees of a picture (PNG), grey where it does not look; `X-Seen` says it in words."""
         config_class(method)
         draft = studio.drafts.get(id)
-        found = _shot(draft, shot)
+        found = draft.shot(shot)
         with tempfile.TemporaryDirectory(dir=studio.home.temporary) as scratch:
             folder = Path(scratch)
             framed(open_image(studio.drafts.picture(id, shot)), found).save(folder / "picture.png")
@@ -72,13 +72,6 @@ def routes(studio: Studio) -> APIRouter:
                             headers={"X-Seen": _words(said), "Cache-Control": "no-store"})
 
     return router
-
-
-def _shot(draft: Draft, id: str) -> Shot:
-    for found in draft.shots:
-        if found.id == id:
-            return found
-    raise StudioError("This picture is not in the draft any more; reload the page.")
 
 
 def _words(said: dict[str, Any]) -> str:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -16,49 +13,12 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 from pipelines.shipped import REPOSITORY, SAMPLES
+from tests.app.browser import MARKS, Server, browsing, open_studio, shot
 
-ARTIFACTS = REPOSITORY / "test-artifacts"
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-         "--disable-background-networking", "--disable-component-update", "--disable-sync"]
-
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not here: apt-get install chromium"),
-]
-
-
-class Server:
-    """`python -m app serve` on a free port."""
-
-    def __init__(self, home: Path) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        self.home = home
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.process: subprocess.Popen[bytes]
-        self.start()
-
-    def start(self) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "app", "serve", "--port", str(self.port), "--home", str(self.home)],
-            cwd=REPOSITORY, env={**os.environ, "HF_HUB_OFFLINE": "1"})
-        for _ in range(300):
-            try:
-                urllib.request.urlopen(self.url, timeout=5).close()
-                return
-            except OSError:
-                assert self.process.poll() is None, "the server ended"
-                time.sleep(0.2)
-        raise AssertionError("the server did not answer within a minute")
-
-    def stop(self) -> None:
-        self.process.terminate()
-        self.process.wait(90)
+pytestmark = MARKS
 
 
 @pytest.fixture(scope="module")
@@ -70,35 +30,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture
 def page(server: Server) -> Iterator[Page]:
-    """A page that may ask the studio and nobody else."""
-    strangers: list[str] = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        page = browser.new_page(viewport={"width": 1400, "height": 900}, accept_downloads=True)
-
-        def only_own(route: object) -> None:
-            url = route.request.url  # type: ignore[attr-defined]
-            if url.startswith((server.url, "data:", "blob:")):
-                route.continue_()  # type: ignore[attr-defined]
-            else:
-                strangers.append(url)
-                route.abort()  # type: ignore[attr-defined]
-
-        page.route("**/*", only_own)
-        _open(page, server)
-        yield page
-        browser.close()
-    assert not strangers, f"the page asked others: {strangers}"
-
-
-def _open(page: Page, server: Server) -> None:
-    page.goto(server.url, wait_until="domcontentloaded")
-    expect(page.locator("#concepts-room[data-ready]")).to_be_visible(timeout=30_000)
-
-
-def _shot(page: Page, name: str) -> None:
-    ARTIFACTS.mkdir(exist_ok=True)
-    page.screenshot(path=ARTIFACTS / f"{name}.png", full_page=True)
+    with browsing(server) as opened:
+        yield opened
 
 
 def _fill(page: Page, pictures: list[Path], name: str, noun: str) -> None:
@@ -145,19 +78,19 @@ def test_pictures_become_a_concept_that_paints_and_leaves(server: Server, page: 
     _state(page, "running", 60)
     expect(page.locator("#previews img").nth(3)).to_be_attached(timeout=180_000)  # base, first preview
     expect(page.locator("#run-panel svg")).to_be_visible()
-    _shot(page, "training")
+    shot(page, "training")
 
     page.locator("button#stop").click()
     _state(page, "stopped", 60)
     step = int(page.locator("#run-panel").get_attribute("data-step") or 0)
     assert 40 <= step < 120
-    _open(page, server)  # a reload finds the run again
+    open_studio(page, server)  # a reload finds the run again
     page.get_by_role("tab", name="Train").click()
     _state(page, "stopped", 20)
     page.locator("button#resume").click()
     _state(page, "finished", 240)
     assert int(page.locator("#run-panel").get_attribute("data-step") or 0) == 120
-    _shot(page, "trained")
+    shot(page, "trained")
 
     page.get_by_role("tab", name="Create").click()
     page.wait_for_timeout(800)
@@ -170,7 +103,7 @@ def test_pictures_become_a_concept_that_paints_and_leaves(server: Server, page: 
     expect(images).to_have_count(4)
     page.wait_for_function("[...document.querySelectorAll('#pictures img')].every("
                            "i => i.complete && i.naturalWidth === 256)")
-    _shot(page, "create")
+    shot(page, "create")
 
     page.get_by_role("tab", name="Library").click()
     page.wait_for_timeout(800)
@@ -187,7 +120,7 @@ def test_pictures_become_a_concept_that_paints_and_leaves(server: Server, page: 
         page.locator("#export").get_by_role("button", name="Close").click()
     page.locator("#import input[type=file]").set_input_files(files[1])
     expect(page.locator("#cards .s-card")).to_have_count(2, timeout=20_000)
-    _shot(page, "library")
+    shot(page, "library")
     names = {e["name"] for e in _list(server)}
     assert names == {"mykoala", "kohya"}
 
@@ -240,8 +173,8 @@ def test_what_is_put_together_survives_a_reload(server: Server, page: Page) -> N
     page.mouse.move(box["x"] + 0.75 * box["width"], box["y"] + box["height"] - 1, steps=4)
     page.mouse.up()
     page.locator("#editor-done").click()
-    _shot(page, "concepts")
-    _open(page, server)
+    shot(page, "concepts")
+    open_studio(page, server)
     expect(page.locator("#name-0")).to_have_value("myhorse")
     assert [captions.nth(n).input_value() for n in range(2)] == ["[trigger] number 0", "[trigger] number 2"]
     draft = _draft(server)
@@ -271,7 +204,7 @@ def test_two_painted_masks_become_two_concepts(server: Server, page: Page) -> No
     _stroke(page, (0.15, 0.5), (0.35, 0.7))
     page.locator("[data-thing='1']").click()
     _stroke(page, (0.65, 0.5), (0.85, 0.7))
-    _shot(page, "masks")
+    shot(page, "masks")
     page.locator("#editor-done").click()
     expect(page.locator(".s-shot[data-masks='2']")).to_be_visible(timeout=20_000)
     _train(page, "masks in 1 of 1 pictures")
@@ -282,7 +215,7 @@ def test_two_painted_masks_become_two_concepts(server: Server, page: Page) -> No
     page.get_by_label("Preview every").fill("0")
     page.get_by_label("Preview every").blur()
     page.wait_for_timeout(1500)
-    _shot(page, "methods")
+    shot(page, "methods")
     page.locator("#start").click()
     expect(page.locator("#run-panel")).to_contain_text("koala-engine", timeout=60_000)
     _state(page, "finished", 120)
@@ -363,7 +296,7 @@ def test_the_readmes_script_teaches_and_paints(server: Server, tmp_path: Path) -
 
 def test_the_page_fits_a_phone(page: Page, server: Server) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
-    _open(page, server)
+    open_studio(page, server)
     for tab in ("Create", "Library", "Train", "Concepts"):
         shown = page.get_by_role("tab", name=tab)
         if not shown.is_visible():  # in the menu of those that have no room
@@ -373,4 +306,4 @@ def test_the_page_fits_a_phone(page: Page, server: Server) -> None:
         page.wait_for_timeout(600)
         overflow = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
         assert overflow <= 1, f"{tab} is {overflow} px too wide"
-    _shot(page, "phone")
+    shot(page, "phone")

@@ -8,17 +8,14 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-import pytest
 from playwright.sync_api import Page, expect
 
-from tests.app.test_browser import CHROMIUM, Server, _open, _shot, page, server
+from tests.app.browser import MARKS, Server, open_studio, shot
+from tests.app.test_browser import page, server
 
 __all__ = ["page", "server"]
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not here: apt-get install chromium"),
-]
+pytestmark = MARKS
 LONG = 180_000
 
 
@@ -51,13 +48,13 @@ def test_pictures_are_painted_kept_liked_deleted_and_their_settings_come_back(se
     expect(page.locator("#history")).to_have_attribute("data-count", re.compile("[2-9]"), timeout=20_000)
     newest = history(server)[0]
     assert (newest["made"]["request"]["sampler"], newest["made"]["request"]["steps"]) == ("Euler", 4)
-    _shot(page, "create-plain")
+    shot(page, "create-plain")
 
     page.locator("#history .s-open").first.click()
     expect(page.locator(".s-made")).to_contain_text("Euler")
     page.locator("#favourite").click()
     expect(page.locator("#favourite[aria-pressed=true]")).to_be_visible()
-    _shot(page, "create-viewer")
+    shot(page, "create-viewer")
     page.keyboard.press("Escape")
     page.locator("#only-favourites").click()
     expect(page.locator("#history[data-count='1']")).to_be_visible()
@@ -91,12 +88,12 @@ def test_cancel_ends_it_and_a_reload_finds_what_is_under_way(server: Server, pag
     ask(page, "a dog", images=8, steps=400)
     page.locator("#paint").click()
     expect(page.locator(".s-status")).to_contain_text("step", timeout=LONG)
-    _open(page, server)
+    open_studio(page, server)
     room(page)
     expect(page.locator("#prompt textarea")).to_have_value("a dog")
     expect(page.locator("#output[data-state=painting]")).to_be_visible(timeout=20_000)
     expect(page.locator(".s-live img")).to_be_visible(timeout=LONG)
-    _shot(page, "create-live")
+    shot(page, "create-live")
     page.locator("#cancel").click()
     expect(page.locator(".s-status")).to_contain_text("Cancelled", timeout=30_000)
 
@@ -113,7 +110,7 @@ def test_a_grid_and_a_painted_mask(server: Server, page: Page) -> None:
     expect(page.locator("#pictures[data-count='4']")).to_be_visible(timeout=LONG)
     expect(page.locator("#sheet")).to_be_visible(timeout=20_000)
     assert history(server)[0]["sheet"]
-    _shot(page, "create-grid")
+    shot(page, "create-grid")
 
     page.locator("[data-mode=plain]").click()
     page.locator("#pictures .s-open").first.click()
@@ -126,7 +123,7 @@ def test_a_grid_and_a_painted_mask(server: Server, page: Page) -> None:
     page.mouse.down()
     page.mouse.move(box["x"] + 0.6 * box["width"], box["y"] + 0.6 * box["height"], steps=6)
     page.mouse.up()
-    _shot(page, "create-mask")
+    shot(page, "create-mask")
     page.locator("#mask-done").click()
     expect(page.locator("#from-picture")).to_contain_text("Only inside the mask")
     page.locator("#paint").click()
@@ -148,7 +145,7 @@ def test_what_is_not_possible_is_one_sentence(page: Page) -> None:
 
 def test_the_room_fits_a_phone(page: Page, server: Server) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
-    _open(page, server)
+    open_studio(page, server)
     shown = page.get_by_role("tab", name="Create")
     if not shown.is_visible():
         page.locator(".overflow-menu > button").click()
@@ -159,4 +156,4 @@ def test_the_room_fits_a_phone(page: Page, server: Server) -> None:
     for mode in ("plain", "beside", "grid"):
         page.locator(f"[data-mode={mode}]").click()
         assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 1, mode
-    _shot(page, "create-phone")
+    shot(page, "create-phone")

@@ -1,0 +1,94 @@
+"""A real browser on a studio of its own, for the tests of rooms."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, Route, expect, sync_playwright
+
+from pipelines.shipped import REPOSITORY
+
+ARTIFACTS = REPOSITORY / "test-artifacts"
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+         "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+
+MARKS = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not here: apt-get install chromium"),
+]
+
+
+class Server:
+    """`python -m app serve` on a free port."""
+
+    def __init__(self, home: Path) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.home = home
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.process: subprocess.Popen[bytes]
+        self.start()
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "app", "serve", "--port", str(self.port), "--home", str(self.home)],
+            cwd=REPOSITORY, env={**os.environ, "HF_HUB_OFFLINE": "1"})
+        for _ in range(300):
+            try:
+                urllib.request.urlopen(self.url, timeout=5).close()
+                return
+            except OSError:
+                assert self.process.poll() is None, "the server ended"
+                time.sleep(0.2)
+        raise AssertionError("the server did not answer within a minute")
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait(90)
+
+
+@contextmanager
+def browsing(server: Server) -> Iterator[Page]:
+    """A page that may ask the studio and nobody else, and whose scripts make no error."""
+    wrong: list[str] = []
+
+    def only_own(route: Route) -> None:
+        if route.request.url.startswith((server.url, "data:", "blob:")):
+            route.continue_()
+        else:
+            wrong.append(f"asked {route.request.url}")
+            route.abort()
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        page = browser.new_page(viewport={"width": 1400, "height": 900}, accept_downloads=True)
+        page.route("**/*", only_own)
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        open_studio(page, server)
+        yield page
+        browser.close()
+    assert not wrong
+
+
+def open_studio(page: Page, server: Server) -> None:
+    """Go to the page and wait until the first room is drawn."""
+    page.goto(server.url, wait_until="domcontentloaded")
+    expect(page.locator("#concepts-room[data-ready]")).to_be_visible(timeout=60_000)
+
+
+def shot(page: Page, name: str) -> None:
+    """Keep a picture of the whole page."""
+    ARTIFACTS.mkdir(exist_ok=True)
+    page.screenshot(path=ARTIFACTS / f"{name}.png", full_page=True)

@@ -1,4 +1,4 @@
-"""Run a series of trials: `python -m pipelines.lab methods|ablations|curve|report [--minutes N] [--only NAME]`.
+"""Run a series of trials: `python -m pipelines.lab methods|ablations|curve|tune|report [--minutes N] [--only NAME]`.
 
 What was run before is not run again, so a series may be ended and gone on with. Figures are kept in
 docs/report/trials.jsonl; the table of what is there so far is printed. `report` runs nothing and writes
@@ -20,6 +20,10 @@ from pipelines.lab.series import Ablation
 from pipelines.lab.tables import ABLATION_HEAD, ablation_row, held, markdown, method_table
 from pipelines.lab.trials import KEPT, Lab, Trial
 
+SERIES = {"methods": (series.methods, "method"), "curve": (series.bias_curve, "dials"),
+          "tune": (series.tuning, "settings")}
+"""Each with the key of a kept line that tells its trials apart."""
+
 
 def run(lab: Lab, trials: Sequence[Trial], minutes: float, sheets: Path | None = None) -> int:
     """Run what is missing until the time is used; how many are still missing."""
@@ -31,7 +35,7 @@ def run(lab: Lab, trials: Sequence[Trial], minutes: float, sheets: Path | None =
             break
         began = time.monotonic()
         name = "+".join(trial.samples)
-        sheet = sheets / f"{name.replace('/', '-')}-{trial.method}.png" if sheets and not trial.seed else None
+        sheet = sheets / f"{name.replace('/', '-')}-{trial.method}.webp" if sheets and not trial.seed else None
         lab.run(trial, sheet)
         done += 1
         told = ", ".join(f"{k}={v}" for k, v in (*trial.settings, *trial.dials))
@@ -54,7 +58,7 @@ def ablation_table(lab: Lab, ablations: Sequence[Ablation]) -> str:
 def main() -> int:
     """Exit code 0 when the series is whole, 1 when some of it is still missing."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("series", choices=("methods", "ablations", "curve", "report"))
+    parser.add_argument("series", choices=("methods", "ablations", "curve", "tune", "report"))
     parser.add_argument("--minutes", type=float, default=math.inf, help="begin no trial after so many")
     parser.add_argument("--only", default="", help="trials or ablations whose name or method has this in it")
     parser.add_argument("--kept", type=Path, default=KEPT)
@@ -77,12 +81,11 @@ def _series(lab: Lab, options: argparse.Namespace) -> tuple[int, str]:
         chosen = [a for a in series.ablations() if options.only in f"{a.name} {a.whole.method}"]
         trials = [t for a in chosen for pair in a.pairs() for t in pair]
         return run(lab, trials, options.minutes), ablation_table(lab, chosen)
-    made = series.methods() if options.series == "methods" else series.bias_curve()
-    trials = [t for t in made if options.only in f"{'+'.join(t.samples)} {t.method}"]
+    made, by = SERIES[options.series]
+    trials = [t for t in made() if options.only in f"{'+'.join(t.samples)} {t.method}"]
     sheets = options.kept.parent / "sheets" if options.series == "methods" else None
     left = run(lab, trials, options.minutes, sheets)
-    return left, method_table([line for t in trials if (line := lab.find(t))],
-                              by="dials" if options.series == "curve" else "method")
+    return left, method_table([line for t in trials if (line := lab.find(t))], by)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,8 @@ Group = Literal["plain", "styled", "beside", "together", "class"]
 
 PLACES = ("beach", "snow", "city", "forest", "desert", "night", "sea", "mountains")
 PAINTED = ("pixel", "watercolor", "pencil")
-COMPANIONS = ("car", "tree", "cup", "house", "boat", "clock", "guitar", "apple")
+COMPANIONS = ("pumpkin", "snowman", "rocket", "castle", "guitar", "balloon", "teapot", "cactus")
+"""Classes of one individual each, which the base paints surely: what is measured is the method beside them."""
 
 
 @dataclass(frozen=True)

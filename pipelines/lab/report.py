@@ -12,13 +12,15 @@ from typing import Any
 
 from adapters.errors import StudioError
 from adapters.files import write_text
-from pipelines.lab import series
+from pipelines.lab import benchmarks, series
+from pipelines.lab.benchmarks import peers_section, speed_section
 from pipelines.lab.measures import Score
 from pipelines.lab.plots import Point, pareto
 from pipelines.lab.series import Ablation
 from pipelines.lab.tables import (
     ABLATION_HEAD,
     FIGURES,
+    LEARNED,
     TITLES,
     Held,
     Line,
@@ -48,6 +50,8 @@ def gather(lab: Lab, folder: Path) -> dict[str, Any]:
     return {
         "base": lab.base, "trials": sum(lab.find(t) is not None for t in wanted), "of": len(wanted),
         "methods": by_kind(methods, "method"), "curve": by_kind(curve, "dials", baselines(methods)).get("sets", {}),
+        "tuning": {m: by_kind([x for t in series.tuning() if t.method == m and (x := lab.find(t))], "settings")
+                   for m in series.GRIDS},
         "ablations": [row for a in series.ablations() if (row := _ablation(lab, a))],
         "starter": _read(folder / "starter.json"), "speed": _read(folder / "speed.json"),
         "peers": _read(folder / "peers.json"),
@@ -127,14 +131,25 @@ def page(figures: dict[str, Any]) -> str:
     if figures["ablations"]:
         rows = [ablation_row(a["name"], a["claim"], _held(a)) for a in figures["ablations"]]
         parts.append("## The papers' claims\n\nEach part taken out, seed 0.\n\n" + markdown(ABLATION_HEAD, rows))
+    if rows := tuning_rows(figures["tuning"]):
+        parts.append("## Settings\n\nWhat the starter's balanced presets were chosen from, on development samples that "
+                     "no other figure is taken on, seed 0.\n\n" + markdown(
+                         ["method", "settings", *(TITLES[f] for f in LEARNED)], rows))
     if figures["starter"]:
         rows = [[k, str(figures["starter"][k])] for k in STARTER_FIGURES if k in figures["starter"]]
         parts.append(f"## The starter\n\n{markdown(['figure', 'value'], rows)}\n![64 prompts](../starter.png)\n")
     if figures["speed"]:
-        parts.append(_speed(figures["speed"]))
+        parts.append(speed_section(figures["speed"]))
     if figures["peers"]:
-        parts.append(_peers(figures["peers"]))
+        parts.append(peers_section(figures["peers"]))
     return "\n".join(parts)
+
+
+def tuning_rows(tuning: dict[str, dict[str, dict[str, Any]]]) -> list[list[str]]:
+    """Method, settings and figures of what was tried on the development samples."""
+    return [[f"`{method}`", settings, *(_score(told.get(f)) for f in LEARNED)]
+            for method, kinds_found in tuning.items() for found in kinds_found.values()
+            for settings, told in found.items()]
 
 
 def _held(told: dict[str, Any]) -> Held:
@@ -142,42 +157,6 @@ def _held(told: dict[str, Any]) -> Held:
                                   for k in ("with", "without", "difference"))
     return Held(told["figure"], whole, without, difference, told["in_the_claimed_direction"], told["samples"],
                 told["others"])
-
-
-def _speed(speed: dict[str, Any]) -> str:
-    rows = [[f"`{m}`", f"{e['ratio']:.3f}", f"{e['lowest']:.3f} to {e['highest']:.3f}", f"{e['studio']:.3f} s",
-             f"{e['bare']:.3f} s"] for m, e in speed["seconds_per_step"].items()]
-    table = markdown(["method", "loop efficiency", "of single blocks", "a step", "a step of the bare loop"], rows)
-    whole = [[f"`{m}`", f"{e['ratio']:.2f}", str(e["count"]), f"{e['total']:.0f} s", f"{e['first_step']:.1f} s"]
-             for m, e in speed.get("wall_efficiency", {}).items()]
-    runs = markdown(["method", "wall efficiency", "steps", "start to usable adapter", "start to first step"], whole)
-    growth = "".join(f"* {g['what'].capitalize()}, by {name}: "
-                     + ", ".join(f"{count}: {seconds:.2f}" for count, seconds in g["rows"].items()) + ".\n"
-                     for name, g in speed.get("growth", {}).items())
-    switched = speed["switching"]
-    return (f"## Speed\n\n{table}\nA picture of 20 steps takes {speed['image_seconds']:.2f} s. An adapter switch takes "
-            f"{switched['milliseconds']:.1f} ms, 95% of them at most {switched['slowest']:.1f} ms, among "
-            f"{switched['adapters']} adapters; after {switched['switches']} switches the process has grown by "
-            f"{switched['grown_bytes'] / 1e6:.1f} MB, and pictures are "
-            f"{'identical to' if switched['identical'] else 'NOT those of'} a fresh load.\n\n"
-            f"{runs if whole else ''}\n{growth}\n"
-            f"Machine: {speed['machine']}.\n")
-
-
-def _peers(peers: dict[str, Any]) -> str:
-    rows = []
-    for r in peers["rows"]:
-        cells = [f"`{r['peer']}`", f"`{r['method']}`", f"{r['steps']} of batch {r['batch']}, {r['precision']}"]
-        for who in ("theirs", "ours"):
-            cost = r[who]
-            cells.append(f"{cost['seconds']:.0f} s, {cost['peak_bytes'] / 1e6:.0f} MB" if cost["peak_bytes"] is not None
-                         else f"did not run: {cost['error']}")
-        rows.append([*cells, f"{r['time']:.2f}" if "time" in r else "", f"{r['memory']:.2f}" if "memory" in r else ""])
-    table = markdown(["peer's script", "method", "steps", "the peer", "the studio", "share of its time",
-                      "share of its memory"], rows)
-    return (f"## Beside diffusers' own scripts\n\nThe same base ({peers['base']}), pictures, steps, rank, batch and "
-            "precision, one after the other; wall time from the start to a usable file, peak memory above the imported "
-            f"libraries. Machine: {peers['machine']}.\n\n{table}")
 
 
 def points(figures: dict[str, Any]) -> list[Point]:
@@ -202,11 +181,12 @@ def with_block(readme: str, block: str) -> str:
     return f"{before}{mark}{block}{end}{after}"
 
 
-def write(lab: Lab, folder: Path, readme: Path = REPOSITORY / "README.md") -> None:
-    """Gather and write `figures.json`, the page, the plot and the README's block."""
+def write(lab: Lab, folder: Path, readme: Path = REPOSITORY / "README.md", pages: Path = REPOSITORY / "docs") -> None:
+    """Gather and write `figures.json`, the pages, the plot and the README's block."""
     figures = gather(lab, folder)
     write_text(folder / "figures.json", json.dumps(figures, indent=1, ensure_ascii=False) + "\n")
     if found := points(figures):
         pareto(found, folder / "pareto.png", x=TITLES["prompt"], y=TITLES["identity"])
     write_text(folder / "README.md", page(figures))
+    write_text(pages / "benchmarks.md", benchmarks.page(figures))
     write_text(readme, with_block(readme.read_text("utf-8"), readme_block(figures)))

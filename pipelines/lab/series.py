@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -97,12 +97,20 @@ def bias_curve() -> Iterator[Trial]:
         yield from (replace(_dialled(bias=bias), samples=(name,)) for name in SETS)
 
 
-def candidates(method: str, grid: list[dict[str, Any]]) -> Callable[[], Iterator[Trial]]:
-    """Settings to choose from, on the development samples alone."""
-    names = DEVELOPMENT_SCENES if method in SEVERAL else DEVELOPMENT_SETS
+GRIDS: dict[str, tuple[dict[str, Any], ...]] = {
+    "textual-inversion": ({"learning_rate": 0.03, "vectors": 1}, {"learning_rate": 0.1, "vectors": 1},
+                          {"learning_rate": 0.03, "vectors": 3}),
+    "perfusion": ({"learning_rate": 0.03}, {"learning_rate": 0.06}),
+    "lora": ({"learning_rate": 1e-3}, {"learning_rate": 2e-3}),
+    "break-a-scene": ({"learning_rate": 1e-3, "attention_weight": 0.01},
+                      {"learning_rate": 1e-3, "attention_weight": 0.1},
+                      {"learning_rate": 1e-3, "attention_weight": 0.3}),
+}
+"""What the starter's balanced presets were chosen from, on the development samples alone."""
 
-    def trials() -> Iterator[Trial]:
-        for settings in grid:
-            yield from (Trial((n,), method, settings=tuple(settings.items())) for n in names)
 
-    return trials
+def tuning() -> Iterator[Trial]:
+    """Every setting of GRIDS on the development samples that its method is made for."""
+    for method, grid in GRIDS.items():
+        for name in DEVELOPMENT_SCENES if method in SEVERAL else DEVELOPMENT_SETS:
+            yield from (Trial((name,), method, settings=tuple(settings.items())) for settings in grid)

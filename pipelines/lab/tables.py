@@ -91,7 +91,7 @@ def told_by(line: Line, by: str) -> str:
 def kinds(lines: Iterable[Line]) -> dict[str, list[str]]:
     """Names of the samples, single things ("sets") and pictures of several ("scenes") apart."""
     names = list(dict.fromkeys(map(sample_of, lines)))
-    return {"sets": [n for n in names if "/" not in n], "scenes": [n for n in names if "/" in n]}
+    return {"sets": [n for n in names if "scenes/" not in n], "scenes": [n for n in names if "scenes/" in n]}
 
 
 def method_table(lines: Sequence[Line], by: str = "method") -> str:

@@ -40,7 +40,7 @@ from pipelines.training import ADAPTER_FILE, train_run
 
 KEPT = REPORT / "trials.jsonl"
 WORK = Path(".lab")
-PROTOCOL = 1  # raised when prompts or figures change, so that older lines are not taken for the same
+PROTOCOL = 2  # raised when prompts or figures change, so that older lines are not taken for the same
 BASELINE = "none"
 
 

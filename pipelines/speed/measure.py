@@ -5,11 +5,13 @@ from __future__ import annotations
 import platform
 import tempfile
 from dataclasses import asdict
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from pipelines.base_models.load import load_base
 from pipelines.methods import METHODS
 from pipelines.speed.growth import with_concepts, with_references, with_steps
 from pipelines.speed.loop import loop_efficiency, settings
@@ -36,6 +38,11 @@ def _whole_runs(found: dict[str, Any], say: Any) -> None:
         say(f"{what} by {name}: " + ", ".join(f"{k}: {v:.2f}" for k, v in rows.items()))
 
 
+def versions() -> dict[str, str]:
+    """Of the libraries that the figures depend on."""
+    return {name: version(name) for name in ("torch", "diffusers", "transformers", "peft")}
+
+
 def measure(quick: bool, say: Any = print) -> dict[str, Any]:
     """All figures; `quick` takes fewer blocks, and leaves whole runs and most switches out."""
     found: dict[str, Any] = {"loop_efficiency": {}, "seconds_per_step": {}}
@@ -59,5 +66,6 @@ def measure(quick: bool, say: Any = print) -> dict[str, Any]:
             f"first preview after {t['first_preview']:.1f} s")
         _whole_runs(found, say)
     found["machine"] = f"{platform.machine()}, {torch.get_num_threads()} threads, {pick_precision('auto')}"
+    found |= {"base": load_base("starter").identity.hash, "versions": versions()}
     say(f"machine: {found['machine']}")
     return found

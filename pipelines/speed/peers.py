@@ -26,6 +26,7 @@ from adapters.files import write_text
 from pipelines.base_models.locate import STARTER_PATH
 from pipelines.references import list_folder
 from pipelines.shipped import REPORT, REPOSITORY, SAMPLES
+from pipelines.speed.measure import versions
 from pipelines.speed.peak import peak_of
 from pipelines.training import pick_precision
 
@@ -152,7 +153,7 @@ def main() -> int:
         print(json.dumps(row), flush=True)
     if options.write:
         machine = f"{platform.machine()}, {torch.get_num_threads()} threads"
-        told = {"machine": machine, "base": options.base, "rows": rows}
+        told = {"machine": machine, "versions": versions(), "base": options.base, "rows": rows}
         write_text(REPORT / "peers.json", json.dumps(told, indent=1) + "\n")
     return 0 if all("time" in r for r in rows) else 1
 

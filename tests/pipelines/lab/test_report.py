@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from adapters.errors import StudioError
-from pipelines.lab import report
+from pipelines.lab import benchmarks, report
 from pipelines.lab.trials import Lab
 from pipelines.shipped import REPORT, REPOSITORY
 
@@ -30,6 +30,10 @@ def test_the_reports_page_is_made_of_its_figures() -> None:
     assert (REPORT / "README.md").read_text("utf-8") == report.page(_kept())
 
 
+def test_the_benchmarks_page_is_made_of_the_reports_figures() -> None:
+    assert (REPOSITORY / "docs" / "benchmarks.md").read_text("utf-8") == benchmarks.page(_kept())
+
+
 def test_the_reports_figures_follow_from_what_was_kept() -> None:
     assert json.loads(json.dumps(report.gather(Lab(), REPORT))) == _kept()
 
@@ -43,7 +47,7 @@ def _figures(likeness: float) -> dict[str, Any]:
             "gain": _score(0.3), "recall5": _score(0.9), "prompt": _score(0.8)}
     base = {**told, "seconds": None, "bytes": 0}
     return {"base": "b", "trials": 18, "of": 30, "methods": {"sets": {"none": base, "lora": told}}, "curve": {},
-            "ablations": [], "starter": {}, "speed": {}, "peers": {}}
+            "tuning": {}, "ablations": [], "starter": {}, "speed": {}, "peers": {}}
 
 
 def test_a_figure_that_changes_changes_the_pages() -> None:
@@ -73,6 +77,7 @@ def test_writing_makes_the_pages_from_what_lies_there(tmp_path: Path, monkeypatc
     (tmp_path / "starter.json").write_text('{"class": 0.5}')
     readme = tmp_path / "README"
     readme.write_text(report.MARKS[0] + report.MARKS[1])
-    report.write(Lab(tmp_path / "trials.jsonl"), tmp_path, readme)
+    report.write(Lab(tmp_path / "trials.jsonl"), tmp_path, readme, tmp_path)
     assert "| class | 0.5 |" in (tmp_path / "README.md").read_text("utf-8")
+    assert "not measured on this base" in (tmp_path / "benchmarks.md").read_text("utf-8")
     assert "No trial has been run" in readme.read_text("utf-8")

@@ -1,0 +1,73 @@
+"""Speed as Markdown: docs/benchmarks.md, and the same sections for the report. Nothing is typed in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pipelines.lab.tables import markdown
+from pipelines.methods import METHODS
+
+NOT_MEASURED = "not measured"
+SHAPES = ("Stable Diffusion 1.5 at 512", "Stable Diffusion XL at 1024")
+ON_A_CARD = ("steps a second", "peak memory", "share of the card's matrix rate", "with regional compile",
+             "pictures a second, adapters exchanged")
+
+
+def page(figures: dict[str, Any]) -> str:
+    """docs/benchmarks.md from the report's figures."""
+    parts = ["# Benchmarks\n\nWritten by `make report` from what `make bench` and `make peers` measured. Loop "
+             "efficiency is a bare loop's time over the studio's for the same steps (the bare loop shares no code with "
+             "the trainer); wall efficiency is the bare steps' time over that from the start to a usable adapter.\n"]
+    parts.append(speed_section(figures["speed"]) if figures["speed"] else f"## Speed\n\n{NOT_MEASURED} on this base.\n")
+    parts.append(peers_section(figures["peers"]) if figures["peers"]
+                 else f"## Beside diffusers' own scripts\n\n{NOT_MEASURED} on this base.\n")
+    return "\n".join([*parts, card_section()])
+
+
+def card_section() -> str:
+    """What only a graphics card can say, as long as none has been at hand."""
+    rows = [[shape, f"`{method}`", *([NOT_MEASURED] * len(ON_A_CARD))] for shape in SHAPES for method in METHODS]
+    return ("## On a graphics card\n\nRandom weights of the full shapes in bf16. No card has been at hand so far.\n\n"
+            + markdown(["base", "method", *ON_A_CARD], rows))
+
+
+def speed_section(speed: dict[str, Any]) -> str:
+    """Loop and wall efficiency, growth and switching, from `speed.json`."""
+    rows = [[f"`{m}`", f"{e['ratio']:.3f}", f"{e['lowest']:.3f} to {e['highest']:.3f}", f"{e['studio']:.3f} s",
+             f"{e['bare']:.3f} s"] for m, e in speed["seconds_per_step"].items()]
+    table = markdown(["method", "loop efficiency", "of single blocks", "a step", "a step of the bare loop"], rows)
+    whole = [[f"`{m}`", f"{e['ratio']:.2f}", str(e["count"]), f"{e['total']:.0f} s", f"{e['first_step']:.1f} s"]
+             for m, e in speed.get("wall_efficiency", {}).items()]
+    runs = markdown(["method", "wall efficiency", "steps", "start to usable adapter", "start to first step"], whole)
+    growth = "".join(f"* {g['what'].capitalize()}, by {name}: "
+                     + ", ".join(f"{count}: {seconds:.2f}" for count, seconds in g["rows"].items()) + ".\n"
+                     for name, g in speed.get("growth", {}).items())
+    switched = speed["switching"]
+    return (f"## Speed\n\n{table}\nA picture of 20 steps takes {speed['image_seconds']:.2f} s. An adapter switch takes "
+            f"{switched['milliseconds']:.1f} ms, 95% of them at most {switched['slowest']:.1f} ms, among "
+            f"{switched['adapters']} adapters; after {switched['switches']} switches the process has grown by "
+            f"{switched['grown_bytes'] / 1e6:.1f} MB, and pictures are "
+            f"{'identical to' if switched['identical'] else 'NOT those of'} a fresh load.\n\n"
+            f"{runs if whole else ''}\n{growth}\n"
+            f"Machine: {speed['machine']}; {_versions(speed)}.\n")
+
+
+def peers_section(peers: dict[str, Any]) -> str:
+    """The studio beside diffusers' scripts, from `peers.json`."""
+    rows = []
+    for r in peers["rows"]:
+        cells = [f"`{r['peer']}`", f"`{r['method']}`", f"{r['steps']} of batch {r['batch']}, {r['precision']}"]
+        for who in ("theirs", "ours"):
+            cost = r[who]
+            cells.append(f"{cost['seconds']:.0f} s, {cost['peak_bytes'] / 1e6:.0f} MB" if cost["peak_bytes"] is not None
+                         else f"did not run: {cost['error']}")
+        rows.append([*cells, f"{r['time']:.2f}" if "time" in r else "", f"{r['memory']:.2f}" if "memory" in r else ""])
+    table = markdown(["peer's script", "method", "steps", "the peer", "the studio", "share of its time",
+                      "share of its memory"], rows)
+    return (f"## Beside diffusers' own scripts\n\nThe same base ({peers['base']}), pictures, steps, rank, batch and "
+            "precision, one after the other; wall time from the start to a usable file, peak memory above the imported "
+            f"libraries. Machine: {peers['machine']}; {_versions(peers)}.\n\n{table}")
+
+
+def _versions(told: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {version}" for name, version in told["versions"].items())

@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -36,6 +37,7 @@ def export(config: StarterConfig, work: Path, out: Path) -> None:
         assemble(config, work).to(torch.float16).save_pretrained(new / "pipeline", safe_serialization=True)
         if (work / "pair.pt").exists():
             pair.export(config, work, new / "pipeline")
+        forget_paths(new / "pipeline")
         shutil.copytree(work / "judges", new / "judges")
         pack(config.size, config.seed, new / "evaluation")
         (new / "words.json").write_text(json.dumps(caption_words()) + "\n", "utf-8")
@@ -43,6 +45,16 @@ def export(config: StarterConfig, work: Path, out: Path) -> None:
         replace(new, out)
     size = sum(f.stat().st_size for f in (out / "pipeline").rglob("*") if f.is_file())
     print(f"{out / 'pipeline'}: {size / 1e6:.1f} MB")
+
+
+def forget_paths(pipeline: Path) -> None:
+    """Take out of every configuration from where on this machine its part was loaded."""
+    def without(told: Any) -> Any:
+        return {k: without(v) for k, v in told.items() if k != "_name_or_path"} if isinstance(told, dict) else told
+
+    for path in pipeline.rglob("config.json"):
+        kept = without(json.loads(path.read_text("utf-8")))
+        path.write_text(json.dumps(kept, indent=2, sort_keys=True) + "\n", "utf-8")
 
 
 def replace(new: Path, out: Path) -> None:

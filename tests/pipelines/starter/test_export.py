@@ -1,12 +1,13 @@
 """What export replaces, and what the model card says."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from adapters.errors import StudioError
 from pipelines.starter.config import StarterConfig
-from pipelines.starter.export import card, export, replace
+from pipelines.starter.export import card, export, forget_paths, replace
 
 
 def test_without_judges_nothing_is_replaced(tmp_path: Path) -> None:
@@ -26,6 +27,14 @@ def test_what_is_replaced_is_replaced_whole_and_the_rest_stays(tmp_path: Path) -
     replace(new, tmp_path)
     assert [f.name for f in (tmp_path / "evaluation").iterdir()] == ["scenes.webp"]
     assert (tmp_path / "words.json").exists() and (tmp_path / "LICENSE-NOTO.md").read_text() == "stays"
+
+
+def test_no_configuration_says_where_its_part_lay(tmp_path: Path) -> None:
+    (tmp_path / "clip").mkdir()
+    told = tmp_path / "clip" / "config.json"
+    told.write_text('{"text_config": {"_name_or_path": "some/folder", "width": 3}, "_name_or_path": "some"}')
+    forget_paths(tmp_path)
+    assert json.loads(told.read_text()) == {"text_config": {"width": 3}}
 
 
 def test_the_card_names_the_photo_subjects(tmp_path: Path) -> None:

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import pytest
 from fastapi import FastAPI
-from fastapi.testclient import TestClient
 from PIL import Image
 from safetensors.numpy import save_file
 
@@ -192,6 +191,8 @@ OWN = {
 }
 # Of the machine or the accounts: for admins.
 ADMINS = re.compile(r"(POST|DELETE|PATCH) /studio/(bases|downloads|hub)\b.*|\w+ /studio/accounts\b.*")
+# Her own is not shared with her, and of a picture that is not painted now there is no preview.
+HIDDEN = {"/studio/shared/{called}/preview", "/studio/images/paintings/{id}/preview"}
 SLOW = {("GET", "/studio/system/device")}  # a process of its own looks at the machine, at nobody's folder
 
 
@@ -200,7 +201,7 @@ def test_every_route_that_is_asked_for_what_is_anothers_says_404(people: People,
     alice, bob = logged_in(app, "alice"), with_token(app, people, "bob")
     paths = bob.get("/studio/openapi.json").json()["paths"]
     routes = [(method.upper(), path) for path, methods in paths.items() for method in methods]
-    before, sent, said = hers.state(), bodies(hers), Counter[str]()
+    before, sent, said, wrong = hers.state(), bodies(hers), Counter[str](), []
     assert set(sent) <= set(routes) and set(OWN) <= set(routes), "a route that is not there any more"
     for method, path in routes:
         if (method, path) in SLOW:
@@ -208,27 +209,28 @@ def test_every_route_that_is_asked_for_what_is_anothers_says_404(people: People,
         address = filled(path, hers)
         if method == "GET" and "{" in path and not ADMINS.fullmatch(f"{method} {path}") and "events" not in path:
             # Else 404 would say nothing about the address.
-            assert alice.get(address).status_code != 404 or path in HIDDEN, path
+            if alice.get(address).status_code == 404 and path not in HIDDEN:
+                wrong.append((method, path, 404, "for Alice too"))
         options = sent.get((method, path)) or OWN.get((method, path)) or {}
         answer = bob.request(method, address, **options)
         if (method, path) in OWN or (method == "GET" and "{" not in path):
-            assert answer.status_code < 500, (method, path)
+            expected = answer.status_code if answer.status_code < 500 else 200
             said["of his own"] += 1
         elif ADMINS.fullmatch(f"{method} {path}"):
-            assert answer.status_code == 403, (method, path, answer.text)
+            expected = 403
             said["403, for admins"] += 1
         else:
-            assert answer.status_code == 404, (method, path, answer.status_code, answer.text[:300])
+            expected = 404
             said["404"] += 1
+        if answer.status_code != expected:
+            wrong.append((method, path, answer.status_code, answer.text[:200]))
         leaked = [s for s in hers.secrets if s in answer.text and s not in address and s not in str(options)]
         assert not leaked, (method, path, leaked)
+    assert not wrong, wrong
     assert hers.state() == before
     assert said["404"] >= 60
     note(13, "routes that B asks for what is A's (from the OpenAPI list)", sum(said.values()),
          f"{dict(said)}; nothing of A's in any answer, no file of A's changed")
-
-
-HIDDEN = {"/studio/shared/{called}/preview"}  # her own is not shared with her
 
 
 def test_gradios_routes_give_nobody_anybodys_files(people: People, app: FastAPI, hers: Hers, note: Note) -> None:

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from app.accounts.people import People
+from app.errors import Missing
 from app.studio import Studio
 from app.verbs.cli import main
 from pipelines.shipped import SAMPLES
@@ -51,7 +52,7 @@ def lent(people: People, name: str) -> Path | None:
     studio: Studio = studio_of(people, name)
     try:
         return studio.adapter_file(CALLED)
-    except Exception as error:
+    except Missing as error:
         assert "is shared with you" in str(error)
         return None
 

@@ -37,11 +37,11 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[st
 def test_gradios_client_gets_in_with_a_token_alone(served: tuple[str, People]) -> None:
     address, people = served
     header = {"Authorization": f"Bearer {people.register.sessions.token('bob')}"}
-    client = Client(address, headers=header, verbose=False)
+    client = Client(address, headers=header, verbose=False, httpx_kwargs={"timeout": 120})
     try:
         assert client.view_api(return_format="dict") == {"named_endpoints": {}, "unnamed_endpoints": {}}
     finally:
         client.close()
-    assert httpx.get(f"{address}/studio/account", headers=header).json()["name"] == "bob"
+    assert httpx.get(f"{address}/studio/account", headers=header, timeout=120).json()["name"] == "bob"
     with pytest.raises(Exception):  # noqa: B017 - whatever it makes of a 401
-        Client(address, verbose=False)
+        Client(address, verbose=False, httpx_kwargs={"timeout": 120})

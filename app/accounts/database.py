@@ -50,7 +50,7 @@ class Database:
     def connect(self) -> Iterator[sqlite3.Connection]:
         """A transaction. Raises StudioError when the file cannot be used."""
         try:
-            with contextlib.closing(sqlite3.connect(self.path, timeout=10)) as db:
+            with contextlib.closing(sqlite3.connect(self.path, timeout=60)) as db:
                 db.execute("PRAGMA journal_mode=WAL")
                 db.execute("PRAGMA synchronous=FULL")
                 with db:

@@ -70,8 +70,9 @@ def test_a_removed_accounts_jobs_end(user: Shell, tmp_path: Path) -> None:
 @pytest.mark.parametrize(("words", "line", "said"), [
     (("add", "bob"), "short", "10 to 1000 letters"), (("add", "bob"), "", "10 to 1000"),
     (("add",), PASSWORD, "needs a"), (("add", "../bob"), PASSWORD, "cannot be a name"),
-    (("list", "bob"), PASSWORD, "takes no"), (("password", "ghost"), PASSWORD, "no account 'ghost'"), (("token", "ghost"), "", "no account"),
-    (("quota", "ghost", "--disk", "1"), "", "no account"), (("remove", "ghost"), "", "no account")])
+    (("list", "bob"), PASSWORD, "takes no"), (("password", "ghost"), PASSWORD, "no account 'ghost'"),
+    (("token", "ghost"), "", "no account"), (("quota", "ghost", "--disk", "1"), "", "no account"),
+    (("remove", "ghost"), "", "no account")])
 def test_what_makes_no_sense_is_a_sentence(user: Shell, words: tuple[str, ...], line: str, said: str) -> None:
     code, told = user(*words, line=line)
     assert code == 2 and said in told["error"] and user("list")[1] == {"accounts": []}

@@ -94,6 +94,7 @@ class Gate:
         try:
             await run_in_threadpool(held.__enter__)
         except DiskQuota as error:
+            await _read_off(receive)
             return await explained(error, 413)(request.scope, receive, send)
         try:
             await studio(request.scope, receive, send)
@@ -113,6 +114,12 @@ class Gate:
             await send(message)
 
         return watched
+
+
+async def _read_off(receive: Receive) -> None:
+    """Read a request's body and drop it: a browser that is cut off while it sends shows no answer."""
+    while (message := await receive())["type"] == "http.request" and message.get("more_body", False):
+        pass
 
 
 def session_of(request: Request, people: People) -> Session | None:

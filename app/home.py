@@ -92,6 +92,21 @@ class Home:
         return self.root / "settings.json"
 
     @property
+    def accounts(self) -> Path:
+        """Who may log in, where several people share the studio."""
+        return self.root / "accounts.db"
+
+    @property
+    def people(self) -> Path:
+        """A data folder for each account."""
+        return self.root / "people"
+
+    @property
+    def device_lock(self) -> Path:
+        """Held by what has the device, where several people share it."""
+        return self.root / "device.lock"
+
+    @property
     def database(self) -> Path:
         """The index of jobs."""
         return self.root / "studio.db"

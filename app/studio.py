@@ -19,6 +19,7 @@ from adapters.files import write_text
 from adapters.naming import MAX_LENGTH, check_name, check_noun
 from adapters.record import KINDS, Concept
 from app.arguments import Use, with_tags
+from app.common import Part
 from app.concepts.consent import Consents, Statement
 from app.concepts.drafts import Drafts
 from app.concepts.erasing import Eraser
@@ -37,6 +38,7 @@ from app.painting.paintings import Paintings
 from app.painting.styles import Styles
 from app.system.bases import Bases
 from app.system.downloads import Downloads
+from app.system.machine import folder_bytes
 from app.system.preferences import Preferences
 from pipelines.base_models.families import find_family
 from pipelines.base_models.locate import locate
@@ -103,15 +105,18 @@ def _unless_ones(values: Sequence[float]) -> tuple[float, ...]:
 class Studio:
     """Everything that a person can do, on one data folder."""
 
-    def __init__(self, home: Home, *, offline: bool = False) -> None:
-        self.home, self.told_offline = home, offline
+    def __init__(self, home: Home, *, offline: bool = False, part: Part | None = None) -> None:
+        """`part` is one person's where several share the machine; without it all of the machine is this studio's."""
+        self.home, self.told_offline, self.part = home, offline, part
+        common = part.common if part else None
         self.preferences = Preferences.load(home.preferences)
-        self.store = JobStore(home.database)
+        self.store = JobStore(home.database, part.most_jobs if part else None)
         self.library = Library(home)
-        self.supervisor = Supervisor(home, self.store, self.library)
-        self.queue = Queue(home, self.store, self.library, self.supervisor.wake)
-        self.painter = PainterProcess()
-        self.looker = LookerProcess()
+        self.supervisor = Supervisor(home, self.store, self.library, common.device if common else None)
+        self.queue = Queue(home, self.store, self.library, self.supervisor.wake,
+                           lambda: common is not None and common.device.holder not in ("", home.root.name))
+        self.painter = common.painter if common else PainterProcess()
+        self.looker = common.looker if common else LookerProcess()
         self.drafts = Drafts(home.drafts, home.trash / "drafts")
         self.consents = Consents(home.consents)
         self.eraser = Eraser(home, self.store, self.drafts)
@@ -119,9 +124,9 @@ class Studio:
                        offline=lambda: self.offline)
         self.gallery = Gallery(home)
         self.styles = Styles(home.root / "styles.json")
-        self.paintings = Paintings(home, self.generate, self.new_pictures)
-        self.bases = Bases(home)
-        self.downloads = Downloads(self.bases)
+        self.paintings = Paintings(home, self.generate, self.new_pictures, part.most_jobs if part else None)
+        self.bases = common.bases if common else Bases(home)
+        self.downloads = common.downloads if common else Downloads(self.bases)
 
     @property
     def offline(self) -> bool:
@@ -213,6 +218,15 @@ class Studio:
         """Erase all that was made under a statement of consent; the statement stays, with what was removed."""
         return self.consents.close(consent, self.eraser.statement(self.consents.get(consent)))
 
+    def empty_trash(self) -> int:
+        """Erase all that was deleted, for good; returns the bytes that are free again."""
+        freed = folder_bytes(self.home.trash)
+        for job in self.store.deleted():
+            shutil.rmtree(self.home.trash / "runs" / job.id, ignore_errors=True)
+            self.store.forget(job.id)
+        shutil.rmtree(self.home.trash, ignore_errors=True)
+        return freed - folder_bytes(self.home.trash)
+
     def preflight(self, draft: str, **options: Any) -> str:
         """Queue one real step of a draft's training before all that waits; returns its id.
 
@@ -297,7 +311,10 @@ class Studio:
         return [self.home.images / f"{stamp}-{n}.png" for n in range(count)]
 
     def adapter_file(self, name: str) -> Path:
-        """The file of an adapter of the library, or of a training's checkpoint: NAME-step00000500."""
+        """The file of an adapter of the library, of a training's checkpoint (NAME-step00000500), or one that somebody
+        else shares (NAME@OWNER)."""
+        if "@" in name and self.part:
+            return self.part.lent.file(name)
         training, _, step = name.rpartition("-step")
         if step.isdecimal() and not self.library.has(name):
             for job in self.store.all():
@@ -340,9 +357,11 @@ class Studio:
             return self.library.complete(target)
 
     def close(self) -> None:
-        """End the children."""
-        self.downloads.close()
+        """End the children, but for those that others have too."""
         self.supervisor.close()
         self.paintings.close()
+        if self.part:
+            return
+        self.downloads.close()
         self.painter.close()
         self.looker.close()

@@ -13,6 +13,7 @@ from PIL import Image
 from transformers import AutoTokenizer, BlipForConditionalGeneration, Florence2ForConditionalGeneration
 
 from adapters.errors import StudioError
+from pipelines.base_models.listed import check_listed
 from pipelines.mask_sources.pixels import normalised
 from pipelines.mask_sources.weights import open_weights
 
@@ -30,6 +31,8 @@ class Captioner:
 
         Raises StudioError when there is none.
         """
+        if place not in ("", BLIP, FLORENCE):
+            check_listed(place)  # before its configuration is looked at
         self.name = place or _found()
         kind = _kind(self.name)
         wanted: Any = BlipForConditionalGeneration if kind == "blip" else Florence2ForConditionalGeneration

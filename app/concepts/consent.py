@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from adapters.errors import StudioError
 from adapters.files import write_text
 from app.concepts.drafts import Draft
+from app.errors import Missing
 
 Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=2, max_length=300)]
 Hash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -78,7 +79,7 @@ class Consents:
         """One statement; StudioError when there is none."""
         path = self.folder / f"{id}.json"
         if not (len(id) == 12 and id.isalnum() and path.is_file()):
-            raise StudioError(f"There is no statement of consent '{id[:40]}'; see the list of them.")
+            raise Missing(f"There is no statement of consent '{id[:40]}'; see the list of them.")
         return self._read(path)
 
     def look(self, images: Collection[str]) -> tuple[Statement | None, int]:

@@ -23,6 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from adapters.errors import StudioError
 from adapters.files import write_atomic, write_text
 from adapters.record import ConceptKind
+from app.errors import Missing
 from pipelines.dataset_folders.model import TRIGGER, Dataset, Sample, mark
 from pipelines.references import MAX_IMAGES, MAX_SIDE, open_image
 
@@ -97,7 +98,7 @@ class Draft(_Model):
         for found in self.shots:
             if found.id == id:
                 return found
-        raise StudioError("This picture is not in the draft any more; reload the page.")
+        raise Missing("This picture is not in the draft any more; reload the page.")
 
     def caption_of(self, shot: Shot) -> str:
         """The caption as it is learned, with what goes before and after all of them; '' when there is none at all."""
@@ -129,7 +130,7 @@ class Drafts:
         """One draft; StudioError when there is none."""
         path = self.folder / id / "draft.json"
         if not (len(id) == 12 and id.isalnum() and path.is_file()):
-            raise StudioError("This draft is not here any more; open another one.")
+            raise Missing("This draft is not here any more; open another one.")
         try:
             return Draft.model_validate_json(path.read_text("utf-8"))
         except (OSError, ValueError) as error:
@@ -147,7 +148,7 @@ class Drafts:
         """Bring back a draft that was put away."""
         with self._lock:
             if not (len(id) == 12 and id.isalnum() and (self.trash / id).is_dir()):
-                raise StudioError("That draft cannot be brought back any more.")
+                raise Missing("That draft cannot be brought back any more.")
             os.replace(self.trash / id, self.folder / id)
             return self.get(id)
 
@@ -205,7 +206,7 @@ class Drafts:
             draft = self.get(id)
             back = next((s for s in draft.removed if s.id == shot), None)
             if back is None:
-                raise StudioError("That picture cannot be brought back any more.")
+                raise Missing("That picture cannot be brought back any more.")
             draft.removed = tuple(s for s in draft.removed if s.id != shot)
             draft.shots = (*draft.shots, back)
             return self._save(draft)
@@ -236,7 +237,7 @@ class Drafts:
             draft = self.get(id)
             owner = draft.shot(shot)
             if thing not in (t.id for t in draft.things):
-                raise StudioError("The thing of this mask is not in the draft any more; reload the page.")
+                raise Missing("The thing of this mask is not in the draft any more; reload the page.")
             kept = {m for m in owner.masks if m != thing}
             if source is not None:
                 mask = open_image(source).convert("L")

@@ -21,6 +21,7 @@ from adapters.files import sha256
 from adapters.record import AdapterRecord, read_record
 from app.concepts.consent import Statement
 from app.concepts.drafts import Draft, Drafts
+from app.errors import Missing
 from app.home import Home
 from app.jobs.store import ACTIVE, JobStore
 from app.library.library_entry import BESIDE
@@ -111,7 +112,7 @@ class Eraser:
             if self.home.trash in path.parents:
                 shutil.rmtree(path.parent, ignore_errors=True)
         if not removed and nothing:
-            raise StudioError(nothing)
+            raise Missing(nothing)
         return removed
 
     def _erase_jobs(self, found: _Found) -> Iterator[str]:

@@ -39,7 +39,8 @@ def routes(studio: Studio) -> APIRouter:
         NAME:WEIGHT or NAME:WEIGHT:DIAL=VALUE,...; `request` has a prompt and may have the other fields of an image.
         """
         _check(request)
-        files = studio.generate(request, base=base, adapters=[parse_adapter(a) for a in adapters or ()])
+        with studio.paintings.counted():
+            files = studio.generate(request, base=base, adapters=[parse_adapter(a) for a in adapters or ()])
         return {"images": [f"/studio/images/{f.name}" for f in files]}
 
     _add_choices(router, studio)
@@ -62,10 +63,11 @@ def _add_choices(router: APIRouter, studio: Studio) -> None:
     def choices() -> dict[str, Any]:
         """What can be chosen from: adapters with their words, checkpoints, samplers, schedules, styles, axes."""
         adapters = []
-        for e in studio.library.entries():
+        lent = studio.part.lent.entries() if studio.part else ()
+        for name, e in (*((e.name, e) for e in studio.library.entries()), *lent):
             spec = e.record.spec
             dials = {"bias": spec.get("bias", 0.75), "temperature": spec.get("temperature", 0.1), "locking": "local"}
-            adapters.append({"name": e.name, "kind": e.record.kind, "method": e.record.method, "phrases": e.phrases,
+            adapters.append({"name": name, "kind": e.record.kind, "method": e.record.method, "phrases": e.phrases,
                              "noun": e.record.class_noun, "base": e.base_spec, "family": e.record.base.family,
                              "picture": studio.library.thumbnail(e.name).is_file(),
                              "dials": dials if e.record.kind == "perfusion" else {}})

@@ -16,6 +16,7 @@ from starlette.concurrency import run_in_threadpool
 
 from adapters.errors import StudioError
 from adapters.formats import DEFAULT_RANK, formats_of, near_formats, title
+from app.errors import Missing
 from app.library.exports import Exports, packed
 from app.library.intake import plain_name, receive, workplace
 from app.library.library import card_of
@@ -149,7 +150,7 @@ def _add_exports(router: APIRouter, studio: Studio) -> None:
     def download(id: str) -> FileResponse:
         """An exported file."""
         if (path := exports.file(id)) is None:
-            raise StudioError("This export is not here any more; export it again.")
+            raise Missing("This export is not here any more; export it again.")
         return FileResponse(path, filename=path.name, media_type="application/octet-stream")
 
     @router.get("/library/{name}/export/{format}")

@@ -3,48 +3,41 @@
 from __future__ import annotations
 
 import contextlib
-import ipaddress
-import re
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from pathlib import Path
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import gradio as gr
 import uvicorn
-from fastapi import FastAPI, HTTPException, Request, Response
-from fastapi.responses import FileResponse, JSONResponse
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.staticfiles import StaticFiles
 
 from adapters.errors import StudioError
-from app.http import (
-    draft_routes,
-    image_routes,
-    lab_routes,
-    library_routes,
-    look_routes,
-    method_routes,
-    people_routes,
-    queue_routes,
-    run_routes,
-    system_routes,
-)
+from app.accounts.people import People
+from app.http import login_routes
+from app.http.explaining import explain_errors
+from app.http.gate import Gate
+from app.http.hosts import LOOPBACK, is_loopback, names_of
+from app.http.studio_routes import OPENAPI, add_studio
 from app.studio import Studio
-from app.ui import HEAD, build, concepts
+from app.ui import ACCOUNT, HEAD, build, concepts
 from app.ui.theme import CSS, THEME
+from pipelines.base_models import listed
 
 MAX_UPLOAD = "200mb"
-_PREVIEW = re.compile(r"step\d{8}-\d+\.png")
 _POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' "
     "'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self' data: "
-    "blob:; worker-src 'self' blob:; object-src 'none'; frame-ancestors 'self'; base-uri 'self'"
+    "blob:; worker-src 'self' blob:; object-src 'none'; frame-ancestors 'self'; base-uri 'self'; form-action 'self'"
 )
+_Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 
 def create_app(studio: Studio, hosts: list[str]) -> FastAPI:
-    """The application; `hosts` are the Host headers that it answers to."""
+    """The application of the only studio on this machine; `hosts` are the Host headers that it answers to."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -52,17 +45,35 @@ def create_app(studio: Studio, hosts: list[str]) -> FastAPI:
         yield
         studio.close()
 
-    app = FastAPI(title="Semblance", docs_url=None, redoc_url=None, openapi_url="/studio/openapi.json",
-                  lifespan=lifespan)
-    _add_files(app, studio)
-    for part in (draft_routes, look_routes, method_routes, run_routes, queue_routes, lab_routes, image_routes,
-                 library_routes, system_routes, people_routes):
-        app.include_router(part.routes(studio))
-    app.mount("/studio/static", StaticFiles(directory=concepts.STATIC))
+    app = _parent(lifespan, OPENAPI)
+    add_studio(app, studio)
+    explain_errors(app, missing=400)
+    return _with_page(app, hosts, HEAD)
 
-    @app.exception_handler(StudioError)
-    async def _explain(_: Request, error: StudioError) -> JSONResponse:
-        return JSONResponse({"error": str(error)}, 400)
+
+def create_shared_app(people: People, hosts: list[str]) -> FastAPI:
+    """The application of all who have an account: without a session nothing is answered but the login page."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        people.start()
+        yield
+        people.close()
+
+    app = _parent(lifespan, None)
+    app.include_router(login_routes.routes(people))
+    explain_errors(app, missing=404)
+    app.add_middleware(Gate, people=people)
+    return _with_page(app, hosts, HEAD + ACCOUNT)
+
+
+def _parent(lifespan: _Lifespan, openapi: str | None) -> FastAPI:
+    return FastAPI(title="Semblance", docs_url=None, redoc_url=None, openapi_url=openapi, lifespan=lifespan)
+
+
+def _with_page(app: FastAPI, hosts: list[str], head: str) -> FastAPI:
+    """The page at /, and in front of everything the checks of Host and Origin and the security headers."""
+    app.mount("/studio/static", StaticFiles(directory=concepts.STATIC))
 
     @app.middleware("http")
     async def _guard(request: Request, call: Callable[[Request], Awaitable[Response]]) -> Response:
@@ -75,56 +86,40 @@ def create_app(studio: Studio, hosts: list[str]) -> FastAPI:
         response = await call(request)
         response.headers["Content-Security-Policy"] = _POLICY
         response.headers["X-Content-Type-Options"] = "nosniff"
-        response.headers["Referrer-Policy"] = "no-referrer"
+        response.headers.setdefault("Referrer-Policy", "no-referrer")
         return response
 
     # Without its own rule, Gradio would answer any origin with credentials.
     app.add_middleware(CORSMiddleware, allow_origins=[])
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=hosts)
     return gr.mount_gradio_app(
-        app, build(studio), path="/", theme=THEME, css=CSS, head=HEAD, allowed_paths=[], max_file_size=MAX_UPLOAD,
+        app, build(), path="/", theme=THEME, css=CSS, head=head, allowed_paths=[], max_file_size=MAX_UPLOAD,
         show_error=True, ssr_mode=False, enable_monitoring=False, footer_links=[],
     )
 
 
-def _add_files(app: FastAPI, studio: Studio) -> None:
-    """Routes for the studio's own files; every name is checked against what there is."""
-
-    def send(path: Path, **options: object) -> FileResponse:
-        if not path.is_file():
-            raise HTTPException(404)
-        return FileResponse(path, **options)  # type: ignore[arg-type]
-
-    @app.get("/studio/runs/{run}/previews/{file}")
-    def preview(run: str, file: str) -> FileResponse:
-        if studio.store.get(run) is None or not _PREVIEW.fullmatch(file):
-            raise HTTPException(404)
-        return send(studio.home.runs / run / "previews" / file)
-
-
-
-def serve(studio: Studio, host: str, port: int) -> None:
-    """Serve until interrupted. Raises StudioError beyond loopback or when the port is taken."""
-    if not _is_loopback(host):
+def serve(studio: Studio, host: str, port: int, names: list[str]) -> None:
+    """Serve one person until interrupted. Raises StudioError beyond loopback or when the port is taken."""
+    if not is_loopback(host) or names:
         raise StudioError(
-            f"'{host}' would open the studio to other machines, and there is no login yet; use "
-            "127.0.0.1 and, from elsewhere, an SSH tunnel."
+            f"'{(names or [host])[0]}' would open the studio to other machines, and nobody has an account yet; make "
+            "one with 'python -m app user add NAME --role admin', or use 127.0.0.1 and, from elsewhere, an SSH tunnel."
         )
-    config = uvicorn.Config(create_app(studio, ["127.0.0.1", "localhost", "[::1]", "::1"]), host=host,
-                            port=port, log_level="warning", timeout_graceful_shutdown=3)
+    _run(create_app(studio, LOOPBACK), host, port, str(studio.home.root))
+
+
+def serve_people(people: People, host: str, port: int, names: list[str]) -> None:
+    """Serve all who have an account until interrupted. Raises StudioError when the port is taken."""
+    os.environ[listed.VARIABLE] = str(people.home.base_list)
+    _run(create_shared_app(people, names_of(host, names)), host, port, f"{people.home.root}, with logins")
+
+
+def _run(app: FastAPI, host: str, port: int, where: str) -> None:
+    config = uvicorn.Config(app, host=host, port=port, log_level="warning", timeout_graceful_shutdown=3)
     try:
         socket = config.bind_socket()
     except SystemExit as error:
         raise StudioError(f"Port {port} is taken or not allowed; give another with --port.") from error
-    print(f"Semblance is at http://{host}:{port}  (data in {studio.home.root})", flush=True)
+    print(f"Semblance is at http://{host}:{port}  (data in {where})", flush=True)
     with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises it again after shutting down
         uvicorn.Server(config).run(sockets=[socket])
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

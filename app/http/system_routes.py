@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Request
+from fastapi import APIRouter, Body, Depends, Request
 from starlette.concurrency import run_in_threadpool
 
+from app.errors import NotAllowed
 from app.library.intake import plain_name, receive, workplace
 from app.studio import Studio
 from app.system.bases import told
@@ -18,13 +19,22 @@ from pipelines.base_models.hub import describe
 MOST_BASE = 16 << 30
 
 
-def routes(studio: Studio) -> APIRouter:
-    """All routes under /studio/system, /studio/bases and /studio/downloads."""
+def routes(studio: Studio, *, admin: bool = True) -> APIRouter:
+    """All routes under /studio/system, /studio/bases, /studio/downloads and for the trash.
+
+    The bases are the machine's: who is no `admin` sees them and changes none.
+    """
     router = APIRouter(prefix="/studio", tags=["system"])
+    changes = APIRouter(dependencies=[] if admin else [Depends(_refuse)])
     _add_system(router, studio)
-    _add_bases(router, studio)
-    _add_downloads(router, studio)
+    _add_bases(router, changes, studio)
+    _add_downloads(router, changes, studio)
+    router.include_router(changes)
     return router
+
+
+def _refuse() -> None:
+    raise NotAllowed("The bases belong to everyone here, and admins alone change them; ask one.")
 
 
 def _add_system(router: APIRouter, studio: Studio) -> None:
@@ -48,20 +58,25 @@ def _add_system(router: APIRouter, studio: Studio) -> None:
         studio.set_offline(offline)
         return whole()
 
+    @router.delete("/trash")
+    def empty() -> dict[str, int]:
+        """Erase all that was deleted, for good: adapters, trainings, drafts, pictures. Says how many bytes went."""
+        return {"freed": studio.empty_trash()}
 
-def _add_bases(router: APIRouter, studio: Studio) -> None:
+
+def _add_bases(router: APIRouter, changes: APIRouter, studio: Studio) -> None:
 
     @router.get("/bases")
     def every() -> list[dict[str, Any]]:
         """The starter and every base that was added: `spec` is what `base` takes everywhere."""
         return [told(b) for b in studio.bases.all()]
 
-    @router.post("/bases")
+    @changes.post("/bases")
     def add(spec: Annotated[str, Body(embed=True)]) -> dict[str, Any]:
         """Add a diffusers folder or a single file by its path, or a hub model whose files are here."""
         return told(studio.bases.add(spec))
 
-    @router.post("/bases/upload")
+    @changes.post("/bases/upload")
     async def upload(request: Request, file: str) -> dict[str, Any]:
         """Take in a single-file base; the request's body is the file, refused by its header before the rest is kept."""
         name = plain_name(file, (".safetensors",))
@@ -69,15 +84,15 @@ def _add_bases(router: APIRouter, studio: Studio) -> None:
             await receive(request, folder / name, MOST_BASE, lambda header: family_of_header(header, name))
             return told(await run_in_threadpool(studio.bases.take_in, folder / name))
 
-    @router.delete("/bases/{id}")
+    @changes.delete("/bases/{id}")
     def remove(id: str) -> dict[str, Any]:
         """Take it out of the list; its files stay, an uploaded one goes into the trash."""
         return told(studio.bases.remove(id))
 
 
-def _add_downloads(router: APIRouter, studio: Studio) -> None:
+def _add_downloads(router: APIRouter, changes: APIRouter, studio: Studio) -> None:
 
-    @router.post("/hub")  # not GET, which any page could make a browser send: a request leaves this machine
+    @changes.post("/hub")  # not GET, which any page could make a browser send: a request leaves this machine
     def look(id: Annotated[str, Body(embed=True)]) -> dict[str, Any]:
         """What the hub says of a model before it is downloaded: licence, size, whether it has to be asked for."""
         return asdict(describe(id, studio.offline))
@@ -87,12 +102,12 @@ def _add_downloads(router: APIRouter, studio: Studio) -> None:
         """Downloads since the studio was started."""
         return studio.downloads.all()
 
-    @router.post("/downloads")
+    @changes.post("/downloads")
     def start(id: Annotated[str, Body(embed=True)]) -> dict[str, Any]:
         """Download a base from the hub."""
         return studio.downloads.start(id, offline=studio.offline)
 
-    @router.post("/downloads/cancel")
+    @changes.post("/downloads/cancel")
     def cancel(id: Annotated[str, Body(embed=True)]) -> dict[str, Any]:
         """End a download; what came so far is kept."""
         return studio.downloads.cancel(id)

@@ -28,4 +28,4 @@ def received(home: Home, file: UploadFile, name: str, use: Callable[[Path], T]) 
         try:
             return use(path)
         except StudioError as error:
-            raise StudioError(str(error).replace(path.name, name[:60])) from error
+            raise type(error)(str(error).replace(path.name, name[:60])) from error

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from adapters.errors import StudioError
 from adapters.naming import MAX_LENGTH, check_name
+from app.errors import Missing
 from app.home import Home
 from app.jobs.runs import folder_id, view
 from app.jobs.store import ACTIVE, Job, JobStore, Turn
@@ -30,8 +31,10 @@ FARTHEST = 366 * 86400  # seconds ahead that a start may be put
 class Queue:
     """Turns, pauses, copies and deletions on one data folder. `wake` makes the supervisor look."""
 
-    def __init__(self, home: Home, store: JobStore, library: Library, wake: Callable[[], None]) -> None:
-        self.home, self.store, self.library, self.wake = home, store, library, wake
+    def __init__(self, home: Home, store: JobStore, library: Library, wake: Callable[[], None],
+                 elsewhere: Callable[[], bool] = lambda: False) -> None:
+        """`elsewhere` says whether somebody else's job has the device."""
+        self.home, self.store, self.library, self.wake, self.elsewhere = home, store, library, wake, elsewhere
 
     def overview(self) -> dict[str, Any]:
         """What runs, what waits in which order and for what (a sentence), and what was deleted last."""
@@ -50,6 +53,8 @@ class Queue:
             return f"Starts on {time.strftime('%d %b, %H:%M', time.localtime(job.not_before))} at the earliest."
         if due := [j for j in ahead if not j.not_before or j.not_before <= now]:
             return f"Waits for '{due[-1].name}' ({DOING[due[-1].kind]}), which is before it."
+        if running is None and self.elsewhere():
+            return "Waits for the job of another person: each has the device to itself, and people take turns."
         if running is None:
             return "Starts in a moment."
         left = view(self.home.runs / running.id).seconds_left
@@ -60,7 +65,7 @@ class Queue:
         """A job by id; StudioError when there is none."""
         found = self.store.get(run)
         if found is None:
-            raise StudioError(f"There is no training '{run[:60]}'; choose one from the list.")
+            raise Missing(f"There is no training '{run[:60]}'; choose one from the list.")
         return found
 
     def move(self, run: str, where: str) -> None:
@@ -140,7 +145,7 @@ class Queue:
     def restore(self, run: str) -> Job:
         """Bring a deleted job back, as it was."""
         if not self.store.delete(run, False):
-            raise StudioError("That training cannot be brought back any more.")
+            raise Missing("That training cannot be brought back any more.")
         try:
             _move(self._grave(run), self.home.runs / run)
         except OSError as error:

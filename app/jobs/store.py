@@ -6,12 +6,13 @@ import contextlib
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal
 
 from adapters.errors import StudioError
+from app.errors import QueueQuota
 
 State = Literal["queued", "running", "finished", "stopped", "failed", "interrupted"]
 Kind = Literal["train", "preflight", "evaluate", "compare", "recommend"]
@@ -67,8 +68,9 @@ class Job:
 class JobStore:
     """The jobs table. Every call opens its own connection, so any process may use it."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, most: Callable[[], int] | None = None) -> None:
+        """`most` says how many may wait and run at a time; without it there is no limit."""
+        self.path, self._most = path, most
         with self._connect() as db:
             db.execute("BEGIN IMMEDIATE")  # all migrations or none, by one process
             db.execute("CREATE TABLE IF NOT EXISTS migrations (number INTEGER PRIMARY KEY)")
@@ -81,7 +83,7 @@ class JobStore:
     @contextlib.contextmanager
     def _connect(self) -> Iterator[sqlite3.Connection]:
         try:
-            with contextlib.closing(sqlite3.connect(self.path, timeout=10)) as db:
+            with contextlib.closing(sqlite3.connect(self.path, timeout=60)) as db:
                 db.execute("PRAGMA journal_mode=WAL")
                 db.execute("PRAGMA synchronous=FULL")
                 with db:
@@ -96,13 +98,15 @@ class JobStore:
 
         Returns its id, or that of the job that was queued for the same question `asked` (a key that the client
         chose, so that what it sends twice is done once). Raises StudioError when a waiting or running training has
-        the name.
+        the name, QueueQuota when as many wait as may.
         """
         now = time.time()
         place = "SELECT COALESCE(MIN(place), 0) - 1 FROM jobs" if first else (
             "SELECT COALESCE(MAX(place), 0) + 1 FROM jobs")
         try:
             with self._connect() as db:
+                if before := self._room(db, asked):
+                    return before
                 db.execute(
                     "INSERT INTO jobs (id, name, kind, state, pid, created, started, asked, place) "
                     f"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ({place}))",
@@ -114,6 +118,20 @@ class JobStore:
                 return before
             raise StudioError(f"A training named '{name}' is waiting or running already; choose another "
                               "name or stop that one first.") from error
+
+    def _room(self, db: sqlite3.Connection, asked: str = "") -> str | None:
+        """The job of the question `asked`; else None, when one more may be queued. Raises QueueQuota."""
+        if self._most is None:
+            return None
+        most = self._most()
+        db.execute("BEGIN IMMEDIATE")  # counted and queued in one, however many ask at once
+        if row := db.execute("SELECT id FROM jobs WHERE asked = ?", (asked or None,)).fetchone():
+            return str(row[0])
+        active = db.execute("SELECT COUNT(*) FROM jobs WHERE state IN ('queued', 'running')").fetchone()[0]
+        if active >= most:
+            raise QueueQuota(f"Your queue holds {most} jobs and has {active}; wait for one to end or take one out, "
+                             "then send this again.")
+        return None
 
     def asked(self, key: str) -> str | None:
         """The id of the job that was queued for the question `key`; None when there is none."""
@@ -150,6 +168,11 @@ class JobStore:
                 "UPDATE jobs SET state = 'running', pid = ?, started = ?, ended = NULL, message = '', "
                 f"not_before = NULL WHERE id = ({_NEXT}) RETURNING id", (os.getpid(), now, now)).fetchone()
         return self.get(row[0]) if row else None
+
+    def due(self) -> bool:
+        """Whether `claim` would take one now."""
+        with self._connect() as db:
+            return db.execute(_NEXT, (time.time(),)).fetchone() is not None
 
     def take(self, id: str, pid: int) -> bool:
         """Go on with an unfinished job in process `pid`, outside the queue; False if it is not one."""
@@ -190,6 +213,7 @@ class JobStore:
         """Queue a stopped, failed or interrupted job again, behind all others."""
         try:
             with self._connect() as db:
+                self._room(db)
                 cursor = db.execute(
                     "UPDATE jobs SET state = 'queued', message = '', not_before = NULL, "
                     "place = (SELECT MAX(place) + 1 FROM jobs) WHERE id = ? AND "

@@ -8,23 +8,29 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import ExitStack
 
 from adapters.errors import StudioError
 from app.home import Home
+from app.jobs.device import Device
 from app.jobs.runs import DISK_FULL, StopFile, read_events, view
 from app.jobs.store import Job, JobStore, State
 from app.library.library import Library
 from pipelines.shipped import REPOSITORY
 
+_POLL, _SHARED_POLL = 0.5, 2.0  # seconds between two looks at the queue; with a queue for each of many people, fewer
 _FULL = ("The disk is full; free some space and resume, the last checkpoint and everything before it is "
          "kept.")
 
 
 class Supervisor:
-    """A thread of the server. Jobs that a dead server left running become `interrupted`."""
+    """A thread of the server. Jobs that a dead server left running become `interrupted`.
 
-    def __init__(self, home: Home, store: JobStore, library: Library) -> None:
-        self.home, self.store, self.library = home, store, library
+    Where several people share the `device`, each has a supervisor, which waits for its turn.
+    """
+
+    def __init__(self, home: Home, store: JobStore, library: Library, device: Device | None = None) -> None:
+        self.home, self.store, self.library, self.device = home, store, library, device
         self._wake = threading.Event()
         self._closing = False
         self._current = ""
@@ -45,6 +51,11 @@ class Supervisor:
         """Look at the queue now."""
         self._wake.set()
 
+    def retire(self) -> None:
+        """Start nothing more."""
+        self._closing = True
+        self._wake.set()
+
     def close(self) -> None:
         """Ask the running job to stop, wait for its checkpoint, end."""
         self._closing = True
@@ -57,19 +68,33 @@ class Supervisor:
     def _loop(self) -> None:
         while not self._closing:
             try:
-                job = self.store.claim()
-                if job is None:
+                if not self._one():
                     self.settle_dead()
-                    self._wake.wait(0.5)
+                    self._wake.wait(_SHARED_POLL if self.device else _POLL)
                     self._wake.clear()
-                else:
-                    self._run(job)
             except (StudioError, OSError, sqlite3.Error) as error:
                 # A full disk passes; a dead queue would not.
                 print(f"supervisor: {error}", file=sys.stderr, flush=True)
                 time.sleep(2)
 
-    def _run(self, job: Job) -> None:
+    def _one(self) -> bool:
+        """Run the next job, when it is its turn; False when there is none."""
+        with ExitStack() as held:
+            kept_open: tuple[int, ...] = ()
+            if self.device:
+                if not self.store.due():
+                    return False
+                handle = held.enter_context(self.device.turn(self.home.root.name, lambda: self._closing))
+                if handle is None:
+                    return False
+                kept_open = (handle,) if os.name == "posix" else ()
+            job = self.store.claim()
+            if job is None:
+                return False
+            self._run(job, kept_open)
+        return True
+
+    def _run(self, job: Job, kept_open: tuple[int, ...] = ()) -> None:
         folder = self.home.runs / job.id
         self._current = job.id
         try:
@@ -77,7 +102,7 @@ class Supervisor:
                 # A session of its own: Ctrl-C reaches the studio alone, which then asks it to stop.
                 child = subprocess.Popen([sys.executable, "-m", "app.jobs.worker", str(folder), job.kind],
                                          stdout=log, stderr=log, stdin=subprocess.DEVNULL,
-                                         cwd=REPOSITORY, start_new_session=True)
+                                         cwd=REPOSITORY, start_new_session=True, pass_fds=kept_open)
                 self.store.set_pid(job.id, child.pid)
                 code = child.wait()
         except OSError as error:

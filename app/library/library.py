@@ -20,6 +20,7 @@ from adapters.files import copy_with_metadata, read_header, write_atomic, write_
 from adapters.labels import sidecar
 from adapters.naming import check_name
 from adapters.record import read_record
+from app.errors import Missing
 from app.home import Home
 from app.library.library_entry import BESIDE, Entry, matching, read_entry, tags_of, write_sidecar
 from app.library.library_index import Index
@@ -64,7 +65,7 @@ class Library:
         path = self.folder / f"{check_name(name)}.safetensors"
         if not path.is_file():
             have = ", ".join(e.name for e in self.entries()[:8]) or "the library is empty"
-            raise StudioError(f"There is no adapter '{name}'; choose one that is there ({have}).")
+            raise Missing(f"There is no adapter '{name}'; choose one that is there ({have}).")
         return read_entry(path)
 
     def has(self, name: str) -> bool:
@@ -198,7 +199,7 @@ class Library:
         """Bring a deleted adapter back, under a free name when its own was given to another meanwhile."""
         lost = next((d for d in self.deleted() if d.id == id), None)
         if lost is None:
-            raise StudioError(f"'{id[:80]}' is not in the trash; choose one that is there.")
+            raise Missing(f"'{id[:80]}' is not in the trash; choose one that is there.")
         source = self.trash / id / f"{lost.name}.safetensors"
         if (name := self.free_name(lost.name)) != lost.name:
             back = self._move(read_entry(source), self.folder / f"{name}.safetensors").path

@@ -15,6 +15,7 @@ from pydantic import TypeAdapter
 
 from adapters.errors import StudioError
 from adapters.files import write_atomic, write_text
+from app.errors import Missing
 from app.home import Home
 from pipelines.image_file import Made, read_settings
 
@@ -61,7 +62,7 @@ class Gallery:
         """Where a picture is; StudioError when there is none of that name."""
         path = self.folder / file
         if not NAME.fullmatch(file) or not path.is_file():
-            raise StudioError(f"There is no picture '{file[:60]}' any more; look at the history again.")
+            raise Missing(f"There is no picture '{file[:60]}' any more; look at the history again.")
         return path
 
     def find(self, words: str = "", *, favourites: bool = False, after: str = "",
@@ -115,7 +116,7 @@ class Gallery:
     def restore(self, file: str) -> dict[str, Any]:
         """Take a picture out of the trash."""
         if not NAME.fullmatch(file) or not (self.trash / file).is_file():
-            raise StudioError(f"There is no picture '{file[:60]}' in the trash; it may be back already.")
+            raise Missing(f"There is no picture '{file[:60]}' in the trash; it may be back already.")
         os.replace(self.trash / file, self.folder / file)
         return self._told(self._shown(self.folder / file), self.favourites())
 

@@ -6,10 +6,12 @@ each is done.
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import shutil
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +21,7 @@ from PIL import Image, PngImagePlugin
 
 from adapters.errors import StudioError
 from adapters.files import write_atomic
+from app.errors import Missing, QueueQuota
 from app.home import Home
 from app.painting.grid import Sheet
 from app.painting.painter import Cancelled, Watch
@@ -60,10 +63,13 @@ class Painting:
 class Paintings:
     """All of them, the oldest first; one is painted at a time."""
 
-    def __init__(self, home: Home, generate: Generate, names: Callable[[int], list[Path]]) -> None:
+    def __init__(self, home: Home, generate: Generate, names: Callable[[int], list[Path]],
+                 most: Callable[[], int] | None = None) -> None:
+        """`most` says how many may wait and be painted at a time; without it there is no limit."""
         self._folder, self._generate, self._names = home.temporary / "paintings", generate, names
         self._all: dict[str, Painting] = {}
         self._turns = ThreadPoolExecutor(1, "paintings")
+        self._most, self._lock, self._direct = most, threading.Lock(), 0
 
     def start(self, sheet: Sheet, *, compared: bool = False, source: str = "",
               regions: Mapping[str, str] | None = None) -> Painting:
@@ -76,11 +82,33 @@ class Paintings:
                             self._source(source) if source else None,
                             {name: self._source(mask)[0] for name, mask in (regions or {}).items()})
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._all[painting.id] = painting
+        with self._lock:
+            self._check_room()
+            self._all[painting.id] = painting
         for id in [p.id for p in self._all.values() if p.state not in ACTIVE][:max(len(self._all) - KEPT, 0)]:
             del self._all[id]
         self._turns.submit(self._paint, painting)
         return painting
+
+    def _check_room(self) -> None:
+        if self._most is None:
+            return
+        most, active = self._most(), sum(p.state in ACTIVE for p in self._all.values()) + self._direct
+        if active >= most:
+            raise QueueQuota(f"{most} paintings of yours may wait at a time and {active} do; wait for one to end or "
+                             "cancel one, then send this again.")
+
+    @contextlib.contextmanager
+    def counted(self) -> Iterator[None]:
+        """Count a picture that is painted while its asker waits. Raises QueueQuota when there are too many."""
+        with self._lock:
+            self._check_room()
+            self._direct += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._direct -= 1
 
     def all(self) -> list[Painting]:
         """Every painting that is still known, the newest last."""
@@ -89,7 +117,7 @@ class Paintings:
     def get(self, id: str) -> Painting:
         """One; StudioError when it is not known any more."""
         if id not in self._all:
-            raise StudioError("That painting is not known any more; what it made is in the history.")
+            raise Missing("That painting is not known any more; what it made is in the history.")
         return self._all[id]
 
     def cancel(self, id: str) -> Painting:
@@ -119,7 +147,7 @@ class Paintings:
     def _source(self, id: str) -> Edit:
         picture = self._folder.parent / "sources" / f"{id}.png"
         if not id.isalnum() or not picture.is_file():
-            raise StudioError("The picture to paint on is not here any more; drop it again.")
+            raise Missing("The picture to paint on is not here any more; drop it again.")
         mask = picture.with_name(f"{id}-mask.png")
         return picture, mask if mask.is_file() else None
 

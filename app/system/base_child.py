@@ -26,7 +26,7 @@ def main() -> None:
         answers.flush()
 
     try:
-        location = locate(sys.argv[1])
+        location = locate(sys.argv[1], any_place=True)
         if location.form != "hub":
             raise StudioError(f"'{sys.argv[1][:100]}' is no hub id; write it as 'owner/name'.")
         family = find_family(location)

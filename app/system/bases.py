@@ -83,7 +83,7 @@ class Bases:
 
     def add(self, spec: str, *, licence: str = "", own: bool = False) -> Base:
         """List a folder, a file, or a hub model whose files are here. Raises StudioError when it is no base."""
-        location = locate(spec)
+        location = locate(spec, any_place=True)
         family = find_family(location, offline=True)
         if location.form == "starter":
             return STARTER
@@ -99,7 +99,7 @@ class Bases:
 
     def take_in(self, path: Path) -> Base:
         """Move an uploaded, checked single file among the data folder's bases and list it."""
-        find_family(locate(str(path)), offline=True)
+        find_family(locate(str(path), any_place=True), offline=True)
         self.home.bases.mkdir(exist_ok=True)
         name, number = path.name, 1
         while True:
@@ -131,7 +131,7 @@ def told(base: Base) -> dict[str, Any]:
     """A base for pages and programs: with its size, and `problem`, a sentence when it is not here any more."""
     size, problem = 0, ""
     try:
-        size = _bytes(locate(base.spec))
+        size = _bytes(locate(base.spec, any_place=True))
     except (StudioError, OSError) as error:
         problem = str(error)
     return {"id": base.id, **base.model_dump(), "family_title": FAMILY_TITLES[base.family], "bytes": size,

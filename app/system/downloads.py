@@ -47,7 +47,7 @@ class Downloads:
 
     def start(self, hub_id: str, *, offline: bool) -> dict[str, Any]:
         """Begin, or go on with, a download. Raises StudioError offline, and when the hub has no such base."""
-        if locate(hub_id).form != "hub":
+        if locate(hub_id, any_place=True).form != "hub":
             raise StudioError(f"'{hub_id[:100]}' is no hub id; write it as 'owner/name'.")
         with self._lock:
             running = self._known.get(hub_id)

@@ -60,10 +60,11 @@ def parts(home: Home) -> list[dict[str, Any]]:
     """The data folder's parts with their bytes."""
     folders = {"adapters": home.adapters, "runs": home.runs, "drafts": home.drafts, "images": home.images,
                "bases": home.bases, "cache": home.cache, "trash": home.trash, "temporary": home.temporary}
-    return [{"name": name, "bytes": _size(folder)} for name, folder in folders.items()]
+    return [{"name": name, "bytes": folder_bytes(folder)} for name, folder in folders.items()]
 
 
-def _size(folder: Path) -> int:
+def folder_bytes(folder: Path) -> int:
+    """Of all files in it; 0 when it is not there."""
     total = 0
     waiting = [folder]
     while waiting:

@@ -18,6 +18,10 @@ class Preferences(BaseModel):
 
     offline: bool = False
     """The model hub is asked for nothing."""
+    quota_disk_gb: float = 20.0
+    """What an account may keep, unless it has a quota of its own."""
+    quota_queue: int = 20
+    """How much an account may have waiting and running at a time, unless it has a quota of its own."""
 
     @classmethod
     def load(cls, path: Path) -> Preferences:

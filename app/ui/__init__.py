@@ -1,5 +1,5 @@
 """The browser: rooms in the order a person needs them. No torch here."""
 
-from app.ui.page import HEAD, build
+from app.ui.page import ACCOUNT, HEAD, build
 
-__all__ = ["HEAD", "build"]
+__all__ = ["ACCOUNT", "HEAD", "build"]

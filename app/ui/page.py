@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import gradio as gr
 
-from app.studio import Studio
 from app.ui import concepts, create, library_room, system, train
 
 _BRAND = ('<div id="brand"><h1>Semblance</h1><span>Teach a picture model a thing you love, then put it '
           "anywhere.</span></div>")
 
+ACCOUNT = '<script type="module" src="/studio/static/account.js"></script>'
+"""Who is logged in, where there are logins."""
+
 HEAD = concepts.HEAD + train.HEAD + create.HEAD + library_room.HEAD + system.HEAD
 
 
-def build(studio: Studio) -> gr.Blocks:
-    """The whole page for one studio."""
+def build() -> gr.Blocks:
+    """The whole page; its scripts ask the server whose studio it is."""
     with gr.Blocks(title="Semblance", analytics_enabled=False, delete_cache=(3600, 86400)) as page:
         gr.HTML(_BRAND)
         with gr.Tabs():

@@ -20,7 +20,7 @@ from app.arguments import parse_settings
 from app.home import Home
 from app.jobs.runs import EventLog, StopFile, WishFiles
 from app.studio import Studio
-from app.verbs import image_verbs, lab_verbs, library_verbs, people_verbs, queue_verbs
+from app.verbs import image_verbs, lab_verbs, library_verbs, people_verbs, queue_verbs, user_verbs
 from app.verbs.ranks import from_main, is_main
 from pipelines.methods import METHODS
 from pipelines.wording import parse_concepts
@@ -48,6 +48,8 @@ def build_parser() -> argparse.ArgumentParser:
     serve = verb("serve", _serve, "start the studio in the browser")
     serve.add_argument("--host", default="127.0.0.1")
     serve.add_argument("--port", type=int, default=7860)
+    serve.add_argument("--name", action="append", default=[], metavar="HOST",
+                       help="a name or address that people type for this machine, such as that of a proxy in front")
 
     train = verb("train", _train, "teach a base a concept from a folder of pictures")
     train.add_argument("--base", default="starter")
@@ -90,6 +92,7 @@ def build_parser() -> argparse.ArgumentParser:
     lab_verbs.add(verb)
     queue_verbs.add(verb)
     library_verbs.add(verb)
+    user_verbs.add(verb)
     verb("doctor", _doctor, "versions, device, memory, folders, and what is missing")
     return parser
 
@@ -122,10 +125,14 @@ def _fail(options: argparse.Namespace, message: str) -> int:
 
 
 def _studio(options: argparse.Namespace) -> Studio:
-    offline = getattr(options, "offline", False)
+    return Studio(Home.open(getattr(options, "home", None)), offline=_offline(options))
+
+
+def _offline(options: argparse.Namespace) -> bool:
+    offline: bool = getattr(options, "offline", False)
     if offline:
         os.environ["HF_HUB_OFFLINE"] = "1"
-    return Studio(Home.open(getattr(options, "home", None)), offline=offline)
+    return offline
 
 
 def _say(options: argparse.Namespace, text: str) -> None:
@@ -136,12 +143,16 @@ def _say(options: argparse.Namespace, text: str) -> None:
 def _serve(options: argparse.Namespace) -> dict[str, Any]:
     if not 1 <= options.port <= 65535:
         raise StudioError(f"{options.port} is no port; give one from 1 to 65535, such as 7860.")
-    studio = _studio(options)
+    home = Home.open(getattr(options, "home", None))
     # Gradio keeps uploads where this says; it must be known before Gradio is imported.
-    os.environ["GRADIO_TEMP_DIR"] = str(studio.home.temporary / "uploads")
-    from app.http.server import serve
+    os.environ["GRADIO_TEMP_DIR"] = str(home.temporary / "uploads")
+    from app.accounts.people import People, Register
+    from app.http.server import serve, serve_people
 
-    serve(studio, options.host, options.port)
+    if home.accounts.exists() and Register(home).accounts.any():
+        serve_people(People(home, offline=_offline(options)), options.host, options.port, options.name)
+    else:
+        serve(_studio(options), options.host, options.port, options.name)
     return {}
 
 

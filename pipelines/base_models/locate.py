@@ -11,6 +11,7 @@ from typing import Literal
 
 from adapters.errors import StudioError
 from adapters.files import read_header
+from pipelines.base_models.listed import check_listed
 from pipelines.shipped import STARTER
 
 STARTER_PATH = STARTER / "pipeline"
@@ -34,14 +35,17 @@ class BaseLocation:
     name: str
 
 
-def locate(spec: str) -> BaseLocation:
+def locate(spec: str, *, any_place: bool = False) -> BaseLocation:
     """Resolve 'starter', a diffusers folder, a `.safetensors` checkpoint or a hub id 'owner/name'.
 
-    Raises StudioError when it is none of these.
+    Raises StudioError when it is none of these, or not listed where it has to be (`any_place` is for those who make
+    the list).
     """
     spec = spec.strip()
     if spec == "starter":
         return BaseLocation("starter", STARTER_PATH, "starter")
+    if not any_place:
+        check_listed(spec)
     try:
         path = Path(spec).expanduser()
         is_folder, is_file = path.is_dir(), path.is_file()

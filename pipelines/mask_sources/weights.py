@@ -7,6 +7,7 @@ from typing import Any
 from safetensors import SafetensorError
 
 from adapters.errors import StudioError
+from pipelines.base_models.listed import check_listed
 
 
 def open_weights(kind: Any, named: str, default: str) -> Any:
@@ -15,6 +16,8 @@ def open_weights(kind: Any, named: str, default: str) -> Any:
     Only safetensors are read. Raises StudioError when it is not here, damaged, or another model's.
     """
     title, place = kind.__name__, named or default
+    if place != default:
+        check_listed(place)
     try:
         model, loaded = kind.from_pretrained(place, local_files_only=True, use_safetensors=True,
                                              output_loading_info=True)

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -48,6 +49,8 @@ class Server:
         for _ in range(300):
             try:
                 urllib.request.urlopen(self.url, timeout=5).close()
+                return
+            except urllib.error.HTTPError:  # it asks for a login
                 return
             except OSError:
                 assert self.process.poll() is None, "the server ended"

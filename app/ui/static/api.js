@@ -4,6 +4,7 @@ const ROOT = "/studio/drafts";
 const IMAGES = "/studio/images";
 
 async function read(answer) {
+  if (answer.status === 401) location.assign("/login"); // logged out, or for too long away
   const told = await answer.json().catch(() => ({ error: `The studio answered ${answer.status}; is it still running?` }));
   if (!answer.ok) throw new Error(told.error || told.detail || `The studio answered ${answer.status}.`);
   return told;

@@ -1,0 +1,25 @@
+"""What stands in the way of a request, by kind: over HTTP each has a status of its own."""
+
+from __future__ import annotations
+
+from adapters.errors import StudioError
+
+
+class Missing(StudioError):
+    """There is no such thing on this data folder; with logins that is answered with 404."""
+
+
+class NotAllowed(StudioError):
+    """Only an admin may do this: 403."""
+
+
+class DiskQuota(StudioError):
+    """A person's share of the disk is used up: 413."""
+
+
+class QueueQuota(StudioError):
+    """A person has as much waiting as is allowed: 429."""
+
+
+STATUS: dict[type[StudioError], int] = {NotAllowed: 403, DiskQuota: 413, QueueQuota: 429}
+"""HTTP statuses; every other StudioError is 400."""

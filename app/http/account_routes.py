@@ -1,0 +1,79 @@
+"""One's own account, what one shares, and for admins the accounts of all. Only with logins."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Depends, HTTPException
+from fastapi.responses import FileResponse
+
+from app.accounts.accounts import Account
+from app.accounts.people import People
+from app.errors import NotAllowed
+
+
+def routes(people: People, account: Account) -> APIRouter:
+    """The routes of one person."""
+    router = APIRouter(prefix="/studio", tags=["accounts"])
+
+    @router.get("/account")
+    def own() -> dict[str, Any]:
+        """Who you are, what you have of disk and queue, and how much of it you may have."""
+        return people.told(people.register.accounts.get(account.name))
+
+    _add_shares(router, people, account)
+    _add_accounts(router, people, account)
+    return router
+
+
+def _add_shares(router: APIRouter, people: People, account: Account) -> None:
+    shares, lent = people.register.shares, people.register.shares.lent_to(account.id)
+
+    @router.get("/shares")
+    def mine() -> list[dict[str, str]]:
+        """Your adapters that others may paint with; `to` is '' for everyone."""
+        return shares.of(account)
+
+    @router.post("/library/{name}/share")
+    def share(name: str, to: Annotated[str, Body(embed=True)] = "") -> dict[str, str]:
+        """Let the account `to`, or everyone, paint with an adapter; they call it NAME@OWNER. Nothing is copied."""
+        return shares.share(account, name, to)
+
+    @router.post("/library/{name}/unshare")
+    def unshare(name: str, to: Annotated[str, Body(embed=True)] = "") -> dict[str, str]:
+        """Take that back; it ends at once."""
+        return shares.unshare(account, name, to)
+
+    @router.get("/shared")
+    def shared() -> list[dict[str, Any]]:
+        """Adapters of others that you may paint with; `called` is what to write for them."""
+        return lent.told()
+
+    @router.get("/shared/{called}/preview")
+    def preview(called: str) -> FileResponse:
+        """The preview picture of one of these."""
+        path = lent.file(called).with_suffix(".preview.png")
+        if not path.is_file():
+            raise HTTPException(404)
+        return FileResponse(path)
+
+
+def _add_accounts(router: APIRouter, people: People, account: Account) -> None:
+    def only_admins() -> None:
+        if account.role != "admin":
+            raise NotAllowed("Accounts are seen and changed by admins alone; ask one.")
+
+    accounts = APIRouter(prefix="/accounts", dependencies=[Depends(only_admins)])
+
+    @accounts.get("")
+    def every() -> list[dict[str, Any]]:
+        """Every account with what it has and may have; nothing of what it made."""
+        return [people.told(a) for a in people.register.accounts.all()]
+
+    @accounts.patch("/{name}")
+    def allow(name: str, disk_gb: Annotated[float | None, Body()] = None,
+              queue: Annotated[int | None, Body()] = None) -> dict[str, Any]:
+        """Set an account's quotas of disk and queue."""
+        return people.told(people.register.accounts.set_quota(name, disk_gb, queue))
+
+    router.include_router(accounts)

@@ -1,0 +1,23 @@
+"""Errors as answers: one sentence, and a status by its kind."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
+
+from adapters.errors import StudioError
+from app.errors import STATUS, Missing
+
+
+def explain_errors(app: FastAPI, *, missing: int) -> None:
+    """Answer a StudioError with its sentence; one about something that is not there with the status `missing`."""
+    statuses = {**STATUS, Missing: missing}
+
+    @app.exception_handler(StudioError)
+    async def _explain(_: Request, error: StudioError) -> JSONResponse:
+        return explained(error, next((s for kind, s in statuses.items() if isinstance(error, kind)), 400))
+
+
+def explained(error: StudioError, status: int) -> JSONResponse:
+    """The answer for one."""
+    return JSONResponse({"error": str(error)}, status)

@@ -1,4 +1,6 @@
 // Plots as SVG, drawn from numbers. What people named goes in as text.
+import { number, t } from "./i18n.js";
+
 const SPACE = "http://www.w3.org/2000/svg";
 const COLOURS = ["#c2410c", "#2563eb", "#16a34a", "#9333ea", "#ca8a04", "#0d9488", "#78716c"];
 const MOST = 400; // points of a line
@@ -35,11 +37,11 @@ export function lossCurve(losses, total) {
     .join(" ");
   const last = mean[mean.length - 1];
   return draw("svg", { viewBox: "0 0 600 156", role: "img", class: "s-plot",
-    "aria-label": `Loss over ${losses.length} steps; smoothed it is ${last.toFixed(4)} now` },
+    "aria-label": t("chart.loss_of", { n: losses.length, loss: number(last, 4) }) },
     rule(44, 132, 590, 132), rule(44, 12, 44, 132),
-    words(38, 16, top.toFixed(2), { "text-anchor": "end" }), words(38, 135, "0", { "text-anchor": "end" }),
-    words(590, 148, `step ${total}`, { "text-anchor": "end" }),
-    words(44, 148, "loss (thin: each step, bold: smoothed)"),
+    words(38, 16, number(top, 2), { "text-anchor": "end" }), words(38, 135, "0", { "text-anchor": "end" }),
+    words(590, 148, t("run.at_step", { step: total }), { "text-anchor": "end" }),
+    words(44, 148, t("chart.loss")),
     draw("polyline", { points: line(losses.map(([, value]) => value)), fill: "none", stroke: COLOURS[0], "stroke-opacity": 0.3 }),
     draw("polyline", { points: line(mean), fill: "none", stroke: COLOURS[0], "stroke-width": 2.5 }));
 }
@@ -57,11 +59,11 @@ export function scatter(points, xTitle, yTitle) {
   const y = scale(points.flatMap((p) => [p.y - (p.yHalf || 0), p.y + (p.yHalf || 0)]), 272, 14);
   const curves = [...new Set(points.map((p) => p.curve))];
   const svg = draw("svg", { viewBox: "0 0 600 316", role: "img", class: "s-plot", "aria-label":
-    `${yTitle} over ${xTitle}: ${points.map((p) => `${p.label} ${p.y.toFixed(3)} over ${p.x.toFixed(3)}`).join("; ")}` },
+    t("chart.over", { y: yTitle, x: xTitle, points: points.map((p) => `${p.label} ${number(p.y, 3)} / ${number(p.x, 3)}`).join("; ") }) },
     rule(56, 272, 590, 272), rule(56, 10, 56, 272),
     words(590, 306, `${xTitle} →`, { "text-anchor": "end" }), words(60, 22, `↑ ${yTitle}`),
-    words(56, 287, x.start.toFixed(2)), words(580, 287, x.end.toFixed(2), { "text-anchor": "end" }),
-    words(50, 272, y.start.toFixed(2), { "text-anchor": "end" }), words(50, 40, y.end.toFixed(2), { "text-anchor": "end" }));
+    words(56, 287, number(x.start, 2)), words(580, 287, number(x.end, 2), { "text-anchor": "end" }),
+    words(50, 272, number(y.start, 2), { "text-anchor": "end" }), words(50, 40, number(y.end, 2), { "text-anchor": "end" }));
   curves.forEach((curve, n) => {
     const colour = COLOURS[n % COLOURS.length];
     const mine = points.filter((p) => p.curve === curve);

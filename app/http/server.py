@@ -14,6 +14,7 @@ import uvicorn
 from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.responses import FileResponse, JSONResponse
 from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.staticfiles import StaticFiles
 
@@ -58,7 +59,8 @@ def create_app(studio: Studio, hosts: list[str]) -> FastAPI:
     for part in (draft_routes, look_routes, method_routes, run_routes, queue_routes, lab_routes, image_routes,
                  library_routes, system_routes, people_routes):
         app.include_router(part.routes(studio))
-    app.mount("/studio/static", StaticFiles(directory=concepts.STATIC))
+    # Compressed here alone: pictures are so already, and a run's events must not be held back.
+    app.mount("/studio/static", GZipMiddleware(StaticFiles(directory=concepts.STATIC), minimum_size=500))
 
     @app.exception_handler(StudioError)
     async def _explain(_: Request, error: StudioError) -> JSONResponse:

@@ -53,6 +53,24 @@ function scale(values, from, to) {
   return { start, end, at: (v) => from + ((v - start) / (end - start)) * (to - from) };
 }
 
+// A place for each label beside its point where it covers no other and no point, the nearest first.
+function labels(points) {
+  const letter = innerWidth <= 520 ? 9.6 : 6.4; // as wide as one is, by the font that the style sheet gives
+  const high = 2 * letter;
+  const taken = points.map(({ x, y }) => [x - 7, y - 7, x + 7, y + 7]);
+  const common = (a, b) => Math.max(0, Math.min(a[2], b[2]) - Math.max(a[0], b[0])) * Math.max(0, Math.min(a[3], b[3]) - Math.max(a[1], b[1]));
+  const rows = [0.4, -0.9, 1.4, -1.9, 2.4, -2.9, 3.4, -3.9].map((row) => row * high);
+  return points.map(({ x, y, text }) => {
+    const wide = text.length * letter;
+    const places = rows.flatMap((dy) => [1, -1].map((side) => ({ side, at: y + dy,
+      box: side > 0 ? [x + 10, y + dy - 0.8 * high, x + 10 + wide, y + dy + 0.2 * high] : [x - 10 - wide, y + dy - 0.8 * high, x - 10, y + dy + 0.2 * high] })));
+    const cost = ({ box }) => taken.reduce((sum, other) => sum + common(box, other), 0) + wide * high - common(box, [56, 8, 592, 272]);
+    const best = places.reduce((a, b) => (cost(b) < cost(a) - 1 ? b : a));
+    taken.push(best.box);
+    return { x: x + 10 * best.side, y: best.at, anchor: best.side > 0 ? "start" : "end" };
+  });
+}
+
 // Points {label, curve, x, y, xHalf, yHalf, chosen}: likeness over prompt following; those of one curve are joined.
 export function scatter(points, xTitle, yTitle) {
   const x = scale(points.flatMap((p) => [p.x - (p.xHalf || 0), p.x + (p.xHalf || 0)]), 56, 580);
@@ -64,6 +82,7 @@ export function scatter(points, xTitle, yTitle) {
     words(590, 306, `${xTitle} →`, { "text-anchor": "end" }), words(60, 22, `↑ ${yTitle}`),
     words(56, 287, number(x.start, 2)), words(580, 287, number(x.end, 2), { "text-anchor": "end" }),
     words(50, 272, number(y.start, 2), { "text-anchor": "end" }), words(50, 40, number(y.end, 2), { "text-anchor": "end" }));
+  const placed = labels(points.map((p) => ({ x: x.at(p.x), y: y.at(p.y), text: p.label })));
   curves.forEach((curve, n) => {
     const colour = COLOURS[n % COLOURS.length];
     const mine = points.filter((p) => p.curve === curve);
@@ -73,10 +92,9 @@ export function scatter(points, xTitle, yTitle) {
       const bar = (x1, y1, x2, y2) => draw("line", { x1, y1, x2, y2, stroke: colour, "stroke-opacity": 0.45 });
       if (p.xHalf) svg.append(bar(x.at(p.x - p.xHalf), y.at(p.y), x.at(p.x + p.xHalf), y.at(p.y)));
       if (p.yHalf) svg.append(bar(x.at(p.x), y.at(p.y - p.yHalf), x.at(p.x), y.at(p.y + p.yHalf)));
-      const right = x.at(p.x) > 440;
+      const place = placed[points.indexOf(p)];
       svg.append(draw("circle", { cx: x.at(p.x), cy: y.at(p.y), r: p.chosen ? 8 : 5, fill: colour }),
-        words(x.at(p.x) + (right ? -10 : 10), y.at(p.y) - 8, p.label,
-          { "text-anchor": right ? "end" : "start", "font-weight": p.chosen ? 700 : 400 }));
+        words(place.x, place.y, p.label, { class: "s-point", "text-anchor": place.anchor, "font-weight": p.chosen ? 700 : 400 }));
     }
   });
   return svg;

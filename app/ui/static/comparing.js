@@ -18,13 +18,14 @@ export function compareDialog(methods, draft, wanted, queued) {
       complain(error);
     }
   };
-  dialog.append(make("h3", { id: "compare-title" }, t("comparing.title")),
+  dialog.append(...[make("h3", { id: "compare-title" }, t("comparing.title")),
     make("p", { class: "s-hint" }, t("comparing.about", { label: draft.label })),
+    wanted.steps && make("p", { class: "s-hint" }, t("comparing.steps", { n: wanted.steps })),
     make("fieldset", { class: "s-methods" }, make("legend", {}, t("comparing.methods")), ...methods.map((m, n) => make("label", { class: "s-pick" }, boxes[n],
       make("span", {}, make("b", {}, said(m.title)), make("small", {}, m.paper), m.needs_masks && make("small", {}, t("train.needs_masks")))))),
     make("label", { class: "s-labelled" }, t("comparing.seeds"), seeds),
     make("div", { class: "s-acts" }, button(t("comparing.start"), send, { class: "s-button s-primary", id: "compare-start" }),
-      button(t("queue.cancel"), () => dialog.close())));
+      button(t("queue.cancel"), () => dialog.close()))].filter(Boolean));
   dialog.addEventListener("close", () => dialog.remove());
   document.body.append(dialog);
   dialog.showModal();

@@ -9,7 +9,7 @@ const number = (value, half = null) =>
 const share = (value) => (value === null || value === undefined ? "–" : `${Math.round(100 * value)} %`);
 
 function table(heads, rows, attributes = {}) {
-  return make("div", { class: "s-wide" }, make("table", { class: "s-table", ...attributes },
+  return make("div", { class: "s-wide", tabindex: "0", role: "region", "aria-label": heads.filter(Boolean).join(", ") }, make("table", { class: "s-table", ...attributes },
     make("thead", {}, make("tr", {}, ...heads.map((h) => make("th", { scope: "col" }, h)))),
     make("tbody", {}, ...rows.map(([first, ...rest]) => make("tr", {}, make("th", { scope: "row" }, first),
       ...rest.map((cell) => make("td", {}, cell)))))));

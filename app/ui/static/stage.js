@@ -93,9 +93,9 @@ export class Stage {
     }
     this.bar = null;
     this.drawPreview("");
-    const said = { failed: said(message), cancelled: t("stage.cancelled", { done, total }) }[state];
+    const ended = { failed: said(message), cancelled: t("stage.cancelled", { done, total }) }[state];
     this.status.replaceChildren(...[
-      said && make("div", { class: `s-note${state === "failed" ? " bad" : ""}`, role: "status" }, said),
+      ended && make("div", { class: `s-note${state === "failed" ? " bad" : ""}`, role: "status" }, ended),
       sheet && !this.gone.has(sheet) && make("a", { href: imageAt(sheet), download: sheet, class: "s-link", id: "sheet" }, t("stage.all")),
     ].filter(Boolean));
   }

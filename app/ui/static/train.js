@@ -217,8 +217,8 @@ class Room {
 
   async compare() {
     try {
-      const { draft, base, preset } = await this.asked();
-      compareDialog(this.known.methods, this.draft, { draft, base, preset }, (job) => this.look(job.id).catch(complain));
+      const { draft, base, preset, settings: { steps = null } } = await this.asked();
+      compareDialog(this.known.methods, this.draft, { draft, base, preset, steps }, (job) => this.look(job.id).catch(complain));
     } catch (error) {
       complain(error);
     }

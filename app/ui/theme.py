@@ -49,6 +49,10 @@ footer { display: none !important; }
 .s-note.good { background: #dcfce7; color: #14532d; }
 .dark .s-note { background: #3a2f12; color: #fde68a; } .dark .s-note.bad { background: #3f1d1d; color: #fecaca; }
 .dark .s-note.good { background: #14321f; color: #bbf7d0; }
+/* Gradio's orange for the open tab is too pale on paper: 2.6 to 1. */
+.gradio-container [role=tab][aria-selected=true] { color: #c2410c !important; }
+.dark .gradio-container [role=tab][aria-selected=true], .gradio-container.dark [role=tab][aria-selected=true] {
+  color: #fb923c !important; }
 /* Gradio measures the tabs in a copy of the bar; unseen, it takes no focus and is read by nobody. */
 .tab-container.visually-hidden { visibility: hidden; }
 .s-grid { display: grid; grid-template-columns: repeat(auto-fill, minmax(190px, 1fr)); gap: 14px; }

@@ -92,6 +92,7 @@ def extent(label: Annotation) -> Bbox:
     """What its words cover, in pixels, without the line to its point."""
     from matplotlib.text import Text
 
+    label.get_window_extent()  # puts it in its place, but counts the line too
     return Text.get_window_extent(label)
 
 
@@ -106,7 +107,7 @@ def _common(one: Bbox, other: Bbox) -> float:
     """The area that two boxes share, in square pixels."""
     width = min(one.x1, other.x1) - max(one.x0, other.x0)
     height = min(one.y1, other.y1) - max(one.y0, other.y0)
-    return max(width, 0.0) * max(height, 0.0)
+    return float(max(width, 0.0) * max(height, 0.0))
 
 
 def _outside(axes: Axes, box: Bbox) -> float:

@@ -46,14 +46,14 @@ class Server:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "app", "serve", "--port", str(self.port), "--home", str(self.home)],
             cwd=REPOSITORY, env={**os.environ, "HF_HUB_OFFLINE": "1"})
-        for _ in range(300):
+        for _ in range(1200):
             try:
                 urllib.request.urlopen(self.url, timeout=5).close()
                 return
             except OSError:
                 assert self.process.poll() is None, "the server ended"
                 time.sleep(0.2)
-        raise AssertionError("the server did not answer within a minute")
+        raise AssertionError("the server did not answer within minutes")
 
     def stop(self) -> None:
         self.process.terminate()

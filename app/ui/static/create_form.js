@@ -92,7 +92,7 @@ export class Form {
   pick() {
     const input = make("input", { type: "file", accept: "image/*", hidden: true, id: "settings-file",
       onchange: (e) => { const [file] = e.target.files; e.target.value = ""; if (file) this.file(file); } });
-    return make("div", {}, input, button(t("create.settings"), () => input.click()),
+    return make("div", { class: "s-part" }, input, button(t("create.settings"), () => input.click()),
       make("small", { class: "s-hint" }, t("create.settings_hint")));
   }
 

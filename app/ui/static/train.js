@@ -230,7 +230,7 @@ class Room {
     const turn = this.asking;
     this.next = id || this.next;
     const [seen, all] = await Promise.all([queue.seen(), runs.all()]);
-    if (turn < this.answered) return; // a later look has been answered before
+    if (this.over || turn < this.answered) return; // a later look has been answered before
     this.answered = turn;
     const jobs = all.filter((j) => j.kind !== "preflight");
     this.queue.take(seen);

@@ -1,6 +1,6 @@
 // The chosen adapters: how strongly each, its words, and Perfusion's dials.
 import { button, field, make } from "./dom.js";
-import { number, t } from "./i18n.js";
+import { decimal, t } from "./i18n.js";
 import { Layer } from "./layers.js";
 import { MaskDialog } from "./source.js";
 
@@ -9,7 +9,7 @@ const DIALS = {
   temperature: () => [t("rows.temperature"), 0.01, 0.5, 0.01, t("rows.temperature_hint")],
 };
 
-const fixed = (value) => number(Number(value), 2);
+const fixed = (value) => decimal(Number(value), 2);
 
 // An empty sheet of the picture's shape.
 function blank({ width, height }) {

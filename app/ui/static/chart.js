@@ -1,5 +1,5 @@
 // Plots as SVG, drawn from numbers. What people named goes in as text.
-import { number, t } from "./i18n.js";
+import { decimal, t } from "./i18n.js";
 
 const SPACE = "http://www.w3.org/2000/svg";
 const COLOURS = ["#c2410c", "#2563eb", "#16a34a", "#9333ea", "#ca8a04", "#0d9488", "#78716c"];
@@ -37,9 +37,9 @@ export function lossCurve(losses, total) {
     .join(" ");
   const last = mean[mean.length - 1];
   return draw("svg", { viewBox: "0 0 600 156", role: "img", class: "s-plot",
-    "aria-label": t("chart.loss_of", { n: losses.length, loss: number(last, 4) }) },
+    "aria-label": t("chart.loss_of", { n: losses.length, loss: decimal(last, 4) }) },
     rule(44, 132, 590, 132), rule(44, 12, 44, 132),
-    words(38, 16, number(top, 2), { "text-anchor": "end" }), words(38, 135, "0", { "text-anchor": "end" }),
+    words(38, 16, decimal(top, 2), { "text-anchor": "end" }), words(38, 135, "0", { "text-anchor": "end" }),
     words(590, 148, t("run.at_step", { step: total }), { "text-anchor": "end" }),
     words(44, 148, t("chart.loss")),
     draw("polyline", { points: line(losses.map(([, value]) => value)), fill: "none", stroke: COLOURS[0], "stroke-opacity": 0.3 }),
@@ -77,11 +77,11 @@ export function scatter(points, xTitle, yTitle) {
   const y = scale(points.flatMap((p) => [p.y - (p.yHalf || 0), p.y + (p.yHalf || 0)]), 272, 14);
   const curves = [...new Set(points.map((p) => p.curve))];
   const svg = draw("svg", { viewBox: "0 0 600 316", role: "img", class: "s-plot", "aria-label":
-    t("chart.over", { y: yTitle, x: xTitle, points: points.map((p) => `${p.label} ${number(p.y, 3)} / ${number(p.x, 3)}`).join("; ") }) },
+    t("chart.over", { y: yTitle, x: xTitle, points: points.map((p) => `${p.label} ${decimal(p.y, 3)} / ${decimal(p.x, 3)}`).join("; ") }) },
     rule(56, 272, 590, 272), rule(56, 10, 56, 272),
     words(590, 306, `${xTitle} →`, { "text-anchor": "end" }), words(60, 22, `↑ ${yTitle}`),
-    words(56, 287, number(x.start, 2)), words(580, 287, number(x.end, 2), { "text-anchor": "end" }),
-    words(50, 272, number(y.start, 2), { "text-anchor": "end" }), words(50, 40, number(y.end, 2), { "text-anchor": "end" }));
+    words(56, 287, decimal(x.start, 2)), words(580, 287, decimal(x.end, 2), { "text-anchor": "end" }),
+    words(50, 272, decimal(y.start, 2), { "text-anchor": "end" }), words(50, 40, decimal(y.end, 2), { "text-anchor": "end" }));
   const placed = labels(points.map((p) => ({ x: x.at(p.x), y: y.at(p.y), text: p.label })));
   curves.forEach((curve, n) => {
     const colour = COLOURS[n % COLOURS.length];

@@ -72,6 +72,10 @@ export const onNewLanguage = (act) => listeners.add(act);
 export const number = (value, digits = 0) =>
   new Intl.NumberFormat(code, { maximumFractionDigits: digits }).format(value);
 
+// With so many digits behind the point, zeros among them: for figures that stand below each other.
+export const decimal = (value, digits) =>
+  new Intl.NumberFormat(code, { minimumFractionDigits: digits, maximumFractionDigits: digits }).format(value);
+
 export function bytes(count) {
   const units = ["B", "kB", "MB", "GB", "TB"];
   const step = Math.min(Math.floor(Math.log10(Math.max(count, 1)) / 3), units.length - 1);

@@ -1,11 +1,11 @@
 // What the lab found, as tables, plots and grids.
 import { scatter } from "./chart.js";
 import { button, make } from "./dom.js";
-import { bytes, number as local, said, t } from "./i18n.js";
+import { bytes, decimal, said, t } from "./i18n.js";
 import { duration } from "./studio.js";
 
 const number = (value, half = null) =>
-  (value === null || value === undefined ? "–" : local(value, 3) + (half === null || half === undefined ? "" : ` ± ${local(half, 3)}`));
+  (value === null || value === undefined ? "–" : decimal(value, 3) + (half === null || half === undefined ? "" : ` ± ${decimal(half, 3)}`));
 const share = (value) => (value === null || value === undefined ? "–" : `${Math.round(100 * value)} %`);
 
 function table(heads, rows, attributes = {}) {

@@ -2,7 +2,7 @@
 import { lossCurve } from "./chart.js";
 import { button, complain, make, toast } from "./dom.js";
 import { Follower } from "./follow.js";
-import { number, said, t } from "./i18n.js";
+import { decimal, number, said, t } from "./i18n.js";
 import { recommendation, result } from "./results.js";
 import { active, doing, duration, lab, runs, stateOf } from "./studio.js";
 
@@ -72,12 +72,13 @@ export class RunPanel {
   }
 
   progress(seen) {
+    if (!seen.total && !active(this.job)) return; // it ended without a word on how far it was
     const done = seen.total ? (100 * seen.step) / seen.total : 0;
     this.parts.bar.replaceChildren(make("div", { class: "s-bar", role: "progressbar", "aria-label": t("run.progress"),
       "aria-valuenow": String(Math.round(done)), "aria-valuemin": "0", "aria-valuemax": "100" }, make("i", { style: `width:${done}%` })));
     const facts = [[this.job.kind === "train" ? t("run.step") : t("run.done"), seen.total ? t("run.of", { step: seen.step, total: seen.total }) : "–"]];
     const last = seen.losses[seen.losses.length - 1];
-    if (last) facts.push([t("run.loss"), number(last[1], 4)]);
+    if (last) facts.push([t("run.loss"), decimal(last[1], 4)]);
     if (last && this.job.state === "running") facts.push([t("run.left"), duration(seen.left)]);
     if (last) facts.push([t("run.pace"), seen.pace < 0.1 ? `${number(1000 * seen.pace)} ms` : `${number(seen.pace, 2)} s`]);
     this.parts.facts.replaceChildren(...facts.map(([name, value]) => make("div", {}, make("small", {}, name), make("b", {}, value))));

@@ -1,7 +1,7 @@
 // A picture to paint on, whole or inside a painted mask.
 import { imageAt, images } from "./api.js";
 import { button, complain, dropZone, field, loadImage, make } from "./dom.js";
-import { number, t } from "./i18n.js";
+import { decimal, t } from "./i18n.js";
 import { Layer } from "./layers.js";
 
 const TINT = "#c2410c";
@@ -58,9 +58,9 @@ export class Source {
       box.append(area);
       return box;
     }
-    const shown = make("output", {}, number(Number(state.strength), 2));
+    const shown = make("output", {}, decimal(Number(state.strength), 2));
     const strength = make("input", { type: "range", min: "0.05", max: "1", step: "0.05", value: String(state.strength), id: "strength",
-      oninput: (e) => { state.strength = Number(e.target.value); shown.textContent = number(state.strength, 2); keep(); } });
+      oninput: (e) => { state.strength = Number(e.target.value); shown.textContent = decimal(state.strength, 2); keep(); } });
     box.append(make("div", { class: "s-start" }, make("img", { src: this.picture.address, alt: t("source.picture") }),
       make("div", { class: "s-side" }, field(make("span", { class: "s-between" }, t("source.strength"), shown), strength,
         this.mask ? t("source.inside") : t("source.whole")),

@@ -24,7 +24,8 @@ def painter(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakePai
     monkeypatch.setattr(studio.painter, "paint", fake.paint)
     monkeypatch.setattr(studio, "adapter_file", lambda name: Path(f"{name}.safetensors"))
     yield fake
-    fake.hold = False  # a thread that paints for ever would keep the tests from ending
+    studio.paintings.close()  # what waits still would be painted by the real one
+    fake.hold = False
 
 
 @pytest.fixture

@@ -122,7 +122,7 @@ def test_a_kohya_file_is_dropped_into_the_library_and_painted_with(server: Serve
     file = kohya_file(tmp_path / "oddstyle.safetensors")
     open_room(page, "library")
     page.evaluate(DROP, ["#library-room", file.name, base64.b64encode(file.read_bytes()).decode()])
-    expect(page.locator("#cards [data-name=oddstyle]")).to_be_visible(timeout=60_000)
+    expect(page.locator("#cards [data-name=oddstyle]")).to_be_visible(timeout=LONG)
     open_room(page, "create")
     page.locator("#concept [data-name=oddstyle]").click(timeout=60_000)
     ask(page, "a photo of a bear", images=1, steps=2)
@@ -154,7 +154,7 @@ def test_painted_pictures_are_entries_of_the_one_queue(server: Server, page: Pag
     shot(page, "queue-pictures")
     for prompt in ("the next", "the last", "a long painting"):
         page.get_by_label(f"Cancel the pictures: {prompt}").click()
-        expect(page.locator("#beside li", has_text=prompt)).to_have_count(0, timeout=60_000)
+        expect(page.locator("#beside li", has_text=prompt)).to_have_count(0, timeout=LONG)
     expect(page.locator("#beside")).to_be_hidden()
     assert {p["state"] for p in told(server, "images/paintings")[-3:]} == {"cancelled"}
 

@@ -169,6 +169,11 @@ def _add_paintings(router: APIRouter, studio: Studio) -> None:
         """End it after the step that is running; what is done stays."""
         return told(studio.paintings.cancel(id))
 
+    @router.post("/paintings/{id}/move")
+    def move(id: str, where: Annotated[str, Body(embed=True)]) -> dict[str, Any]:
+        """Give a waiting painting another turn: `up`, `down`, `first` or `last`."""
+        return told(studio.paintings.move(id, where))
+
     @router.get("/paintings/{id}/preview")
     def preview(id: str) -> Response:
         """The picture that is painted now, as far as it has come."""

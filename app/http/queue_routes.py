@@ -16,34 +16,38 @@ def routes(studio: Studio) -> APIRouter:
     """The routes under /studio/queue, and those under /studio/runs that change a job's turn or place."""
     queue, router = studio.queue, APIRouter(prefix="/studio", tags=["queue"])
 
-    @router.get("/queue")
     def overview() -> dict[str, Any]:
-        """What runs, what waits in which order (each with a sentence that says for what), and what was deleted."""
-        return queue.overview()
+        return {**queue.overview(), "beside": studio.paintings.queued()}
+
+    @router.get("/queue")
+    def whole() -> dict[str, Any]:
+        """What runs, what waits in which order (each with a sentence that says for what), and what was deleted;
+        `beside` are the pictures that are painted or wait to be: light work, which runs beside the one job."""
+        return overview()
 
     @router.post("/queue/pause")
     def pause() -> dict[str, Any]:
         """Start nothing new; what runs goes on."""
         queue.pause(True)
-        return queue.overview()
+        return overview()
 
     @router.post("/queue/go-on")
     def go_on() -> dict[str, Any]:
         """Start what waits again."""
         queue.pause(False)
-        return queue.overview()
+        return overview()
 
     @router.post("/runs/{run}/move")
     def move(run: str, where: Annotated[str, Body(embed=True)]) -> dict[str, Any]:
         """Give a waiting job another turn: `up`, `down`, `first` or `last`."""
         queue.move(run, where)
-        return queue.overview()
+        return overview()
 
     @router.post("/runs/{run}/later")
     def later(run: str, at: Annotated[float | None, Body(embed=True)] = None) -> dict[str, Any]:
         """Start no earlier than `at`, in seconds since 1970; null takes that back."""
         queue.postpone(run, at)
-        return queue.overview()
+        return overview()
 
     @router.post("/runs/{run}/clone")
     def clone(run: str, name: Annotated[str, Body()] = "",

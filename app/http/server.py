@@ -12,6 +12,7 @@ import uvicorn
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.staticfiles import StaticFiles
 
@@ -73,7 +74,8 @@ def _parent(lifespan: _Lifespan, openapi: str | None) -> FastAPI:
 
 def _with_page(app: FastAPI, hosts: list[str], head: str) -> FastAPI:
     """The page at /, and in front of everything the checks of Host and Origin and the security headers."""
-    app.mount("/studio/static", StaticFiles(directory=concepts.STATIC))
+    # Compressed here alone: pictures are so already, and a run's events must not be held back.
+    app.mount("/studio/static", GZipMiddleware(StaticFiles(directory=concepts.STATIC), minimum_size=500))
 
     @app.middleware("http")
     async def _guard(request: Request, call: Callable[[Request], Awaitable[Response]]) -> Response:

@@ -7,6 +7,8 @@ it has ended, `result.json`. Imports no torch.
 from __future__ import annotations
 
 import json
+import os
+import re
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from adapters.errors import StudioError
 from adapters.files import write_text
-from adapters.naming import check_name, check_noun
+from adapters.naming import MAX_LENGTH, check_name, check_noun
 from app.arguments import parse_adapter
 from app.concepts.consent import Consents
 from app.concepts.drafts import Drafts
@@ -28,9 +30,10 @@ from app.library.library import Library
 from pipelines.base_models.families import find_family
 from pipelines.base_models.locate import locate
 from pipelines.lab.prompts import DREAMBENCH_OBJECTS, STARTER
+from pipelines.masks import find_masks
 from pipelines.methods import config_class
 from pipelines.methods.common import resolve, settings_error
-from pipelines.references import take_in
+from pipelines.references import list_folder, take_in
 from pipelines.run_config import RunConfig
 
 TASK, RESULT, RECOMMENDED = "task.json", "result.json", "recommended.json"
@@ -48,7 +51,7 @@ class _Task(BaseModel):
     """The statement of consent that covers them, where they show a person."""
     force: bool = False
     """Score pictures that the encoder was not made for."""
-    seeds: int = Field(4, ge=1, le=16)
+    seeds: int = Field(4, ge=1, le=64)
     """Pictures of each prompt."""
     prompts: tuple[Prompt, ...] = Field(default=(), max_length=40)
     """`{}` stands for the subject; empty: the base's usual ones."""
@@ -121,6 +124,18 @@ class Lab:
                      methods=tuple(dict.fromkeys(methods)), preset=preset, steps=steps, **options)
         return self._add(task, name, dataset.pictures, dataset.masks)
 
+    def compare_here(self, references: Path, noun: str, methods: Sequence[str], *, base: str, preset: str,
+                     steps: int | None, seeds: int, prompts: Sequence[str], force: bool) -> Path:
+        """Note a comparison of a folder's pictures that this process makes itself; returns the job's folder.
+
+        The browser shows it as it shows those of the queue, and nothing else has the device meanwhile.
+        """
+        task = _made(CompareTask, base=base, offline=self.offline(), noun=check_noun(noun), methods=tuple(methods),
+                     preset=preset, steps=steps, seeds=seeds, prompts=tuple(prompts), force=force)
+        pictures = list_folder(references)
+        name = re.sub(r"[^A-Za-z0-9_-]+", "-", references.resolve().name).strip("-_")[:MAX_LENGTH] or "pictures"
+        return self.home.runs / self._add(task, name, pictures, find_masks(pictures), running_in=os.getpid())
+
     def evaluate(self, adapter: str, *, draft: str = "", run: str = "", base: str = "", **options: Any) -> str:
         """Queue an evaluation of an adapter against the pictures of a draft or a training; returns its id."""
         if bool(draft) == bool(run):
@@ -147,7 +162,8 @@ class Lab:
         return self._add(_made(RecommendTask, base=config.base, offline=self.offline(), run=run,
                                **({"seeds": 2} | options)), job.name, ())
 
-    def _add(self, task: Task, name: str, pictures: Sequence[Path], masks: Sequence[Sequence[Path]] = ()) -> str:
+    def _add(self, task: Task, name: str, pictures: Sequence[Path], masks: Sequence[Sequence[Path]] = (), *,
+             running_in: int | None = None) -> str:
         locate(task.base)
         folder = self.home.runs / folder_id(f"{name}-{task.kind}")
         try:
@@ -156,7 +172,7 @@ class Lab:
                 for n, mask in enumerate(mine):
                     shutil.copyfile(mask, reference.path.with_name(f"{reference.path.stem}-mask{n}.png"))
             write_text(folder / TASK, task.model_dump_json(indent=1))
-            self.store.add(folder.name, name, kind=task.kind)
+            self.store.add(folder.name, name, kind=task.kind, running_in=running_in)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise

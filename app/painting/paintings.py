@@ -12,10 +12,9 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from PIL import Image, PngImagePlugin
 
@@ -23,18 +22,21 @@ from adapters.errors import StudioError
 from adapters.files import write_atomic
 from app.errors import Missing, QueueQuota
 from app.home import Home
+from app.jobs.store import Turn
 from app.painting.grid import Sheet
 from app.painting.painter import Cancelled, Watch
+from app.painting.turns import Turns
 from pipelines.contact_sheet import labelled
 
 KEPT = 50
 ACTIVE = ("waiting", "painting")
+NAMED = 60  # letters of the prompt that a painting is called by in the queue
 _OLD = 24 * 3600.0  # seconds that a picture to paint on is kept
 Generate = Callable[..., list[Path]]
 Edit = tuple[Path, Path | None]
 
 
-@dataclass
+@dataclass(eq=False)
 class Painting:
     """A sheet and how far it has come; `images` are its cells' files by row and column, '' where there is none yet."""
 
@@ -54,10 +56,18 @@ class Painting:
 
     def told(self) -> dict[str, Any]:
         """For the page."""
-        done = sum(bool(i) for row in self.images for i in row)
         return {"id": self.id, "state": self.state, "message": self.message, "columns": self.sheet.columns,
-                "rows": self.sheet.rows, "images": self.images, "sheet": self.made, "step": self.step, "done": done,
-                "total": len(self.sheet.rows) * len(self.sheet.columns), "compared": self.compared}
+                "rows": self.sheet.rows, "images": self.images, "sheet": self.made, "step": self.step, **self._count(),
+                "compared": self.compared}
+
+    def entry(self) -> dict[str, Any]:
+        """For the queue: what it is called there, and how far it is."""
+        prompt = str(self.sheet.cells[0][0].request["prompt"]) if self.sheet.cells and self.sheet.cells[0] else ""
+        return {"id": self.id, "name": prompt[:NAMED].strip(), "state": self.state, **self._count()}
+
+    def _count(self) -> dict[str, int]:
+        return {"done": sum(bool(i) for row in self.images for i in row),
+                "total": len(self.sheet.rows) * len(self.sheet.columns)}
 
 
 class Paintings:
@@ -68,7 +78,7 @@ class Paintings:
         """`most` says how many may wait and be painted at a time; without it there is no limit."""
         self._folder, self._generate, self._names = home.temporary / "paintings", generate, names
         self._all: dict[str, Painting] = {}
-        self._turns = ThreadPoolExecutor(1, "paintings")
+        self._turns = Turns(self._paint, "paintings")
         self._most, self._lock, self._direct = most, threading.Lock(), 0
 
     def start(self, sheet: Sheet, *, compared: bool = False, source: str = "",
@@ -87,7 +97,7 @@ class Paintings:
             self._all[painting.id] = painting
         for id in [p.id for p in self._all.values() if p.state not in ACTIVE][:max(len(self._all) - KEPT, 0)]:
             del self._all[id]
-        self._turns.submit(self._paint, painting)
+        self._turns.add(painting)
         return painting
 
     def _check_room(self) -> None:
@@ -121,11 +131,26 @@ class Paintings:
         return self._all[id]
 
     def cancel(self, id: str) -> Painting:
-        """End it after the step that is running; what is done stays."""
+        """Take it out of the line, or end it after the step that is running; what is done stays."""
         painting = self.get(id)
-        if painting.state in ACTIVE:
+        if self._turns.take_out(painting):
+            painting.state = "cancelled"
+        elif painting.state in ACTIVE:
             self._stop_file(id).touch()
         return painting
+
+    def move(self, id: str, where: str) -> Painting:
+        """Give a waiting one another turn: up, down, first or last."""
+        painting = self.get(id)
+        if where not in get_args(Turn):
+            raise StudioError(f"A painting moves {', '.join(get_args(Turn))}, not '{where[:20]}'; choose one of these.")
+        if not self._turns.move(painting, where):  # type: ignore[arg-type]
+            raise StudioError("That painting does not wait any more; only what waits has a turn to change.")
+        return painting
+
+    def queued(self) -> list[dict[str, Any]]:
+        """What is painted now and what waits for it, in that order, for the queue."""
+        return [p.entry() for p in [*(p for p in self.all() if p.state == "painting"), *self._turns.waiting()]]
 
     def preview(self, id: str) -> Path:
         """The picture that is painted now, as far as it has come; the file may not be there."""
@@ -190,7 +215,7 @@ class Paintings:
         """Take nothing more on, and end what is running after its step."""
         for painting in self.all():
             self.cancel(painting.id)
-        self._turns.shutdown(wait=False, cancel_futures=True)
+        self._turns.close()
 
 
 def _one_sheet(sheet: Sheet, files: list[Path]) -> str:

@@ -15,6 +15,8 @@ THEME = gr.themes.Base(
     body_background_fill="#faf7f2", body_background_fill_dark="#181512",
     block_background_fill="#ffffff", block_background_fill_dark="#211d19",
     block_border_width="1px", block_shadow="none",
+    # Gradio's own grey is too pale to be read on paper: 2.4 to 1.
+    body_text_color_subdued="*neutral_600", body_text_color_subdued_dark="*neutral_400",
     button_primary_background_fill=ACCENT, button_primary_background_fill_hover="#9a3412",
     button_primary_background_fill_dark=ACCENT, button_primary_text_color="#ffffff",
 )
@@ -45,6 +47,14 @@ footer { display: none !important; }
 .s-note { padding: 10px 14px; border-radius: 10px; background: #fef3c7; color: #713f12; font-size: 14px; }
 .s-note.bad { background: #fee2e2; color: #7f1d1d; }
 .s-note.good { background: #dcfce7; color: #14532d; }
+.dark .s-note { background: #3a2f12; color: #fde68a; } .dark .s-note.bad { background: #3f1d1d; color: #fecaca; }
+.dark .s-note.good { background: #14321f; color: #bbf7d0; }
+/* Gradio's orange for the open tab is too pale on paper: 2.6 to 1. */
+.gradio-container [role=tab][aria-selected=true] { color: #c2410c !important; }
+.dark .gradio-container [role=tab][aria-selected=true], .gradio-container.dark [role=tab][aria-selected=true] {
+  color: #fb923c !important; }
+/* Gradio measures the tabs in a copy of the bar; unseen, it takes no focus and is read by nobody. */
+.tab-container.visually-hidden { visibility: hidden; }
 .s-grid { display: grid; grid-template-columns: repeat(auto-fill, minmax(190px, 1fr)); gap: 14px; }
 .s-grid figure { margin: 0; } .s-grid img { width: 100%; border-radius: 10px; display: block; }
 .s-grid figcaption { font-size: 12px; color: var(--body-text-color-subdued); padding: 4px 2px; }

@@ -15,6 +15,7 @@ from adapters.errors import StudioError
 from adapters.naming import check_name
 from app.home import Home
 from app.studio import Studio
+from app.verbs.as_job import as_job
 from pipelines.methods import METHODS, config_class
 
 if TYPE_CHECKING:
@@ -153,23 +154,37 @@ def _compare(options: argparse.Namespace) -> dict[str, Any]:
     from pipelines.lab.compare import Comparison
     from pipelines.references import list_folder, open_image
 
-    studio, say = open_studio(options), speaker(options)
+    studio = open_studio(options)
     methods = [m.strip() for m in options.methods.split(",") if m.strip()]
     for method in methods:
         config_class(method)  # a wrong name is said before anything is trained
     plan = _plan(options)
     encoder = _encoders(options, [open_image(p) for p in list_folder(options.references)])[0]
-    stamp = f"{options.references.name}-{time.strftime('%Y%m%d-%H%M%S')}"
-    out = options.out or studio.home.root / "comparisons" / stamp
-    rows = Comparison(out, options.base, options.class_noun, options.references, methods, options.preset,
-                      options.steps, plan, studio.offline).run(encoder, say)
-    _pictures(rows, out, encoder.name)
+    folder = studio.lab.compare_here(options.references, options.class_noun, methods, base=options.base,
+                                     preset=options.preset, steps=options.steps, seeds=options.seeds,
+                                     prompts=plan.prompts, force=options.force)
+    out = options.out or folder
+    with as_job(studio, folder, speaker(options)) as say:
+        rows = Comparison(out, options.base, options.class_noun, options.references, methods, options.preset,
+                          options.steps, plan, studio.offline).run(encoder, say)
+        _pictures(rows, out, encoder.name)
+        if out != folder:
+            _shown_too(rows, out, folder)
     for row in rows:
         say(_line(row))
     say(f"pictures, plot and figures are in '{out}'")
     return {"folder": str(out), "encoder": encoder.name, "rows": [
         {"method": r.method, "label": r.label, "seconds": r.seconds, "peak_bytes": r.peak_bytes,
          "file_bytes": r.file_bytes, **r.figures} for r in rows]}
+
+
+def _shown_too(rows: list[Row], out: Path, folder: Path) -> None:
+    """What the browser shows of a comparison, from where it was made into its job's folder."""
+    for picture in (Path(p) for r in rows for p in r.pictures):
+        target = folder / "pictures" / picture.parent.name / picture.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(picture, target)
+    shutil.copyfile(out / "result.json", folder / "result.json")
 
 
 def _dreambench(options: argparse.Namespace) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
@@ -10,7 +11,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -46,7 +47,7 @@ class Server:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "app", "serve", "--port", str(self.port), "--home", str(self.home)],
             cwd=REPOSITORY, env={**os.environ, "HF_HUB_OFFLINE": "1"})
-        for _ in range(300):
+        for _ in range(1200):
             try:
                 urllib.request.urlopen(self.url, timeout=5).close()
                 return
@@ -55,7 +56,7 @@ class Server:
             except OSError:
                 assert self.process.poll() is None, "the server ended"
                 time.sleep(0.2)
-        raise AssertionError("the server did not answer within a minute")
+        raise AssertionError("the server did not answer within minutes")
 
     def stop(self) -> None:
         self.process.terminate()
@@ -63,8 +64,10 @@ class Server:
 
 
 @contextmanager
-def browsing(server: Server) -> Iterator[Page]:
-    """A page that may ask the studio and nobody else, and whose scripts make no error."""
+def browsing(server: Server, width: int = 1400, height: int = 900, keep: Mapping[str, str] | None = None
+             ) -> Iterator[Page]:
+    """A page that may ask the studio and nobody else, and whose scripts make no error; `keep` is what the browser has
+    kept of an earlier visit."""
     wrong: list[str] = []
 
     def only_own(route: Route) -> None:
@@ -76,7 +79,8 @@ def browsing(server: Server) -> Iterator[Page]:
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        page = browser.new_page(viewport={"width": 1400, "height": 900}, accept_downloads=True)
+        page = browser.new_page(viewport={"width": width, "height": height}, accept_downloads=True)
+        page.add_init_script(f"Object.assign(localStorage, {json.dumps(dict(keep or {}))})")
         page.route("**/*", only_own)
         page.on("pageerror", lambda error: wrong.append(str(error)))
         open_studio(page, server)
@@ -89,6 +93,12 @@ def open_studio(page: Page, server: Server) -> None:
     """Go to the page and wait until the first room is drawn."""
     page.goto(server.url, wait_until="domcontentloaded")
     expect(page.locator("#concepts-room[data-ready]")).to_be_visible(timeout=60_000)
+
+
+def open_room(page: Page, room: str) -> None:
+    """Go to a room by its id and wait until it is drawn, also where its tab has no place in the bar."""
+    page.evaluate("room => import('/studio/static/rooms.js').then(m => m.openRoom(room))", room)
+    expect(page.locator(f"#{room}-room[data-ready]")).to_be_visible(timeout=120_000)
 
 
 def shot(page: Page, name: str) -> None:

@@ -1,5 +1,6 @@
 """A studio on a fresh data folder, and a client of its server."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,12 +18,14 @@ def studio(tmp_path: Path) -> Studio:
 
 
 @pytest.fixture
-def painter(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> FakePainter:
+def painter(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakePainter]:
     """In the place of the studio's painting process; every adapter that is named is there."""
     fake = FakePainter()
     monkeypatch.setattr(studio.painter, "paint", fake.paint)
     monkeypatch.setattr(studio, "adapter_file", lambda name: Path(f"{name}.safetensors"))
-    return fake
+    yield fake
+    studio.paintings.close()  # what waits still would be painted by the real one
+    fake.hold = False
 
 
 @pytest.fixture

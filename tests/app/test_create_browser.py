@@ -79,7 +79,7 @@ def test_pictures_are_painted_kept_liked_deleted_and_their_settings_come_back(se
     assert len(history(server)) == before - 1
     page.locator(".s-toast").get_by_role("button", name="Undo").click()
     expect(page.locator(f"#history[data-count='{before}']")).to_be_visible(timeout=10_000)
-    page.locator("#search").fill("no such words")
+    page.locator("#past").fill("no such words")
     expect(page.locator("#history[data-count='0']")).to_be_visible(timeout=10_000)
 
 

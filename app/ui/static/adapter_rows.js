@@ -1,12 +1,15 @@
 // The chosen adapters: how strongly each, its words, and Perfusion's dials.
 import { button, field, make } from "./dom.js";
+import { decimal, t } from "./i18n.js";
 import { Layer } from "./layers.js";
 import { MaskDialog } from "./source.js";
 
 const DIALS = {
-  bias: ["Bias", 0, 1.5, 0.05, "Lower shows the concept more strongly, higher follows the prompt."],
-  temperature: ["Temperature", 0.01, 0.5, 0.01, "How softly the concept sets in."],
+  bias: () => [t("rows.bias"), 0, 1.5, 0.05, t("rows.bias_hint")],
+  temperature: () => [t("rows.temperature"), 0.01, 0.5, 0.01, t("rows.temperature_hint")],
 };
+
+const fixed = (value) => decimal(Number(value), 2);
 
 // An empty sheet of the picture's shape.
 function blank({ width, height }) {
@@ -30,13 +33,13 @@ export class AdapterRows {
 
   row(adapter) {
     const known = this.form.known(adapter.name);
-    const insert = (known?.phrases || []).map((p) => button(`Insert ${p}`, () => this.form.insert(p), { class: "s-button s-chip" }));
+    const insert = (known?.phrases || []).map((p) => button(t("rows.insert", { words: p }), () => this.form.insert(p), { class: "s-button s-chip" }));
     return make("fieldset", { class: "s-adapter", "data-adapter": adapter.name },
       make("legend", {}, adapter.name),
-      this.slider("Strength", adapter.weight, [0, 2, 0.05], (v) => { adapter.weight = v; }, "adapter-strength"),
+      this.slider(t("rows.strength"), adapter.weight, [0, 2, 0.05], (v) => { adapter.weight = v; }, "adapter-strength"),
       ...Object.entries(adapter.dials || {}).map(([name, value]) => this.dial(adapter, name, value)),
       make("div", { class: "s-row" }, ...this.region(adapter.name)),
-      make("div", { class: "s-row" }, ...insert, button("Take out", () => this.form.toggle(adapter.name), { class: "s-button s-chip" })));
+      make("div", { class: "s-row" }, ...insert, button(t("queue.out"), () => this.form.toggle(adapter.name), { class: "s-button s-chip" })));
   }
 
   // Where in the picture: everywhere, or in a painted region.
@@ -50,39 +53,39 @@ export class AdapterRows {
       new MaskDialog(shown, layer, () => {
         if (layer.painted) regions.set(name, layer);
         else regions.delete(name);
-        this.form.redraw();
-      }, `Where is ${name}?`).open();
+        this.form.follow();
+      }, t("rows.where", { name })).open();
     };
-    return [button(known ? "Where: in its region" : "Where: everywhere", act, { class: "s-button s-chip", "data-region": name, title: "Paint where it is" }),
-      known && button("Everywhere again", () => { regions.delete(name); this.form.redraw(); }, { class: "s-button s-chip" })].filter(Boolean);
+    return [button(known ? t("rows.in_region") : t("rows.everywhere"), act, { class: "s-button s-chip", "data-region": name, title: t("rows.region_hint") }),
+      known && button(t("rows.everywhere_again"), () => { regions.delete(name); this.form.follow(); }, { class: "s-button s-chip" })].filter(Boolean);
   }
 
   dial(adapter, name, value) {
     const set = (v) => { adapter.dials[name] = v; };
     if (name === "locking") {
       const select = make("select", { id: "locking", onchange: (e) => { set(e.target.value); this.form.changed(); } },
-        make("option", { value: "local" }, "at its word"), make("option", { value: "global" }, "for the whole prompt"));
+        make("option", { value: "local" }, t("rows.local")), make("option", { value: "global" }, t("rows.global")));
       select.value = value;
-      return field("Key locking", select);
+      return field(t("rows.locking"), select);
     }
     if (!DIALS[name]) return null;
-    const [label, low, high, step, hint] = DIALS[name];
+    const [label, low, high, step, hint] = DIALS[name]();
     return this.slider(label, value, [low, high, step], set, name, hint);
   }
 
   slider(label, value, [low, high, step], set, id, hint = "") {
-    const shown = make("output", {}, Number(value).toFixed(2));
+    const shown = make("output", {}, fixed(value));
     const range = make("input", { type: "range", min: String(low), max: String(high), step: String(step), value: String(value),
       "data-dial": id, "aria-label": label,
-      oninput: (e) => { const v = Number(e.target.value); shown.textContent = v.toFixed(2); set(v); this.form.changed(); } });
+      oninput: (e) => { const v = Number(e.target.value); shown.textContent = fixed(v); set(v); this.form.changed(); } });
     return make("label", { class: "s-field" }, make("span", { class: "s-between" }, label, shown), range, hint && make("small", { class: "s-hint" }, hint));
   }
 
   checkpoint() {
     const { checkpoints } = this.form.choices;
     if (!checkpoints.length) return make("span", {});
-    return field("A checkpoint of a training", make("select", { id: "checkpoint",
+    return field(t("rows.checkpoint"), make("select", { id: "checkpoint",
       onchange: (e) => { if (e.target.value) this.form.toggle(e.target.value); e.target.value = ""; } },
-      make("option", { value: "" }, "add one…"), ...checkpoints.map((c) => make("option", { value: c }, c))));
+      make("option", { value: "" }, t("rows.add")), ...checkpoints.map((c) => make("option", { value: c }, c))));
   }
 }

@@ -1,12 +1,13 @@
 // Talks to the studio's own addresses. Every answer is JSON; one that failed has `error`, a sentence.
-const ROOT = "/studio/drafts";
+import { t } from "./i18n.js";
 
+const ROOT = "/studio/drafts";
 const IMAGES = "/studio/images";
 
 async function read(answer) {
   if (answer.status === 401) location.assign("/login"); // logged out, or for too long away
-  const told = await answer.json().catch(() => ({ error: `The studio answered ${answer.status}; is it still running?` }));
-  if (!answer.ok) throw new Error(told.error || told.detail || `The studio answered ${answer.status}.`);
+  const told = await answer.json().catch(() => ({ error: t("fault.status", { status: String(answer.status) }) }));
+  if (!answer.ok) throw new Error(told.error || told.detail || t("fault.status", { status: String(answer.status) }));
   return told;
 }
 
@@ -67,6 +68,7 @@ export const images = {
   paintings: () => ask(`${IMAGES}/paintings`),
   painting: (id) => ask(`${IMAGES}/paintings/${id}`),
   cancel: (id) => ask(`${IMAGES}/paintings/${id}`, { method: "DELETE" }),
+  move: (id, where) => ask(`${IMAGES}/paintings/${id}/move`, json("POST", { where })),
   settings: (file) => ask(`${IMAGES}/settings`, upload("POST", "file", [[file.name || "picture.png", file]])),
   find: (query) => ask(`${IMAGES}?${new URLSearchParams(query)}`),
   made: (file) => ask(`${IMAGES}/${file}/settings`),

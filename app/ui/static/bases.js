@@ -1,6 +1,6 @@
 // The bases of the System room: what is here, and three ways to more: a path, a drop, the hub.
 import { button, complain, make, toast } from "./dom.js";
-import { bytes, t } from "./i18n.js";
+import { bytes, said, t } from "./i18n.js";
 import { bases } from "./system_api.js";
 
 const HUB = /^[A-Za-z0-9][\w.-]*\/[A-Za-z0-9][\w.-]*$/;
@@ -70,7 +70,7 @@ export class Bases {
     try {
       await this.listOrLook(spec);
     } catch (error) {
-      this.asking.replaceChildren(make("div", { class: "s-note bad" }, error.message));
+      this.asking.replaceChildren(make("div", { class: "s-note bad" }, said(error.message)));
     }
   }
 
@@ -121,7 +121,7 @@ export class Bases {
       toast(t("bases.added", { name: base.name }));
       await this.refresh();
     } catch (error) {
-      this.asking.replaceChildren(make("div", { class: "s-note bad" }, error.message));
+      this.asking.replaceChildren(make("div", { class: "s-note bad" }, said(error.message)));
     }
   }
 

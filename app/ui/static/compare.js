@@ -1,7 +1,8 @@
 // How many things at once: pictures alone, adapters side by side, or a grid over two settings.
 import { button, field, make } from "./dom.js";
+import { said, t } from "./i18n.js";
 
-const MODES = [["plain", "Pictures"], ["beside", "Side by side"], ["grid", "X/Y grid"]];
+const MODES = () => [["plain", t("compare.plain")], ["beside", t("compare.beside")], ["grid", t("compare.grid")]];
 
 export class Compare {
   constructor(form) {
@@ -12,35 +13,34 @@ export class Compare {
   draw() {
     const { state } = this.form;
     const pick = (mode) => { state.mode = mode; this.form.keep(); this.draw(); this.element.querySelector(`[data-mode=${mode}]`).focus(); };
-    this.element.replaceChildren(make("legend", {}, "What to make"),
-      make("div", { class: "s-chips" }, ...MODES.map(([mode, label]) => button(label, () => pick(mode),
+    this.element.replaceChildren(make("legend", {}, t("compare.title")),
+      make("div", { class: "s-chips" }, ...MODES().map(([mode, label]) => button(label, () => pick(mode),
         { class: "s-button s-chip", "aria-pressed": String(state.mode === mode), "data-mode": mode }))),
       ...{ plain: () => this.plain(), beside: () => this.beside(), grid: () => this.grid() }[state.mode]());
   }
 
   plain() {
-    return [make("label", { class: "s-check" }, this.form.check("compare", "compare"), "Also without the concept, side by side")];
+    return [make("label", { class: "s-check" }, this.form.check("compare", "compare"), t("compare.without"))];
   }
 
   beside() {
     const { state, choices } = this.form;
     const names = [...choices.adapters.map((a) => a.name), ...choices.checkpoints];
-    const method = (name) => choices.adapters.find((a) => a.name === name)?.method || "a checkpoint";
+    const method = (name) => choices.adapters.find((a) => a.name === name)?.method || t("compare.checkpoint");
     const toggle = (name) => {
       state.beside = state.beside.includes(name) ? state.beside.filter((n) => n !== name) : [...state.beside, name];
       this.form.keep();
       this.draw();
     };
-    if (!names.length) return [make("p", { class: "s-hint" }, "There is nothing to compare yet: teach a concept, or import a LoRA in the Library.")];
-    return [make("p", { class: "s-hint" }, "Each adapter alone at the same prompt and seeds, and a column without any. Write {} in the prompt "
-      + "where each one's own words belong."),
+    if (!names.length) return [make("p", { class: "s-hint" }, t("compare.nothing"))];
+    return [make("p", { class: "s-hint" }, t("compare.beside_hint")),
     make("div", { class: "s-chips s-many" }, ...names.map((n) => button(n, () => toggle(n), {
       class: "s-button s-chip", "data-beside": n, title: method(n), "aria-pressed": String(state.beside.includes(n)) })))];
   }
 
   grid() {
-    return [this.axis("x", "Across"), this.axis("y", "Down"),
-      make("p", { class: "s-hint" }, "Values with commas between them, or one a line. For words of the prompt, the first is what the others replace.")];
+    return [this.axis("x", t("compare.across")), this.axis("y", t("compare.down")),
+      make("p", { class: "s-hint" }, t("compare.values_hint"))];
   }
 
   axis(name, label) {
@@ -52,9 +52,9 @@ export class Compare {
       oninput: (e) => { axis.values = e.target.value; this.form.keep(); } });
     values.value = axis.values;
     const select = make("select", { id: `${name}-field`, onchange: (e) => { axis.field = e.target.value; this.form.keep(); this.draw(); } },
-      ...Object.entries(choices.axes).map(([key, title]) => make("option", { value: key }, title)));
+      ...Object.entries(choices.axes).map(([key, title]) => make("option", { value: key }, said(title))));
     select.value = axis.field;
-    return make("div", { class: "s-row" }, field(label, select), field("values", values));
+    return make("div", { class: "s-row" }, field(label, select), field(t("compare.values"), values));
   }
 
   // The axes as the server takes them.

@@ -1,5 +1,6 @@
 // Which methods to hold side by side on a draft's pictures.
 import { button, complain, make } from "./dom.js";
+import { said, t } from "./i18n.js";
 import { lab } from "./studio.js";
 
 export function compareDialog(methods, draft, wanted, queued) {
@@ -17,15 +18,14 @@ export function compareDialog(methods, draft, wanted, queued) {
       complain(error);
     }
   };
-  dialog.append(make("h3", { id: "compare-title" }, "Compare methods"),
-    make("p", { class: "s-hint" }, `Each of these is taught '${draft.label}' with the same pictures and then paints the same prompts and seeds, `
-      + "beside the base alone: time, memory, file, likeness and prompt following. It waits its turn in the queue; when it is "
-      + "stopped, it goes on later with what is missing."),
-    make("fieldset", { class: "s-methods" }, make("legend", {}, "Methods"), ...methods.map((m, n) => make("label", { class: "s-pick" }, boxes[n],
-      make("span", {}, make("b", {}, m.title), make("small", {}, m.paper), m.needs_masks && make("small", {}, "Needs painted masks."))))),
-    make("label", { class: "s-labelled" }, "Pictures of each prompt", seeds),
-    make("div", { class: "s-acts" }, button("Queue the comparison", send, { class: "s-button s-primary", id: "compare-start" }),
-      button("Cancel", () => dialog.close())));
+  dialog.append(...[make("h3", { id: "compare-title" }, t("comparing.title")),
+    make("p", { class: "s-hint" }, t("comparing.about", { label: draft.label })),
+    wanted.steps && make("p", { class: "s-hint" }, t("comparing.steps", { n: wanted.steps })),
+    make("fieldset", { class: "s-methods" }, make("legend", {}, t("comparing.methods")), ...methods.map((m, n) => make("label", { class: "s-pick" }, boxes[n],
+      make("span", {}, make("b", {}, said(m.title)), make("small", {}, m.paper), m.needs_masks && make("small", {}, t("train.needs_masks")))))),
+    make("label", { class: "s-labelled" }, t("comparing.seeds"), seeds),
+    make("div", { class: "s-acts" }, button(t("comparing.start"), send, { class: "s-button s-primary", id: "compare-start" }),
+      button(t("queue.cancel"), () => dialog.close()))].filter(Boolean));
   dialog.addEventListener("close", () => dialog.remove());
   document.body.append(dialog);
   dialog.showModal();

@@ -3,6 +3,7 @@ import { drafts, later, pictureAt } from "./api.js";
 import { teach } from "./chosen.js";
 import { button, complain, make, toast, whenThere } from "./dom.js";
 import { edit } from "./editor.js";
+import { onNewLanguage, said, t } from "./i18n.js";
 import { consentPanel, kindSelect } from "./people.js";
 import { openRoom } from "./rooms.js";
 
@@ -21,7 +22,8 @@ class Room {
     const all = await drafts.all();
     const wanted = new URLSearchParams(location.search).get("draft") || localStorage.getItem(HERE);
     const found = all.find((d) => d.id === wanted) || all[0];
-    this.show(found ? await drafts.get(found.id) : await drafts.create());
+    await this.show(found ? await drafts.get(found.id) : await drafts.create());
+    onNewLanguage(() => this.flush().then(() => this.show(this.draft)).catch(complain));
   }
 
   async show(draft) {
@@ -63,13 +65,13 @@ class Room {
   async list() {
     const all = await drafts.all();
     const name = (d) => `${d.label} (${d.pictures})`;
-    const select = make("select", { id: "drafts", "aria-label": "Draft",
+    const select = make("select", { id: "drafts", "aria-label": t("concepts.draft"),
       onchange: async (e) => this.show(await drafts.get(e.target.value)) },
       ...all.map((d) => make("option", { value: d.id, selected: d.id === this.draft.id }, name(d))));
-    this.head.replaceChildren(make("label", {}, "Draft ", select),
-      button("New", async () => this.show(await drafts.create()), { id: "new-draft" }),
-      button("Delete", () => this.remove(), { id: "delete-draft" }),
-      make("small", { class: "s-hint" }, "Everything is kept as you type, on this machine."));
+    this.head.replaceChildren(make("label", {}, make("span", {}, t("concepts.draft")), select),
+      button(t("concepts.new"), async () => this.show(await drafts.create()), { id: "new-draft" }),
+      button(t("concepts.delete"), () => this.remove(), { id: "delete-draft" }),
+      make("small", { class: "s-hint" }, t("concepts.kept")));
   }
 
   async remove() {
@@ -77,7 +79,7 @@ class Room {
     await drafts.remove(id);
     const left = await drafts.all();
     await this.show(left.length ? await drafts.get(left[0].id) : await drafts.create());
-    toast(`The draft '${label}' is put away.`, { label: "Undo", run: async () => this.show(await drafts.restore(id)) });
+    toast(t("concepts.put_away", { label }), { label: t("undo"), run: async () => this.show(await drafts.restore(id)) });
   }
 
   drop() {
@@ -85,7 +87,7 @@ class Room {
       onchange: (e) => { this.add([...e.target.files]); e.target.value = ""; } });
     const area = make("div", { class: "s-drop", role: "button", tabindex: 0, id: "drop",
       onclick: () => input.click(), onkeydown: (e) => (e.key === "Enter" || e.key === " ") && input.click() },
-      make("b", {}, "Drop pictures here"), make("span", {}, "or press to choose; PNG, JPEG, WebP or BMP, up to 30"), input);
+      make("b", {}, t("concepts.drop")), make("span", {}, t("concepts.drop_hint")), input);
     const over = (on) => (event) => { event.preventDefault(); area.classList.toggle("over", on); };
     area.addEventListener("dragover", over(true));
     area.addEventListener("dragleave", over(false));
@@ -99,11 +101,11 @@ class Room {
     this.root.dataset.busy = "true";
     if (pictures.length) {
       const told = await this.put(drafts.add(this.draft.id, pictures));
-      if (told?.refused.length) toast(told.refused.slice(0, 3).join(" "));
+      if (told?.refused.length) toast(told.refused.slice(0, 3).map(said).join(" "));
     }
     if (texts.length) {
       const told = await this.put(drafts.captions(this.draft.id, texts));
-      if (told) toast(`${told.found} captions found their pictures. ${told.notices.slice(0, 2).join(" ")}`);
+      if (told) toast([t("concepts.captions_found", { n: told.found }), ...told.notices.slice(0, 2).map(said)].join(" "));
     }
     delete this.root.dataset.busy;
     this.check();
@@ -115,10 +117,11 @@ class Room {
     const field = (thing, key, label, hint, id) => make("label", {}, label, make("input", {
       type: "text", id, value: thing[key], placeholder: hint, maxlength: key === "name" ? 64 : 40,
       oninput: (e) => { thing[key] = e.target.value; save(); } }));
-    this.things.replaceChildren(make("h3", {}, things.length > 1 ? "The things" : "The thing"),
+    this.things.replaceChildren(make("h3", {}, things.length > 1 ? t("concepts.things") : t("concepts.thing")),
       ...things.map((thing, n) => make("div", { class: "s-row" },
-        field(thing, "name", "Name", "mycat", `name-${n}`), field(thing, "noun", "What is it?", "cat", `noun-${n}`),
-        kindSelect(thing.kind, `What ${thing.name || `thing ${n + 1}`} is`, async (kind) => {
+        field(thing, "name", t("concepts.name"), t("concepts.name_example"), `name-${n}`),
+        field(thing, "noun", t("concepts.noun"), t("concepts.noun_example"), `noun-${n}`),
+        kindSelect(thing.kind, t("concepts.kind_of", { name: thing.name || t("concepts.nth", { n: n + 1 }) }), async (kind) => {
           thing.kind = kind;
           await this.saveThings.flush();
           await this.put(drafts.update(this.draft.id, { things }));
@@ -128,8 +131,8 @@ class Room {
           await this.saveThings.flush();
           await this.put(drafts.update(this.draft.id, { things: things.filter((t) => t !== thing) }));
           this.drawThings();
-        }, { "aria-label": `Take thing ${n + 1} out` }))),
-      button("Another thing in the same pictures", async () => {
+        }, { "aria-label": t("concepts.take_thing", { n: n + 1 }) }))),
+      button(t("concepts.another"), async () => {
         await this.saveThings.flush();
         await this.put(drafts.update(this.draft.id, { things: [...things, { name: "", noun: "", kind: "object" }] }));
         this.drawThings();
@@ -139,31 +142,30 @@ class Room {
   wording() {
     const text = (key, label) => make("label", {}, label, make("input", { type: "text", value: this.draft[key], id: key,
       oninput: (e) => { this.draft[key] = e.target.value; this.saveAffixes({ prefix: this.draft.prefix, suffix: this.draft.suffix }); } }));
-    const find = make("input", { type: "text", id: "find", placeholder: "find" });
-    const put = make("input", { type: "text", id: "put", placeholder: "replace with" });
+    const find = make("input", { type: "text", id: "find", placeholder: t("concepts.find"), "aria-label": t("concepts.find") });
+    const put = make("input", { type: "text", id: "put", placeholder: t("concepts.put"), "aria-label": t("concepts.put") });
     const replace = async () => {
       await this.flush();
       const told = await this.put(drafts.replace(this.draft.id, find.value, put.value));
-      if (told) toast(`Replaced in ${told.changed} captions.`);
+      if (told) toast(t("concepts.replaced", { n: told.changed }));
     };
-    return make("details", { class: "s-more" }, make("summary", {}, "Captions"),
-      make("p", { class: "s-hint" }, "Without captions each picture is “a photo of” the thing. Write [trigger] where its "
-        + "name belongs. Text files that you drop beside the pictures are read too."),
-      text("prefix", "Before every caption"), text("suffix", "After every caption"),
-      make("div", { class: "s-row" }, find, put, button("Replace in all", replace, { id: "replace" })),
-      button("Write captions for those without", () => this.write(), { id: "write-captions" }));
+    return make("details", { class: "s-more" }, make("summary", {}, t("concepts.captions")),
+      make("p", { class: "s-hint" }, t("concepts.captions_hint")),
+      text("prefix", t("concepts.prefix")), text("suffix", t("concepts.suffix")),
+      make("div", { class: "s-row" }, find, put, button(t("concepts.replace"), replace, { id: "replace" })),
+      button(t("concepts.write"), () => this.write(), { id: "write-captions" }));
   }
 
   async write() {
     await this.flush();
-    toast("Looking at the pictures…");
+    toast(t("concepts.writing"));
     const told = await this.put(drafts.write(this.draft.id));
-    if (told) toast(`${told.written} captions are written by ${told.written_by}; read them over.`);
+    if (told) toast(t("concepts.written", { n: told.written, by: told.written_by }));
   }
 
   foot() {
     return make("div", { class: "s-foot" },
-      button("Teach this", () => this.teach(), { class: "s-button s-primary", id: "teach-this" }));
+      button(t("concepts.teach"), () => this.teach(), { class: "s-button s-primary", id: "teach-this" }));
   }
 
   async teach() {
@@ -182,13 +184,13 @@ class Room {
     this.grid.replaceChildren(...cards);
     this.grid.dataset.count = cards.length;
     if (!cards.length) this.grid.replaceChildren(make("p", { class: "s-empty" },
-      "No pictures yet. Four to six of one thing, from different sides and in different places, teach the most."));
+      t("concepts.empty")));
   }
 
   card(shot) {
     const known = this.cards.get(shot.id);
-    const caption = known?.caption || make("textarea", { rows: 2, "aria-label": `Caption of ${shot.name}`, maxlength: 2000,
-      placeholder: "a photo of [trigger] …" });
+    const caption = known?.caption || make("textarea", { rows: 2, "aria-label": t("concepts.caption_of", { name: shot.name }), maxlength: 2000,
+      placeholder: t("concepts.caption_example") });
     const save = known?.save || later((text) => this.put(drafts.change(this.draft.id, shot.id, { caption: text }), false));
     if (document.activeElement !== caption) caption.value = shot.caption;
     caption.oninput = () => save(caption.value);
@@ -203,19 +205,19 @@ class Room {
           + `height:${100 / (bottom - top)}%;` }));
     if (shot.flipped) frame.style.transform = "scaleX(-1)";
     return make("div", { class: "s-shot", "data-shot": shot.id, "data-masks": masks },
-      make("button", { class: "s-open", type: "button", onclick: act("brush"), "aria-label": `Paint masks on ${shot.name}` }, frame),
+      make("button", { class: "s-open", type: "button", onclick: act("brush"), "aria-label": t("concepts.masks_on", { name: shot.name }) }, frame),
       caption,
       make("div", { class: "s-acts" },
-        button(masks ? `Masks ${masks}` : "Mask", act("brush"), { "data-act": "mask" }), button("Crop", act("crop"), { "data-act": "crop" }),
-        button("Flip", () => this.put(drafts.change(this.draft.id, shot.id, { flipped: !shot.flipped })), { "data-act": "flip" }),
-        button("Remove", () => this.take(shot), { "data-act": "remove" })));
+        button(masks ? t("concepts.masks", { n: masks }) : t("concepts.mask"), act("brush"), { "data-act": "mask" }), button(t("editor.crop"), act("crop"), { "data-act": "crop" }),
+        button(t("concepts.flip"), () => this.put(drafts.change(this.draft.id, shot.id, { flipped: !shot.flipped })), { "data-act": "flip" }),
+        button(t("concepts.remove"), () => this.take(shot), { "data-act": "remove" })));
   }
 
   async take(shot) {
     await this.flush();
     await this.put(drafts.take(this.draft.id, shot.id));
     this.check();
-    toast(`'${shot.name}' is taken out.`, { label: "Undo", run: async () => {
+    toast(t("concepts.taken", { name: shot.name }), { label: t("undo"), run: async () => {
       await this.put(drafts.takeBack(this.draft.id, shot.id));
       this.check();
     } });
@@ -228,7 +230,7 @@ class Room {
   async check() {
     const found = await drafts.checks(this.draft.id, 256).catch(() => []);
     this.checkConsent();
-    this.findings.replaceChildren(...found.map((f) => make("div", { class: "s-note" }, f.text)));
+    this.findings.replaceChildren(...found.map((f) => make("div", { class: "s-note" }, said(f.text))));
   }
 }
 

@@ -3,6 +3,7 @@ import { images } from "./api.js";
 import { Form } from "./create_form.js";
 import { complain, dropZone, make, toast, whenThere } from "./dom.js";
 import { History } from "./history.js";
+import { onNewLanguage, said, t } from "./i18n.js";
 import { Source } from "./source.js";
 import { Stage } from "./stage.js";
 
@@ -32,6 +33,7 @@ class Room {
     dropZone(this.root, (file) => this.dropped(file));
     new IntersectionObserver((seen) => seen.some((s) => s.isIntersecting) && this.refresh()).observe(this.root);
     await Promise.all([this.history.refresh(), this.resume()]);
+    onNewLanguage(() => { for (const part of [this.form, this.stage, this.history]) part.redraw(); });
     this.root.dataset.ready = "true";
   }
 
@@ -60,7 +62,7 @@ class Room {
     try {
       const made = await answer;
       this.form.restore(made);
-      toast(["These settings are in the form now.", ...made.notices].join(" "));
+      toast([t("create.restored"), ...made.notices.map(said)].join(" "));
     } catch (error) {
       complain(error);
     }
@@ -70,7 +72,7 @@ class Room {
     try {
       await this.use(Promise.resolve(await images.settings(file)));
     } catch (error) {
-      toast(error.message, { label: "Paint from it", run: () => this.source.take(file).catch(complain) });
+      toast(said(error.message), { label: t("viewer.from"), run: () => this.source.take(file).catch(complain) });
     }
   }
 
@@ -90,7 +92,7 @@ class Room {
       await images.remove(file);
       this.stage.forget(file);
       this.history.forget(file);
-      toast("The picture is in the trash.", { label: "Undo", run: async () => {
+      toast(t("create.trashed"), { label: t("undo"), run: async () => {
         await images.restore(file).catch(complain);
         this.history.refresh();
       } });

@@ -3,6 +3,7 @@ import { images, later } from "./api.js";
 import { AdapterRows } from "./adapter_rows.js";
 import { Compare } from "./compare.js";
 import { button, complain, field, make } from "./dom.js";
+import { t } from "./i18n.js";
 
 const HERE = "semblance.create";
 const FRESH = {
@@ -31,8 +32,8 @@ export class Form {
     this.regions = new Map(); // adapters to the masks of where they are
     this.rows = new AdapterRows(this);
     this.compare = new Compare(this);
-    this.chips = make("div", { class: "s-chips", id: "concept", role: "group", "aria-label": "Concepts" });
-    this.styles = make("div", { class: "s-chips", role: "group", "aria-label": "Styles" });
+    this.chips = make("div", { class: "s-chips", id: "concept", role: "group", "aria-label": t("room.concepts") });
+    this.styles = make("div", { class: "s-chips", role: "group", "aria-label": t("create.styles") });
     this.element = make("form", { class: "s-side", onsubmit: (e) => { e.preventDefault(); this.start(); } });
     this.element.addEventListener("keydown", (e) => e.key === "Enter" && (e.ctrlKey || e.metaKey) && this.start());
     this.draw();
@@ -55,9 +56,16 @@ export class Form {
     this.live();
   }
 
+  // In another language.
+  redraw() {
+    this.chips.setAttribute("aria-label", t("room.concepts"));
+    this.styles.setAttribute("aria-label", t("create.styles"));
+    this.draw();
+  }
+
   draw() {
     const s = this.state;
-    this.prompt = make("textarea", { rows: 4, maxlength: 4000, placeholder: "a photo of a cat on the beach",
+    this.prompt = make("textarea", { rows: 4, maxlength: 4000, placeholder: t("create.prompt_example"),
       oninput: (e) => { s.prompt = e.target.value; this.keep(); } });
     this.prompt.value = s.prompt;
     this.drawChips();
@@ -65,27 +73,27 @@ export class Form {
     this.rows.draw();
     this.compare.draw();
     this.element.replaceChildren(
-      field("Prompt", this.prompt, "(word:1.3) counts more, [word] less; <lora:name:0.8> takes an adapter.", { id: "prompt" }),
-      make("div", { class: "s-part" }, make("h3", {}, "Concepts"), this.chips, this.rows.element),
-      field("Keep away from", this.input("negative_prompt", { type: "text", maxlength: 4000 }), "", { id: "negative" }),
-      make("details", { class: "s-more" }, make("summary", {}, "Styles"), this.styles),
+      field(t("create.prompt"), this.prompt, t("create.prompt_hint"), { id: "prompt" }),
+      make("div", { class: "s-part" }, make("h3", {}, t("room.concepts")), this.chips, this.rows.element),
+      field(t("create.negative"), this.input("negative_prompt", { type: "text", maxlength: 4000 }), "", { id: "negative" }),
+      make("details", { class: "s-more" }, make("summary", {}, t("create.styles")), this.styles),
       this.source.element(s, () => this.keep()),
       make("div", { class: "s-row" },
-        field("Pictures", this.input("images", { type: "number", min: 1, max: 64 }), "", { id: "images" }),
-        field("Seed", this.input("seed", { type: "number", min: 0, max: 2 ** 53 - 1 }), "", { id: "seed" }),
-        make("label", { class: "s-check" }, this.check("lock", "lock"), "Keep the seed")),
+        field(t("create.images"), this.input("images", { type: "number", min: 1, max: 64 }), "", { id: "images" }),
+        field(t("create.seed"), this.input("seed", { type: "number", min: 0, max: 2 ** 53 - 1 }), "", { id: "seed" }),
+        make("label", { class: "s-check" }, this.check("lock", "lock"), t("create.lock"))),
       this.advanced(), this.compare.element,
       make("div", { class: "s-foot" },
-        button("Paint", null, { type: "submit", class: "s-button s-primary", id: "paint", title: "Ctrl + Enter" }),
-        make("label", { class: "s-check" }, this.check("live", "live"), "Paint again as I turn a strength or dial"),
+        button(t("create.paint"), null, { type: "submit", class: "s-button s-primary", id: "paint", title: t("create.keys") }),
+        make("label", { class: "s-check" }, this.check("live", "live"), t("create.live")),
         this.pick()));
   }
 
   pick() {
     const input = make("input", { type: "file", accept: "image/*", hidden: true, id: "settings-file",
       onchange: (e) => { const [file] = e.target.files; e.target.value = ""; if (file) this.file(file); } });
-    return make("div", {}, input, button("Settings from a picture…", () => input.click()),
-      make("small", { class: "s-hint" }, " Or drop one anywhere here: of this studio, or of A1111."));
+    return make("div", { class: "s-part" }, input, button(t("create.settings"), () => input.click()),
+      make("small", { class: "s-hint" }, t("create.settings_hint")));
   }
 
   // A field of the state; numbers that are not set are the base's own.
@@ -113,18 +121,18 @@ export class Form {
 
   advanced() {
     const number = (key, label, min, max, step, id) => field(label, this.input(key, {
-      type: "number", min, max, step, placeholder: "the base's own", id }));
+      type: "number", min, max, step, placeholder: t("create.own"), id }));
     const { samplers, schedules } = this.choices;
     return make("details", { class: "s-more", open: this.state.opened, ontoggle: (e) => { this.state.opened = e.target.open; this.keep(); } },
-      make("summary", {}, "Sampler, size, second pass"),
-      make("div", { class: "s-row" }, number("steps", "Steps", 1, 500, 1, "gen-steps"), number("guidance", "Guidance", 1, 50, 0.5, "guidance")),
-      make("div", { class: "s-row" }, field("Sampler", this.select("sampler", samplers, "the base's own", "gen-sampler")),
-        field("Schedule", this.select("schedule", schedules, "automatic", "gen-schedule"))),
-      make("div", { class: "s-row" }, number("width", "Width", 64, 4096, 8, "width"), number("height", "Height", 64, 4096, 8, "height")),
+      make("summary", {}, t("create.more")),
+      make("div", { class: "s-row" }, number("steps", t("create.steps"), 1, 500, 1, "gen-steps"), number("guidance", t("create.guidance"), 1, 50, 0.5, "guidance")),
+      make("div", { class: "s-row" }, field(t("create.sampler"), this.select("sampler", samplers, t("create.own"), "gen-sampler")),
+        field(t("create.schedule"), this.select("schedule", schedules, t("create.automatic"), "gen-schedule"))),
+      make("div", { class: "s-row" }, number("width", t("create.width"), 64, 4096, 8, "width"), number("height", t("create.height"), 64, 4096, 8, "height")),
       make("div", { class: "s-row" },
-        field("Second pass, times", this.input("upscale", { type: "number", min: 1.1, max: 4, step: 0.1, placeholder: "none", id: "upscale" })),
-        field("its strength", this.input("upscale_strength", { type: "number", min: 0.05, max: 1, step: 0.05, id: "upscale-strength" }))),
-      field("Base model", this.input("base", { type: "text", id: "base" }), "starter, a folder, a .safetensors checkpoint or a hub id"));
+        field(t("create.upscale"), this.input("upscale", { type: "number", min: 1.1, max: 4, step: 0.1, placeholder: t("create.none"), id: "upscale" })),
+        field(t("create.upscale_strength"), this.input("upscale_strength", { type: "number", min: 0.05, max: 1, step: 0.05, id: "upscale-strength" }))),
+      field(t("train.base"), this.input("base", { type: "text", id: "base" }), t("train.base_hint")));
   }
 
   drawChips() {
@@ -133,7 +141,7 @@ export class Form {
     this.chips.replaceChildren(...adapters.map((a) => button(a.name, () => this.toggle(a.name), {
       class: "s-button s-chip", "data-name": a.name, "aria-pressed": String(chosen(a.name)), title: a.phrases.join(", ") })));
     if (!adapters.length) this.chips.replaceChildren(make("p", { class: "s-hint" },
-      "None yet. Teach one in Concepts, or import a LoRA in the Library; prompts work without, too."));
+      t("create.no_concepts")));
   }
 
   toggle(name) {
@@ -149,11 +157,11 @@ export class Form {
       if (known?.base && adapters.length === 1) this.state.base = known.base;
       this.insert(phrase);
     }
-    this.redraw();
+    this.follow();
   }
 
   // Chips, rows and the base's field as the state says, without losing what has the focus.
-  redraw() {
+  follow() {
     this.drawChips();
     this.rows.draw();
     this.compare.draw();
@@ -191,14 +199,13 @@ export class Form {
         complain(error);
       }
     };
-    const name = make("input", { type: "text", placeholder: "name of a new style", maxlength: 60, "aria-label": "Name of a new style", id: "style-name" });
+    const name = make("input", { type: "text", placeholder: t("create.style_name"), maxlength: 60, "aria-label": t("create.style_name"), id: "style-name" });
     this.styles.replaceChildren(
       ...this.choices.styles.map((style) => make("span", { class: "s-pair-chip" },
         button(style.name, () => apply(style), { class: "s-button s-chip", title: style.prompt }),
-        button("×", () => put(images.dropStyle(style.name)), { class: "s-button s-chip", "aria-label": `Delete the style ${style.name}` }))),
-      make("p", { class: "s-hint", hidden: this.choices.styles.length > 0 }, "A style is words that one click adds. Write them above, "
-        + "then keep them here; {prompt} in them is where the prompt goes."),
-      make("div", { class: "s-row" }, name, button("Keep these words", () => put(images.keepStyle({
+        button("×", () => put(images.dropStyle(style.name)), { class: "s-button s-chip", "aria-label": t("create.style_delete", { name: style.name }) }))),
+      make("p", { class: "s-hint", hidden: this.choices.styles.length > 0 }, t("create.style_hint", { prompt: "{prompt}" })),
+      make("div", { class: "s-row" }, name, button(t("create.style_keep"), () => put(images.keepStyle({
         name: name.value, prompt: this.state.prompt, negative_prompt: this.state.negative_prompt })), { id: "keep-style" })));
   }
 

@@ -1,4 +1,6 @@
 // Makes elements. What people typed goes in as text, never as markup.
+import { said, t } from "./i18n.js";
+
 export function make(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
   for (const [key, value] of Object.entries(attributes)) {
@@ -14,7 +16,7 @@ export function loadImage(source) {
   return new Promise((resolve, reject) => {
     const image = new Image();
     image.onload = () => resolve(image);
-    image.onerror = () => reject(new Error("The picture could not be opened; reload the page."));
+    image.onerror = () => reject(new Error(t("fault.picture")));
     image.src = source;
   });
 }
@@ -28,12 +30,12 @@ export function toast(text, action = null) {
   const close = () => box.remove();
   const box = make("div", { class: "s-toast", role: "status" }, make("span", {}, text),
     action && button(action.label, () => { close(); action.run(); }, { class: "s-button s-quiet" }),
-    button("×", close, { class: "s-button s-quiet", "aria-label": "Close" }));
+    button("×", close, { class: "s-button s-quiet", "aria-label": t("close") }));
   (document.querySelector("dialog[open]") || document.body).append(box); // an open dialog covers the rest
   setTimeout(close, 12000);
 }
 
-export const complain = (error) => toast(error.message || String(error));
+export const complain = (error) => toast(said(error.message || String(error)));
 
 // The page is drawn by Gradio, later than this runs.
 export function whenThere(selector, act) {

@@ -2,10 +2,11 @@
 import { drafts, later, maskAt, pictureAt } from "./api.js";
 import { button, complain, loadImage, make } from "./dom.js";
 import { Finding, seenView } from "./finding.js";
+import { t } from "./i18n.js";
 import { Layer, colourOf, floodFill } from "./layers.js";
 
-const TOOLS = [["brush", "Brush"], ["erase", "Erase"], ["fill", "Fill"], ["point", "Point"], ["beside", "Not this"],
-               ["box", "Box"], ["crop", "Crop"]];
+const TOOLS = () => [["brush", t("editor.brush")], ["erase", t("editor.erase")], ["fill", t("editor.fill")],
+  ["point", t("editor.point")], ["beside", t("editor.beside")], ["box", t("editor.box")], ["crop", t("editor.crop")]];
 const UNDO = 12;
 
 const METHODS = () => (document.querySelector('meta[name="semblance-methods"]')?.content || "lora").split(",");
@@ -34,11 +35,11 @@ class Editor {
       this.layers[n].add(await loadImage(`${maskAt(this.draft.id, this.shot.id, thing.id)}?${Date.now()}`));
       this.layers[n].dirty = false;
     }));
-    this.canvas = make("canvas", { class: "s-canvas", "aria-label": "The picture to paint on", tabindex: 0 });
+    this.canvas = make("canvas", { class: "s-canvas", "aria-label": t("editor.canvas"), tabindex: 0 });
     this.canvas.width = this.picture.width;
     this.canvas.height = this.picture.height;
     this.bar = make("div", { class: "s-tools" });
-    this.dialog = make("dialog", { class: "s-editor", id: "editor", "aria-label": `Edit ${this.shot.name}` },
+    this.dialog = make("dialog", { class: "s-editor", id: "editor", "aria-label": t("editor.edit", { name: this.shot.name }) },
       this.bar, make("div", { class: "s-stage" }, this.canvas));
     this.listen();
     this.tools();
@@ -72,29 +73,29 @@ class Editor {
                       oninput: (e) => { set(Number(e.target.value)); this.draw(); } }));
     const whole = Math.min(this.picture.width, this.picture.height) / 2;
     this.bar.replaceChildren(...[
-      ...TOOLS.map(([tool, label]) => button(label, () => pick(tool), { "aria-pressed": String(this.tool === tool), "data-tool": tool })),
-      this.tool === "crop" ? button("Whole picture", () => { this.crop = [0, 0, 1, 1]; this.keepCrop(); this.draw(); }) : null,
+      ...TOOLS().map(([tool, label]) => button(label, () => pick(tool), { "aria-pressed": String(this.tool === tool), "data-tool": tool })),
+      this.tool === "crop" ? button(t("editor.whole"), () => { this.crop = [0, 0, 1, 1]; this.keepCrop(); this.draw(); }) : null,
       ...(this.tool === "crop" ? [] : [
-        ...this.draft.things.map((thing, n) => button(thing.name || thing.noun || `thing ${n + 1}`,
+        ...this.draft.things.map((thing, n) => button(thing.name || thing.noun || t("concepts.nth", { n: n + 1 }),
           () => { this.thing = n; this.finding.forget(); this.tools(); },
           { class: "s-button s-thing", style: `--tint:${colourOf(n)}`, "aria-pressed": String(this.thing === n), "data-thing": n })),
-        slider("Size", this.size / whole, (v) => this.resize(v * whole), "brush-size"),
-        slider("Soft edge", this.soft, (v) => { this.soft = v; }, "brush-soft"),
-        slider("Opacity", this.opacity, (v) => { this.opacity = v; }, "mask-opacity"),
+        slider(t("editor.size"), this.size / whole, (v) => this.resize(v * whole), "brush-size"),
+        slider(t("editor.soft"), this.soft, (v) => { this.soft = v; }, "brush-soft"),
+        slider(t("editor.opacity"), this.opacity, (v) => { this.opacity = v; }, "mask-opacity"),
         this.finder(),
-        button("Undo", () => this.back(), { disabled: !this.undo.length, id: "undo" }),
-        button("Clear", () => this.clear()),
+        button(t("undo"), () => this.back(), { disabled: !this.undo.length, id: "undo" }),
+        button(t("editor.clear"), () => this.clear()),
       ]),
-      button("What is learned", () => this.look(), { id: "seen", "aria-pressed": String(Boolean(this.seen)) }),
+      button(t("editor.seen"), () => this.look(), { id: "seen", "aria-pressed": String(Boolean(this.seen)) }),
       make("span", { class: "s-space s-hint" }, this.finding.hint(this.tool)),
-      button("Done", () => this.dialog.close(), { class: "s-button s-primary", id: "editor-done" }),
+      button(t("editor.done"), () => this.dialog.close(), { class: "s-button s-primary", id: "editor-done" }),
     ].filter(Boolean));
   }
 
   // By its noun, where it has one.
   finder() {
     const { noun } = this.draft.things[this.thing];
-    return noun.trim() && button(`Find the ${noun}`, () => this.finding.word(noun), { id: "find-word" });
+    return noun.trim() && button(t("editor.find", { noun }), () => this.finding.word(noun), { id: "find-word" });
   }
 
   look() {

@@ -1,12 +1,9 @@
 // Asks the studio for the mask of what a person points at: clicks on it and beside it, a box, or a word.
 import { drafts } from "./api.js";
 import { complain, loadImage, make, toast } from "./dom.js";
+import { said, t } from "./i18n.js";
 
-const HINTS = {
-  point: "Press on the thing; more presses say more.",
-  beside: "Press on what does not belong to it.",
-  box: "Draw a box around the thing.",
-};
+const HINTS = { point: () => t("finding.point"), beside: () => t("finding.beside"), box: () => t("finding.box") };
 
 export class Finding {
   constructor(editor) {
@@ -15,7 +12,7 @@ export class Finding {
   }
 
   hint(tool) {
-    return HINTS[tool] || "";
+    return HINTS[tool]?.() || "";
   }
 
   // The next press begins a new question.
@@ -27,7 +24,7 @@ export class Finding {
   click([x, y], on) {
     const { width, height } = this.editor.canvas;
     this.clicks.push([Math.min(1, Math.max(0, x / width)), Math.min(1, Math.max(0, y / height)), on]);
-    if (!this.clicks.some((c) => c[2])) return toast("Press on the thing first, then on what does not belong to it.");
+    if (!this.clicks.some((c) => c[2])) return toast(t("finding.first"));
     return this.ask({ clicks: this.clicks });
   }
 
@@ -74,21 +71,21 @@ export class Finding {
 
 // What the loss of a method sees of this picture, beside the picture.
 export function seenView(draft, shot, methods, before) {
-  const picture = make("img", { alt: "What the loss sees: grey where it does not look", id: "seen-picture" });
-  const words = make("p", { class: "s-hint", role: "status" }, "Looking…");
+  const picture = make("img", { alt: t("finding.seen"), id: "seen-picture" });
+  const words = make("p", { class: "s-hint", role: "status" }, t("finding.looking"));
   const show = async (method) => {
-    words.textContent = "Looking…";
+    words.textContent = t("finding.looking");
     try {
       await before();
-      const { blob, said } = await drafts.seen(draft.id, shot.id, method);
-      picture.src = URL.createObjectURL(blob);
-      words.textContent = said;
+      const seen = await drafts.seen(draft.id, shot.id, method);
+      picture.src = URL.createObjectURL(seen.blob);
+      words.textContent = said(seen.said);
     } catch (error) {
-      words.textContent = error.message;
+      words.textContent = said(error.message);
     }
   };
-  const choose = make("select", { "aria-label": "Method", id: "seen-method", onchange: (e) => show(e.target.value) },
+  const choose = make("select", { "aria-label": t("finding.method"), id: "seen-method", onchange: (e) => show(e.target.value) },
     ...methods.map((m) => make("option", { value: m }, m)));
   show(methods[0]);
-  return make("div", { class: "s-seen" }, make("label", {}, "As learned by ", choose), picture, words);
+  return make("div", { class: "s-seen" }, make("label", {}, make("span", {}, t("finding.by")), choose), picture, words);
 }

@@ -1,6 +1,7 @@
 // Every picture made here, newest first; searched, liked, brought back.
 import { imageAt, images, later } from "./api.js";
 import { button, complain, make } from "./dom.js";
+import { t } from "./i18n.js";
 import { view } from "./viewer.js";
 
 export class History {
@@ -9,12 +10,25 @@ export class History {
     const search = later(() => this.refresh(), 250);
     this.grid = make("div", { class: "s-past", id: "history" });
     this.rest = make("div", {});
-    this.liked = button("★ Favourites", () => { this.favourites = !this.favourites; this.refresh(); }, { "aria-pressed": "false", id: "only-favourites" });
-    this.element = make("section", { class: "s-history", "aria-label": "History" },
-      make("div", { class: "s-drafts" }, make("h3", {}, "History"),
-        make("input", { type: "search", id: "search", placeholder: "words of the prompt, an adapter, seed 7", "aria-label": "Search the history",
-          oninput: (e) => { this.words = e.target.value; search(); } }), this.liked),
+    this.element = make("section", { class: "s-history" });
+    this.search = search;
+    this.frame();
+  }
+
+  frame() {
+    this.liked = button(`★ ${t("history.favourites")}`, () => { this.favourites = !this.favourites; this.refresh(); }, { "aria-pressed": "false", id: "only-favourites" });
+    this.element.setAttribute("aria-label", t("history.title"));
+    this.element.replaceChildren(
+      make("div", { class: "s-drafts" }, make("h3", {}, t("history.title")),
+        make("input", { type: "search", id: "past", value: this.words, placeholder: t("history.example"), "aria-label": t("history.search"),
+          oninput: (e) => { this.words = e.target.value; this.search(); } }), this.liked),
       this.grid, this.rest);
+  }
+
+  // In another language.
+  redraw() {
+    this.frame();
+    this.draw();
   }
 
   query(after = "") {
@@ -63,15 +77,14 @@ export class History {
     this.liked.setAttribute("aria-pressed", String(this.favourites));
     this.grid.dataset.count = String(this.items.length);
     this.grid.replaceChildren(...this.items.map((item) => {
-      const about = item.made?.request.prompt || "a picture that does not say how it was made";
-      return make("button", { type: "button", class: "s-open", title: about, "data-file": item.file, "aria-label": `${item.favourite ? "Favourite: " : ""}${about}`,
+      const about = item.made?.request.prompt || t("history.silent");
+      return make("button", { type: "button", class: "s-open", title: about, "data-file": item.file, "aria-label": item.favourite ? t("history.favourite_of", { about }) : about,
         onclick: () => view(item.file, this.acts) },
         make("img", { src: imageAt(item.file, true), alt: "", loading: "lazy" }), item.favourite && make("span", { class: "s-star" }, "★"),
-        item.sheet && make("span", { class: "s-tag" }, "sheet"));
+        item.sheet && make("span", { class: "s-tag" }, t("history.sheet")));
     }));
     if (!this.items.length) this.grid.replaceChildren(make("p", { class: "s-empty" }, this.words || this.favourites
-      ? "Nothing is found. Search for fewer words, or open a picture and press Favourite."
-      : "Nothing yet. Every picture that you paint stays here with its settings."));
-    this.rest.replaceChildren(...(this.more ? [button("More", () => this.next(), { id: "more" })] : []));
+      ? t("history.nothing") : t("history.empty")));
+    this.rest.replaceChildren(...(this.more ? [button(t("history.more"), () => this.next(), { id: "more" })] : []));
   }
 }

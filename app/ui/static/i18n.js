@@ -6,11 +6,22 @@ const BASIS = "en"; // every key is there
 export const LANGUAGES = { en: "English", de: "Deutsch" };
 
 const catalogues = {};
+const answers = {}; // by language: what the studio says in English, as [pattern, places, text]
 const listeners = new Set();
 let code = localStorage.getItem(KEPT) in LANGUAGES ? localStorage.getItem(KEPT) : BASIS;
 
 async function load(wanted) {
-  if (!catalogues[wanted]) catalogues[wanted] = await (await fetch(`/studio/static/i18n/${wanted}.json`)).json();
+  if (catalogues[wanted]) return;
+  const file = async (path) => (await fetch(`/studio/static/${path}/${wanted}.json`)).json();
+  const [words, known] = await Promise.all([file("i18n"), wanted === BASIS ? {} : file("answers")]);
+  answers[wanted] = Object.entries(known).map(pattern);
+  catalogues[wanted] = words;
+}
+
+function pattern([english, text]) {
+  const places = [...english.matchAll(/\{(\w+)\}/g)].map(([, name]) => name);
+  const parts = english.split(/\{\w+\}/).map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
+  return [new RegExp(`^${parts.join("(.+?)")}$`, "s"), places, text];
 }
 
 export const language = () => code;
@@ -21,6 +32,21 @@ export function t(key, values = {}) {
   const text = one ?? words[key] ?? catalogues[BASIS][key] ?? key;
   const said = (value) => (typeof value === "number" ? number(value, 2) : String(value));
   return text.replace(/\{(\w+)\}/g, (whole, name) => (name in values ? said(values[name]) : whole));
+}
+
+// What the studio said, in the chosen language where it is known; else as it came. A place whose name begins with
+// "said" is such a sentence itself.
+export function said(text) {
+  for (const [shape, places, words] of answers[code] || []) {
+    const found = shape.exec(text);
+    if (found) {
+      return words.replace(/\{(\w+)\}/g, (whole, name) => {
+        const value = found[places.indexOf(name) + 1] ?? whole;
+        return name.startsWith("said") ? said(value) : value;
+      });
+    }
+  }
+  return text;
 }
 
 // The key's text in every language that was needed so far: by these Gradio's tabs are found.
@@ -40,8 +66,15 @@ export function onLanguage(act) {
   act();
 }
 
+// Calls `act` after each change only, for what has just been drawn.
+export const onNewLanguage = (act) => listeners.add(act);
+
 export const number = (value, digits = 0) =>
   new Intl.NumberFormat(code, { maximumFractionDigits: digits }).format(value);
+
+// With so many digits behind the point, zeros among them: for figures that stand below each other.
+export const decimal = (value, digits) =>
+  new Intl.NumberFormat(code, { minimumFractionDigits: digits, maximumFractionDigits: digits }).format(value);
 
 export function bytes(count) {
   const units = ["B", "kB", "MB", "GB", "TB"];

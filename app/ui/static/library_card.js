@@ -1,5 +1,5 @@
 // One adapter as a card: its words to copy, name and tags to change, ways out.
-import { button, complain, make, toast } from "./dom.js";
+import { button, complain, make } from "./dom.js";
 import { bytes, day, number, t } from "./i18n.js";
 import { about } from "./library_about.js";
 import { library, previewAt } from "./library_api.js";

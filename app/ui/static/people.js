@@ -1,10 +1,12 @@
 // People in the pictures: what a thing is, and the consent that a person is learned under.
 import { ask, at, json } from "./api.js";
 import { button, complain, make, toast } from "./dom.js";
+import { day, t } from "./i18n.js";
 
-const KINDS = [["object", "a thing"], ["animal", "an animal"], ["place", "a place"], ["style", "a style"], ["person", "a person"]];
-const FIELDS = [["who", "Who is it?", "Ada Lovelace"], ["scope", "What did they agree to?", "birthday cards, within the family"],
-                ["by", "Who says so?", "Ada herself"]];
+const KINDS = () => [["object", t("people.object")], ["animal", t("people.animal")], ["place", t("people.place")], ["style", t("people.style")],
+                     ["person", t("people.person")]];
+const FIELDS = () => [["who", t("people.who"), t("people.who_example")], ["scope", t("people.scope"), t("people.scope_example")],
+                      ["by", t("people.by"), t("people.by_example")]];
 
 export const consents = {
   of: (draft) => ask(at(draft, "/consent")),
@@ -12,9 +14,9 @@ export const consents = {
   revoke: (id) => ask(`/studio/consents/${id}/revoke`, { method: "POST" }),
 };
 
-export const kindSelect = (kind, label, change) => make("label", {}, "It is",
+export const kindSelect = (kind, label, change) => make("label", {}, t("people.kind"),
   make("select", { "aria-label": label, onchange: (e) => change(e.target.value) },
-    ...KINDS.map(([value, text]) => make("option", { value, selected: value === kind }, text))));
+    ...KINDS().map(([value, text]) => make("option", { value, selected: value === kind }, text))));
 
 // Fills `place` with what is known and what is missing; `changed` is called when pictures went away.
 export async function consentPanel(place, draft, changed) {
@@ -28,24 +30,22 @@ export async function consentPanel(place, draft, changed) {
 
 function given(statement, changed) {
   const revoke = async () => {
-    const sure = `Revoke the consent of ${statement.who}? Everything made under it is erased for good: adapters, trainings, `
-      + "pictures painted with them, and the pictures it is about.";
-    if (!window.confirm(sure)) return;
+    if (!window.confirm(t("people.sure", { who: statement.who }))) return;
     try {
       const closed = await consents.revoke(statement.id);
-      toast(`Revoked. ${closed.removed.length} things were erased.`);
+      toast(t("people.revoked", { n: closed.removed.length }));
       changed();
     } catch (error) {
       complain(error);
     }
   };
   return make("div", { class: "s-note", id: "consent" },
-    make("p", {}, `${statement.who} agreed on ${statement.date}: ${statement.scope}. (Stated by ${statement.by}.)`),
-    button("Revoke", revoke, { id: "revoke" }));
+    make("p", {}, t("people.agreed", { who: statement.who, date: day(statement.date), scope: statement.scope, by: statement.by })),
+    button(t("people.revoke"), revoke, { id: "revoke" }));
 }
 
 function form(told, place, draft, changed) {
-  const inputs = Object.fromEntries(FIELDS.map(([name, , hint]) =>
+  const inputs = Object.fromEntries(FIELDS().map(([name, , hint]) =>
     [name, make("input", { type: "text", id: `consent-${name}`, maxlength: 300, placeholder: hint, required: true })]));
   inputs.date = make("input", { type: "date", id: "consent-date", max: new Date().toISOString().slice(0, 10), required: true });
   const give = async (event) => {
@@ -57,10 +57,11 @@ function form(told, place, draft, changed) {
       complain(error);
     }
   };
-  const missing = told.missing === told.pictures ? "these pictures" : `${told.missing} of ${told.pictures} pictures`;
+  const missing = told.missing === told.pictures ? t("people.all_missing")
+    : t("people.some_missing", { missing: told.missing, of: told.pictures });
   return make("form", { class: "s-consent", id: "consent", onsubmit: give },
-    make("p", {}, `A person is learned only with their consent, and ${missing} have none yet.`),
-    ...FIELDS.map(([name, label]) => make("label", {}, label, inputs[name])),
-    make("label", {}, "When did they agree?", inputs.date),
-    make("button", { type: "submit", class: "s-button", id: "give-consent" }, "Record the consent"));
+    make("p", {}, missing),
+    ...FIELDS().map(([name, label]) => make("label", {}, label, inputs[name])),
+    make("label", {}, t("people.when"), inputs.date),
+    make("button", { type: "submit", class: "s-button", id: "give-consent" }, t("people.record")));
 }

@@ -1,5 +1,6 @@
 // One real step before anything long starts: what it waits for, what it found, and a way to end it.
 import { button, complain, make } from "./dom.js";
+import { said, t } from "./i18n.js";
 import { active, runs } from "./studio.js";
 
 const HERE = "semblance.preflight"; // {run, draft} of the last one, so that a reload finds it
@@ -46,17 +47,17 @@ export class Preflight {
     if (told === this.told && job.state !== "running") return;
     this.told = told;
     this.ended = !active(job);
-    const cancel = button("Cancel", () => runs.stop(job.id).catch(complain), { id: "preflight-cancel" });
-    if (job.state === "queued") this.say("", waits || "One step is tried as soon as the device is free.", cancel);
+    const cancel = button(t("queue.cancel"), () => runs.stop(job.id).catch(complain), { id: "preflight-cancel" });
+    if (job.state === "queued") this.say("", waits ? said(waits) : t("preflight.waits"), cancel);
     else if (job.state === "running") {
       const { stage } = await runs.get(job.id);
-      if (this.run === job.id && told === this.told) this.say("", `One step is being tried: ${stage.toLowerCase()}.`, cancel);
+      if (this.run === job.id && told === this.told) this.say("", t("preflight.runs", { stage: said(stage) }), cancel);
     } else if (job.state === "finished") {
       const found = await runs.result(job.id).catch(complain);
       if (!found || this.run !== job.id) return;
-      this.say("good", found.says);
-      this.root.append(...found.warnings.map((w) => make("div", { class: "s-note bad" }, w)));
-    } else this.say("bad", job.message || "The step was not tried to its end.");
+      this.say("good", said(found.says));
+      this.root.append(...found.warnings.map((w) => make("div", { class: "s-note bad" }, said(w))));
+    } else this.say("bad", job.message ? said(job.message) : t("preflight.cut"));
   }
 
   say(kind, text, ...more) {

@@ -2,16 +2,15 @@
 import { lossCurve } from "./chart.js";
 import { button, complain, make, toast } from "./dom.js";
 import { Follower } from "./follow.js";
+import { decimal, number, said, t } from "./i18n.js";
 import { recommendation, result } from "./results.js";
-import { DOING, STATES, active, duration, lab, runs } from "./studio.js";
-
-const EMPTY = "No training yet. Put pictures together under Concepts, then press Start here.";
+import { active, doing, duration, lab, runs, stateOf } from "./studio.js";
 
 export class RunPanel {
   // `changed(id)` when something was done here that the lists should show, with the run to show then.
   constructor(changed) {
     this.changed = changed;
-    this.root = make("section", { class: "s-panel", id: "run-panel", "aria-label": "The training that is shown" });
+    this.root = make("section", { class: "s-panel", id: "run-panel", "aria-label": t("run.shown") });
     this.follower = new Follower((news) => this.draw(news), () => this.again());
     this.empty();
   }
@@ -20,7 +19,7 @@ export class RunPanel {
     this.follower.close();
     this.job = null;
     delete this.root.dataset.state;
-    this.root.replaceChildren(make("div", { class: "s-empty" }, EMPTY));
+    this.root.replaceChildren(make("div", { class: "s-empty" }, t("run.empty")));
   }
 
   show(job) {
@@ -67,31 +66,32 @@ export class RunPanel {
 
   head() {
     const { job } = this;
-    const stage = job.state === "running" ? this.follower.seen.stage || "Starting" : STATES[job.state];
-    this.parts.head.replaceChildren(make("h3", {}, job.name, " ", make("small", {}, DOING[job.kind])),
+    const stage = job.state === "running" ? said(this.follower.seen.stage || "Starting") : stateOf(job);
+    this.parts.head.replaceChildren(make("h3", {}, job.name, " ", make("small", {}, doing(job.kind))),
       make("span", { class: "s-state", "data-state": job.state, role: "status" }, stage));
   }
 
   progress(seen) {
+    if (!seen.total && !active(this.job)) return; // it ended without a word on how far it was
     const done = seen.total ? (100 * seen.step) / seen.total : 0;
-    this.parts.bar.replaceChildren(make("div", { class: "s-bar", role: "progressbar", "aria-label": "Progress",
+    this.parts.bar.replaceChildren(make("div", { class: "s-bar", role: "progressbar", "aria-label": t("run.progress"),
       "aria-valuenow": String(Math.round(done)), "aria-valuemin": "0", "aria-valuemax": "100" }, make("i", { style: `width:${done}%` })));
-    const facts = [[this.job.kind === "train" ? "step" : "done", seen.total ? `${seen.step} of ${seen.total}` : "-"]];
+    const facts = [[this.job.kind === "train" ? t("run.step") : t("run.done"), seen.total ? t("run.of", { step: seen.step, total: seen.total }) : "–"]];
     const last = seen.losses[seen.losses.length - 1];
-    if (last) facts.push(["loss", last[1].toFixed(4)]);
-    if (last && this.job.state === "running") facts.push(["time left", duration(seen.left)]);
-    if (last) facts.push(["a step", seen.pace < 0.1 ? `${(1000 * seen.pace).toFixed(0)} ms` : `${seen.pace.toFixed(2)} s`]);
+    if (last) facts.push([t("run.loss"), decimal(last[1], 4)]);
+    if (last && this.job.state === "running") facts.push([t("run.left"), duration(seen.left)]);
+    if (last) facts.push([t("run.pace"), seen.pace < 0.1 ? `${number(1000 * seen.pace)} ms` : `${number(seen.pace, 2)} s`]);
     this.parts.facts.replaceChildren(...facts.map(([name, value]) => make("div", {}, make("small", {}, name), make("b", {}, value))));
   }
 
   notes() {
     const { job, follower: { seen } } = this;
     const note = (text, kind = "") => make("div", { class: `s-note ${kind}` }, text);
-    const notes = seen.warnings.map((w) => note(w));
-    if (job.message) notes.push(note(job.message, "bad"));
-    if (job.state === "queued" && this.waits) notes.push(note(this.waits));
+    const notes = seen.warnings.map((w) => note(said(w)));
+    if (job.message) notes.push(note(said(job.message), "bad"));
+    if (job.state === "queued" && this.waits) notes.push(note(said(this.waits)));
     if (job.state === "finished" && seen.trigger) notes.push(make("div", { class: "s-note good" },
-      "Ready. Choose it under Create; its prompt words are ", make("b", {}, seen.trigger), "."));
+      t("run.ready"), " ", make("b", {}, seen.trigger)));
     this.parts.notes.replaceChildren(...notes);
   }
 
@@ -102,19 +102,19 @@ export class RunPanel {
     const can = (when, label, act, id, title = "") => when && button(label, () => this.act(act), { id, title });
     const held = document.activeElement?.id;
     this.parts.acts.replaceChildren(...[
-      can(active(job), job.state === "queued" ? "Take out of the queue" : "Stop", () => runs.stop(job.id), "stop",
-        training && job.state === "running" ? "After the present step; it is kept as a checkpoint." : ""),
-      can(!active(job) && job.state !== "finished" && job.kind !== "preflight", "Resume", () => runs.resume(job.id), "resume"),
-      can(training && job.state === "running", "Sample now", () => this.wish("sample", "A preview comes after the present step."), "sample-now"),
-      can(training && job.state === "running", "Save now", () => this.wish("save", "A checkpoint is kept after the present step."), "save-now"),
-      can(training && kept && job.state !== "finished", "Keep last checkpoint", () => this.keep(null), "keep",
-        "Puts it into the library; the training is left as it is."),
-      can(training && kept && job.state !== "running", "Which checkpoint is best?", () => this.lead(runs.recommend(job.id)), "recommend",
-        "Paints with each and holds it against your pictures."),
-      can(training && job.state === "finished", "Measure", () => this.lead(lab.evaluate({ adapter: job.name, run: job.id })), "measure",
-        "Likeness and prompt following of what is in the library."),
-      can(training, "Clone", () => this.lead(runs.clone(job.id)), "clone", "Queues a new training of the same settings and pictures."),
-      can(job.state !== "running", "Delete", () => this.remove(), "delete-run"),
+      can(active(job), job.state === "queued" ? t("run.take_out") : t("queue.stop"), () => runs.stop(job.id), "stop",
+        training && job.state === "running" ? t("run.stop_hint") : ""),
+      can(!active(job) && job.state !== "finished" && job.kind !== "preflight", t("run.resume"), () => runs.resume(job.id), "resume"),
+      can(training && job.state === "running", t("run.sample"), () => this.wish("sample", t("run.sampled")), "sample-now"),
+      can(training && job.state === "running", t("run.save"), () => this.wish("save", t("run.saved")), "save-now"),
+      can(training && kept && job.state !== "finished", t("run.keep"), () => this.keep(null), "keep",
+        t("run.keep_hint")),
+      can(training && kept && job.state !== "running", t("run.recommend"), () => this.lead(runs.recommend(job.id)), "recommend",
+        t("run.recommend_hint")),
+      can(training && job.state === "finished", t("run.measure"), () => this.lead(lab.evaluate({ adapter: job.name, run: job.id })), "measure",
+        t("run.measure_hint")),
+      can(training, t("run.clone"), () => this.lead(runs.clone(job.id)), "clone", t("run.clone_hint")),
+      can(job.state !== "running", t("run.delete"), () => this.remove(), "delete-run"),
     ].filter(Boolean));
     if (held) this.parts.acts.querySelector(`#${CSS.escape(held)}`)?.focus();
   }
@@ -138,28 +138,28 @@ export class RunPanel {
 
   async keep(step) {
     const { adapter } = await runs.keep(this.job.id, step);
-    toast(`'${adapter}' is in the library.`);
+    toast(t("run.kept", { name: adapter }));
   }
 
   // Goes on to the job that was just queued.
   async lead(started) {
     const job = await started;
     this.changed(job.id);
-    toast(`'${job.name}' (${DOING[job.kind]}) is in the queue.`);
+    toast(t("run.queued", { name: job.name, doing: doing(job.kind) }));
   }
 
   async remove() {
     const { id, name } = this.job;
     await runs.remove(id);
     this.empty();
-    toast(`'${name}' is put away.`, { label: "Undo", run: () => runs.restore(id).then(() => this.changed(id), complain) });
+    toast(t("run.put_away", { name }), { label: t("undo"), run: () => runs.restore(id).then(() => this.changed(id), complain) });
   }
 
   // Prompts down, steps across; the first column is the same seed without the adapter.
   previews() {
     const { seen } = this.follower;
     const steps = [...seen.previews.keys()].sort((a, b) => a - b);
-    const title = (step) => (step === 0 ? "no adapter" : `step ${step}`);
+    const title = (step) => (step === 0 ? t("run.no_adapter") : t("run.at_step", { step }));
     const cell = (step, number) => {
       const file = seen.previews.get(step).get(number);
       const source = file && runs.preview(this.job.id, file);
@@ -168,7 +168,7 @@ export class RunPanel {
     };
     const box = this.parts.previews;
     const atEnd = box.scrollLeft + box.clientWidth >= box.scrollWidth - 4;
-    box.replaceChildren(make("table", { class: "s-sheet", id: "previews" },
+    box.replaceChildren(make("table", { class: "s-sheet", id: "previews", style: `--columns: ${steps.length}` },
       make("thead", {}, make("tr", {}, make("td", {}), ...steps.map((s) => make("th", { scope: "col" }, title(s))))),
       make("tbody", {}, ...[...seen.prompts.keys()].sort().map((number) => make("tr", {},
         make("th", { scope: "row" }, seen.prompts.get(number)), ...steps.map((s) => cell(s, number)))))));

@@ -1,6 +1,10 @@
 // The Advanced part of a training: every setting of a method as a field, made from what the studio tells about it.
 import { make } from "./dom.js";
+import { said, t } from "./i18n.js";
 import { methods } from "./studio.js";
+
+// Choices are the configuration's own words, but for these two.
+const shown = (option) => ({ yes: t("settings.yes"), no: t("settings.no") }[option] || option);
 
 // `fields` are a method's; `changed` is told whenever what was typed becomes something else.
 export class Settings {
@@ -17,7 +21,7 @@ export class Settings {
     const own = method.fields.filter((f) => f.own || f.name === "steps" || f.name === "seed");
     const others = method.fields.filter((f) => !own.includes(f));
     this.root.replaceChildren(...own.map((f) => this.field(f)),
-      make("h5", { class: "s-part" }, "What every method has"), ...others.map((f) => this.field(f)));
+      make("h5", { class: "s-part" }, t("settings.every")), ...others.map((f) => this.field(f)));
   }
 
   field(field) {
@@ -25,12 +29,12 @@ export class Settings {
     const common = { "data-setting": field.name, "aria-describedby": `${id}-tip`, oninput: () => this.changed() };
     const options = { choice: field.choices, "yes-no": ["yes", "no"] }[field.kind];
     const input = options
-      ? make("select", common, make("option", { value: "" }, ""), ...options.map((o) => make("option", { value: o }, o)))
+      ? make("select", common, make("option", { value: "" }, ""), ...options.map((o) => make("option", { value: o }, shown(o))))
       : make("input", { type: "text", inputmode: field.kind === "whole" ? "numeric" : field.kind === "number" ? "decimal" : "text",
         maxlength: field.kind === "text" ? 400 : 24, autocomplete: "off", ...common });
     this.inputs.set(field.name, { field, input });
     return make("div", { class: "s-setting", id },
-      make("label", {}, field.label, input), make("p", { class: "s-tip", id: `${id}-tip`, role: "tooltip" }, field.tip || field.label));
+      make("label", {}, said(field.label), input), make("p", { class: "s-tip", id: `${id}-tip`, role: "tooltip" }, said(field.tip || field.label)));
   }
 
   // What the preset gives stands where nothing was typed.
@@ -40,10 +44,19 @@ export class Settings {
     if (method !== this.method) return;
     for (const [name, { field, input }] of this.inputs) {
       const value = values[name];
-      const shown = value === null || value === "" ? "none" : { true: "yes", false: "no" }[value] || String(value);
-      if (input.tagName === "SELECT") input.options[0].textContent = `${shown} (preset)`;
-      else input.placeholder = field.kind === "text" ? "" : shown;
+      const given = value === null || value === "" ? t("settings.none") : shown({ true: "yes", false: "no" }[value] || String(value));
+      if (input.tagName === "SELECT") input.options[0].textContent = t("settings.preset", { value: given });
+      else input.placeholder = field.kind === "text" ? "" : given;
     }
+  }
+
+  // What stands in the fields, as it is typed, and back again.
+  typed() {
+    return Object.fromEntries([...this.inputs].map(([name, { input }]) => [name, input.value]));
+  }
+
+  retype(typed) {
+    for (const [name, value] of Object.entries(typed)) if (this.inputs.has(name)) this.inputs.get(name).input.value = value;
   }
 
   // What a person typed, by setting; the studio says what cannot be.

@@ -1,6 +1,7 @@
 // A picture to paint on, whole or inside a painted mask.
 import { imageAt, images } from "./api.js";
 import { button, complain, dropZone, field, loadImage, make } from "./dom.js";
+import { decimal, t } from "./i18n.js";
 import { Layer } from "./layers.js";
 
 const TINT = "#c2410c";
@@ -21,7 +22,7 @@ export class Source {
 
   async takeOwn(name) {
     const answer = await fetch(imageAt(name));
-    if (!answer.ok) throw new Error("That picture is not there any more; look at the history again.");
+    if (!answer.ok) throw new Error(t("source.gone"));
     await this.take(new File([await answer.blob()], name, { type: "image/png" }));
   }
 
@@ -47,24 +48,24 @@ export class Source {
   element(state, keep) {
     const input = make("input", { type: "file", accept: "image/*", hidden: true, id: "start-file",
       onchange: (e) => { const [file] = e.target.files; e.target.value = ""; if (file) this.take(file).catch(complain); } });
-    const box = make("details", { class: "s-more", id: "from-picture", open: Boolean(this.picture) }, make("summary", {}, "From a picture"), input);
+    const box = make("details", { class: "s-more", id: "from-picture", open: Boolean(this.picture) }, make("summary", {}, t("source.title")), input);
     if (!this.picture) {
       const area = make("div", { class: "s-drop s-small", role: "button", tabindex: 0, onclick: () => input.click(),
         onkeydown: (e) => { if (e.key === "Enter" || e.key === " ") { e.preventDefault(); input.click(); } } },
-        make("span", {}, "Drop a picture to paint from it, or press to choose"));
+        make("span", {}, t("source.drop")));
       area.addEventListener("drop", (event) => event.stopPropagation());
       dropZone(area, (file) => this.take(file).catch(complain));
       box.append(area);
       return box;
     }
-    const shown = make("output", {}, Number(state.strength).toFixed(2));
+    const shown = make("output", {}, decimal(Number(state.strength), 2));
     const strength = make("input", { type: "range", min: "0.05", max: "1", step: "0.05", value: String(state.strength), id: "strength",
-      oninput: (e) => { state.strength = Number(e.target.value); shown.textContent = state.strength.toFixed(2); keep(); } });
-    box.append(make("div", { class: "s-start" }, make("img", { src: this.picture.address, alt: "The picture to paint from" }),
-      make("div", { class: "s-side" }, field(make("span", { class: "s-between" }, "How much is painted anew", shown), strength,
-        this.mask ? "Only inside the mask." : "The whole picture."),
-      make("div", { class: "s-row" }, button(this.mask ? "Change the mask" : "Paint a mask", () => this.paintMask(), { id: "paint-mask" }),
-        this.mask && button("No mask", () => this.drop()), button("Take it out", () => this.remove())))));
+      oninput: (e) => { state.strength = Number(e.target.value); shown.textContent = decimal(state.strength, 2); keep(); } });
+    box.append(make("div", { class: "s-start" }, make("img", { src: this.picture.address, alt: t("source.picture") }),
+      make("div", { class: "s-side" }, field(make("span", { class: "s-between" }, t("source.strength"), shown), strength,
+        this.mask ? t("source.inside") : t("source.whole")),
+      make("div", { class: "s-row" }, button(this.mask ? t("source.change_mask") : t("source.paint_mask"), () => this.paintMask(), { id: "paint-mask" }),
+        this.mask && button(t("source.no_mask"), () => this.drop()), button(t("source.take_out"), () => this.remove())))));
     return box;
   }
 
@@ -81,14 +82,14 @@ export class Source {
 }
 
 export class MaskDialog {
-  constructor(picture, layer, done, title = "Paint a mask") {
+  constructor(picture, layer, done, title = t("source.paint_mask")) {
     Object.assign(this, { picture, layer, done, title, erase: false, soft: 0.2, undo: [] });
     this.size = Math.max(4, Math.min(layer.canvas.width, layer.canvas.height) / 6);
   }
 
   open() {
     const { width, height } = this.layer.canvas;
-    this.canvas = make("canvas", { class: "s-canvas", width, height, tabindex: 0, "aria-label": "Paint what is to be painted anew" });
+    this.canvas = make("canvas", { class: "s-canvas", width, height, tabindex: 0, "aria-label": t("source.canvas") });
     this.bar = make("div", { class: "s-tools" });
     this.dialog = make("dialog", { class: "s-editor", id: "mask-dialog", "aria-label": this.title }, this.bar, make("div", { class: "s-stage" }, this.canvas));
     this.dialog.addEventListener("close", () => { this.done(); this.dialog.remove(); });
@@ -109,11 +110,11 @@ export class MaskDialog {
     const slider = (label, value, set) => make("label", {}, label, make("input", { type: "range", min: "0", max: "1", step: "0.01", value: String(value),
       oninput: (e) => set(Number(e.target.value)) }));
     this.bar.replaceChildren(
-      button("Brush", () => pick(false), { "aria-pressed": String(!this.erase) }), button("Erase", () => pick(true), { "aria-pressed": String(this.erase) }),
-      slider("Size", this.size / most, (v) => { this.size = Math.max(2, v * most); }), slider("Soft edge", this.soft, (v) => { this.soft = v; }),
-      button("Undo", () => this.back(), { disabled: !this.undo.length }),
-      button("Clear", () => { this.remember(); this.layer.clear(); this.tools(); this.draw(); }),
-      make("span", { class: "s-space" }), button("Done", () => this.dialog.close(), { class: "s-button s-primary", id: "mask-done" }));
+      button(t("editor.brush"), () => pick(false), { "aria-pressed": String(!this.erase) }), button(t("editor.erase"), () => pick(true), { "aria-pressed": String(this.erase) }),
+      slider(t("editor.size"), this.size / most, (v) => { this.size = Math.max(2, v * most); }), slider(t("editor.soft"), this.soft, (v) => { this.soft = v; }),
+      button(t("undo"), () => this.back(), { disabled: !this.undo.length }),
+      button(t("editor.clear"), () => { this.remember(); this.layer.clear(); this.tools(); this.draw(); }),
+      make("span", { class: "s-space" }), button(t("editor.done"), () => this.dialog.close(), { class: "s-button s-primary", id: "mask-done" }));
   }
 
   point(event) {

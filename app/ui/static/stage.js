@@ -1,6 +1,7 @@
 // What is being painted, and what came of it: progress, a live preview, pictures in rows and columns.
 import { imageAt, images, previewAt } from "./api.js";
 import { button, complain, make } from "./dom.js";
+import { said, t } from "./i18n.js";
 import { view } from "./viewer.js";
 
 const ACTIVE = ["waiting", "painting"];
@@ -14,13 +15,20 @@ export class Stage {
     this.status = make("div", { class: "s-status" });
     this.sheet = make("div", { class: "s-painted" });
     this.live = make("div", { class: "s-live" });
-    this.element = make("section", { id: "output", "aria-label": "Pictures" }, this.status, this.live, this.sheet);
+    this.element = make("section", { id: "output", "aria-label": t("stage.title") }, this.status, this.live, this.sheet);
     this.empty();
   }
 
   empty() {
-    this.sheet.replaceChildren(make("p", { class: "s-empty" },
-      "Your pictures appear here. Write a prompt, choose a concept if you have one, and press Paint."));
+    this.sheet.replaceChildren(make("p", { class: "s-empty" }, t("stage.empty")));
+  }
+
+  // In another language.
+  redraw() {
+    this.element.setAttribute("aria-label", t("stage.title"));
+    [this.shown, this.bar] = ["", null];
+    if (this.told) this.draw();
+    else this.empty();
   }
 
   // Shows a painting until it has ended, or another is shown.
@@ -68,13 +76,14 @@ export class Stage {
     const { state, message, done, total, step: [at, steps], preview, id, sheet } = this.told;
     const share = 100 * (done + (steps ? at / steps : 0)) / Math.max(total, 1);
     if (ACTIVE.includes(state)) {
-      const words = state === "waiting" ? "Waiting for its turn" : `Painting ${Math.min(done + 1, total)} of ${total}${steps ? `, step ${at} of ${steps}` : ""}`;
+      const place = { n: Math.min(done + 1, total), total, at, steps };
+      const words = state === "waiting" ? t("stage.waiting") : steps ? t("stage.step", place) : t("stage.painting", place);
       if (!this.bar) {
         this.words = make("span", {});
         this.bar = make("i", {});
-        this.track = make("div", { class: "s-bar", role: "progressbar", "aria-valuemin": "0", "aria-valuemax": "100", "aria-label": "Painting" }, this.bar);
+        this.track = make("div", { class: "s-bar", role: "progressbar", "aria-valuemin": "0", "aria-valuemax": "100", "aria-label": t("stage.progress") }, this.bar);
         this.status.replaceChildren(make("div", { class: "s-between" }, this.words,
-          button("Cancel", () => this.cancel(), { id: "cancel" })), this.track);
+          button(t("queue.cancel"), () => this.cancel(), { id: "cancel" })), this.track);
       }
       this.words.textContent = words;
       this.bar.style.width = `${share}%`;
@@ -84,16 +93,16 @@ export class Stage {
     }
     this.bar = null;
     this.drawPreview("");
-    const said = { failed: message, cancelled: `Cancelled; ${done} of ${total} were done.` }[state];
+    const ended = { failed: said(message), cancelled: t("stage.cancelled", { done, total }) }[state];
     this.status.replaceChildren(...[
-      said && make("div", { class: `s-note${state === "failed" ? " bad" : ""}`, role: "status" }, said),
-      sheet && !this.gone.has(sheet) && make("a", { href: imageAt(sheet), download: sheet, class: "s-link", id: "sheet" }, "Download all as one picture"),
+      ended && make("div", { class: `s-note${state === "failed" ? " bad" : ""}`, role: "status" }, ended),
+      sheet && !this.gone.has(sheet) && make("a", { href: imageAt(sheet), download: sheet, class: "s-link", id: "sheet" }, t("stage.all")),
     ].filter(Boolean));
   }
 
   drawPreview(source) {
     if (!source) return this.live.replaceChildren();
-    const image = this.live.querySelector("img") || make("img", { alt: "The picture as far as it has come" });
+    const image = this.live.querySelector("img") || make("img", { alt: t("stage.live") });
     image.src = source;
     if (!image.isConnected) this.live.replaceChildren(image);
     return null;
@@ -105,8 +114,8 @@ export class Stage {
     const count = cells.flat().filter(here).length;
     const table = columns.length > 1;
     const shown = table
-      ? [...(rows.length > 0 ? [make("span", {})] : []), ...columns.map((c) => make("b", { class: "s-column" }, c)),
-         ...rows.flatMap((row, r) => [make("b", { class: "s-rowname" }, row), ...columns.map((c, n) => this.cell(cells[r][n], `${c || "picture"}, ${row}`))])]
+      ? [...(rows.length > 0 ? [make("span", {})] : []), ...columns.map((c) => make("b", { class: "s-column" }, said(c))),
+         ...rows.flatMap((row, r) => [make("b", { class: "s-rowname" }, row), ...columns.map((c, n) => this.cell(cells[r][n], `${said(c) || t("stage.picture")}, ${row}`))])]
       : rows.map((row, r) => this.cell(cells[r][0], row));
     this.sheet.replaceChildren(make("div", { id: "pictures", "data-count": String(count), class: table ? "s-cells" : "s-grid",
       style: table ? `grid-template-columns: minmax(44px, auto) repeat(${columns.length}, minmax(96px, 1fr))` : "" }, ...shown));
@@ -114,7 +123,7 @@ export class Stage {
 
   cell(file, about) {
     if (!file || this.gone.has(file)) return make("div", { class: "s-blank" });
-    return make("figure", {}, make("button", { type: "button", class: "s-open", "aria-label": `Look at ${about}`, onclick: () => view(file, this.acts) },
+    return make("figure", {}, make("button", { type: "button", class: "s-open", "aria-label": t("stage.look", { about }), onclick: () => view(file, this.acts) },
       make("img", { src: imageAt(file), alt: about, onerror: () => this.forget(file) })), this.told.columns.length > 1 ? null : make("figcaption", {}, about));
   }
 }

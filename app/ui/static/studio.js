@@ -1,5 +1,6 @@
 // The studio's own addresses for runs, the queue, methods and the lab. Each answer is JSON; a refusal is an Error.
 import { ask, json } from "./api.js";
+import { t } from "./i18n.js";
 
 const at = (id, rest = "") => `/studio/runs/${encodeURIComponent(id)}${rest}`;
 const post = (path, body = {}) => ask(path, json("POST", body));
@@ -40,10 +41,12 @@ export const lab = {
   evaluate: (wanted) => post("/studio/evaluations", wanted),
 };
 
-export const DOING = { train: "training", preflight: "trying a step", evaluate: "evaluation", compare: "comparison",
-  recommend: "choice of a checkpoint" };
-export const STATES = { queued: "waiting", running: "running", finished: "ready", stopped: "stopped", failed: "failed",
-  interrupted: "interrupted" };
+const DOING = { train: () => t("doing.train"), preflight: () => t("doing.preflight"), evaluate: () => t("doing.evaluate"),
+  compare: () => t("doing.compare"), recommend: () => t("doing.recommend"), paint: () => t("doing.paint") };
+const STATES = { queued: () => t("state.queued"), running: () => t("state.running"), finished: () => t("state.finished"),
+  stopped: () => t("state.stopped"), failed: () => t("state.failed"), interrupted: () => t("state.interrupted") };
+export const doing = (kind) => DOING[kind]();
+export const stateOf = (job) => STATES[job.state]();
 export const active = (job) => job.state === "queued" || job.state === "running";
 
 export function duration(seconds) {
@@ -51,9 +54,4 @@ export function duration(seconds) {
   if (whole < 60) return `${whole} s`;
   if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
   return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
-}
-
-export function size(bytes) {
-  const [unit, name] = [[1e9, "GB"], [1e6, "MB"], [1e3, "kB"]].find(([u]) => bytes >= u) || [1, "bytes"];
-  return unit > 1 ? `${(bytes / unit).toFixed(1)} ${name}` : `${bytes} bytes`;
 }

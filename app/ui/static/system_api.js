@@ -1,5 +1,6 @@
 // The addresses of the machine and its bases.
 import { ask, json } from "./api.js";
+import { t } from "./i18n.js";
 
 export const system = {
   get: () => ask("/studio/system"),
@@ -20,12 +21,12 @@ export const bases = {
     const request = new XMLHttpRequest();
     request.open("POST", `/studio/bases/upload?${new URLSearchParams({ file: file.name })}`);
     request.upload.onprogress = (event) => progress(event.loaded, event.total);
-    request.onerror = () => reject(new Error("The studio did not answer; is it still running?"));
+    request.onerror = () => reject(new Error(t("fault.silent")));
     request.onload = () => {
       let told = {};
       try { told = JSON.parse(request.responseText); } catch { /* no JSON: the state says it all */ }
       if (request.status === 200) resolve(told);
-      else reject(new Error(told.error || `The studio answered ${request.status}.`));
+      else reject(new Error(told.error || t("fault.status", { status: String(request.status) })));
     };
     request.send(file);
   }),

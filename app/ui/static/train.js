@@ -3,11 +3,12 @@ import { drafts, pictureAt } from "./api.js";
 import { onTeach } from "./chosen.js";
 import { compareDialog } from "./comparing.js";
 import { button, complain, make, whenThere } from "./dom.js";
+import { language, onNewLanguage, said, t } from "./i18n.js";
 import { Preflight } from "./preflight.js";
 import { QueueList } from "./queue.js";
 import { RunPanel } from "./run.js";
 import { Settings } from "./settings.js";
-import { DOING, methods, queue, runs } from "./studio.js";
+import { doing, methods, queue, runs } from "./studio.js";
 
 const HERE = "semblance.run"; // which run this browser looked at last
 const LOOK = 1500; // milliseconds between two looks at the queue
@@ -23,41 +24,61 @@ class Room {
     this.settings = new Settings(() => this.preflight.stale());
   }
 
-  async begin() {
-    this.known = await methods.all();
+  // `kept` is what was chosen in a room that stood here before, in another language.
+  async begin(kept = null) {
+    this.known = kept?.known || await methods.all();
     this.layout();
     this.choose(this.known.methods[0].method);
+    if (kept) this.recall(kept);
     const sent = onTeach((id) => this.take(id));
     await this.list();
     if (!sent && this.choices.options.length) this.take(this.choices.value);
     await this.look(new URLSearchParams(location.search).get("run") || localStorage.getItem(HERE));
-    new IntersectionObserver(([entry]) => entry.isIntersecting && this.list().catch(complain)).observe(this.root);
+    this.shows = new IntersectionObserver(([entry]) => entry.isIntersecting && this.list().catch(complain));
+    this.shows.observe(this.root);
     this.root.dataset.ready = "true";
     this.watch();
   }
 
   // Again and again, one look at a time; a studio that does not answer is looked for until it does.
   async watch() {
-    for (;;) {
+    while (!this.over) {
       await new Promise((done) => { setTimeout(done, LOOK); });
-      if (!document.hidden) await this.look(null).catch(() => {});
+      if (!document.hidden && !this.over) await this.look(null).catch(() => {});
     }
+  }
+
+  // What a person has chosen so far; nothing here goes on after that.
+  end() {
+    this.over = true;
+    this.shows?.disconnect();
+    this.run.follower.close();
+    return { known: this.known, wanted: this.wanted, method: this.method, chosen: this.chosen(), typed: this.settings.typed() };
+  }
+
+  recall({ wanted, method, chosen, typed }) {
+    this.wanted = wanted;
+    this.base.value = chosen.base;
+    this.memory.value = chosen.memory;
+    this.root.querySelector(`input[name=preset][value="${CSS.escape(chosen.preset)}"]`).checked = true;
+    this.choose(method);
+    this.settings.retype(typed);
   }
 
   layout() {
     this.choices = make("select", { id: "draft", onchange: (e) => this.take(e.target.value) });
     this.about = make("div", { id: "about-draft", class: "s-about", "aria-live": "polite" });
-    this.startButton = button("Start", () => this.start(), { class: "s-button s-primary", id: "start" });
+    this.startButton = button(t("train.start"), () => this.start(), { class: "s-button s-primary", id: "start" });
     this.shown = make("select", { id: "run", onchange: (e) => this.open(e.target.value) });
     this.root.replaceChildren(make("div", { class: "s-train" },
       make("div", { class: "s-teach" },
-        make("label", { class: "s-labelled" }, "Draft", this.choices), this.about, this.cards(), this.thorough(), this.advanced(),
+        make("label", { class: "s-labelled" }, t("concepts.draft"), this.choices), this.about, this.cards(), this.thorough(), this.advanced(),
         make("div", { class: "s-foot" }, this.startButton,
-          button("Try one step first", () => this.tryAStep(), { id: "preflight", title: "Says how long it takes, and what memory and file it needs." }),
-          button("Compare methods…", () => this.compare(), { id: "compare" })),
+          button(t("train.preflight"), () => this.tryAStep(), { id: "preflight", title: t("train.preflight_hint") }),
+          button(t("train.compare"), () => this.compare(), { id: "compare" })),
         this.preflight.root),
       make("div", { class: "s-side-by" }, this.queue.root,
-        make("label", { class: "s-labelled" }, "Shown", this.shown), this.run.root)));
+        make("label", { class: "s-labelled" }, t("train.shown"), this.shown), this.run.root)));
   }
 
   radio(name, value, changed, ...label) {
@@ -66,31 +87,31 @@ class Room {
 
   // Plain words first, the paper second.
   cards() {
-    return make("fieldset", { class: "s-methods", id: "method" }, make("legend", {}, "What do you want to learn?"),
+    return make("fieldset", { class: "s-methods", id: "method" }, make("legend", {}, t("train.method")),
       ...this.known.methods.map((m) => this.radio("method", m.method, (v) => this.choose(v),
-        make("span", {}, make("b", {}, m.title), make("small", {}, m.paper), m.needs_masks && make("small", {}, "Needs painted masks.")))));
+        make("span", {}, make("b", {}, said(m.title)), make("small", {}, m.paper), m.needs_masks && make("small", {}, t("train.needs_masks"))))));
   }
 
   thorough() {
-    const boxes = this.known.presets.map((p) => this.radio("preset", p.name, () => this.values(), p.label));
+    const boxes = this.known.presets.map((p) => this.radio("preset", p.name, () => this.values(), said(p.label)));
     boxes.find((b) => b.firstChild.value === "balanced").firstChild.checked = true;
-    return make("fieldset", { class: "s-inline", id: "preset" }, make("legend", {}, "How thorough"), ...boxes);
+    return make("fieldset", { class: "s-inline", id: "preset" }, make("legend", {}, t("train.preset")), ...boxes);
   }
 
   advanced() {
     this.base = make("input", { type: "text", id: "train-base", value: "starter", "aria-describedby": "train-base-tip",
       onchange: () => this.values() });
-    this.memory = make("select", { id: "memory", onchange: () => this.values(), "aria-describedby": "memory-tip" }, make("option", { value: "" }, "any"),
+    this.memory = make("select", { id: "memory", onchange: () => this.values(), "aria-describedby": "memory-tip" }, make("option", { value: "" }, t("train.any")),
       ...this.known.memory.map((m) => make("option", { value: m }, `${m} GB`)));
     this.fault = make("div", { "aria-live": "polite" });
     const tip = (id, text) => make("p", { class: "s-tip", id, role: "tooltip" }, text);
-    return make("details", { class: "s-more", id: "advanced" }, make("summary", {}, "Advanced"),
+    return make("details", { class: "s-more", id: "advanced" }, make("summary", {}, t("train.advanced")),
       make("div", { class: "s-settings" },
-        make("div", { class: "s-setting" }, make("label", {}, "Base model", this.base),
-          tip("train-base-tip", "starter, a folder, a .safetensors checkpoint or a hub id.")),
-        make("div", { class: "s-setting" }, make("label", {}, "Graphics memory", this.memory),
-          tip("memory-tip", "Settings that should fit such a card; estimated."))),
-      this.fault, make("p", { class: "s-hint" }, "Empty fields take the value that stands in them."), this.settings.root);
+        make("div", { class: "s-setting" }, make("label", {}, t("train.base"), this.base),
+          tip("train-base-tip", t("train.base_hint"))),
+        make("div", { class: "s-setting" }, make("label", {}, t("train.memory"), this.memory),
+          tip("memory-tip", t("train.memory_hint")))),
+      this.fault, make("p", { class: "s-hint" }, t("train.empty_fields")), this.settings.root);
   }
 
   get method() {
@@ -115,7 +136,7 @@ class Room {
       await this.settings.presets(this.chosen());
       this.fault.replaceChildren();
     } catch (error) {
-      this.fault.replaceChildren(make("div", { class: "s-note bad" }, error.message));
+      this.fault.replaceChildren(make("div", { class: "s-note bad" }, said(error.message)));
     }
   }
 
@@ -123,8 +144,8 @@ class Room {
     const all = (await drafts.all()).filter((d) => d.pictures || d.id === this.wanted);
     const kept = this.wanted || this.choices.value;
     this.choices.replaceChildren(...all.map((d) => make("option", { value: d.id, selected: d.id === kept },
-      `${d.label} (${d.pictures} ${d.pictures === 1 ? "picture" : "pictures"})`)));
-    if (!all.length) this.about.replaceChildren(make("p", { class: "s-empty" }, "No pictures yet. Put some together under Concepts."));
+      t("train.draft_of", { label: d.label, n: d.pictures }))));
+    if (!all.length) this.about.replaceChildren(make("p", { class: "s-empty" }, t("train.no_pictures")));
     this.startButton.disabled = !all.length;
     const gone = this.draft && !all.some((d) => d.id === this.draft.id);
     if (gone && this.wanted === this.draft.id) {
@@ -136,7 +157,7 @@ class Room {
   // From the first moment nothing but this draft is shown or can be started.
   take(id) {
     if (id !== this.draft?.id) {
-      this.about.replaceChildren(make("p", { class: "s-hint" }, "Opening the draft…"));
+      this.about.replaceChildren(make("p", { class: "s-hint" }, t("train.opening")));
       this.preflight.clear();
     }
     this.wanted = id;
@@ -150,12 +171,12 @@ class Room {
     this.draft = draft;
     if (![...this.choices.options].some((o) => o.value === id)) this.choices.append(make("option", { value: id }, draft.label));
     this.choices.value = id;
-    const things = draft.things.flatMap((t, n) => [n ? ", " : "", make("b", {}, t.name || "no name yet"), `, a ${t.noun || "…"}`]);
+    const things = draft.things.flatMap((thing, n) => [n ? ", " : "", make("b", {}, thing.name || t("train.no_name")), t("train.a_noun", { noun: thing.noun || "…" })]);
     const masked = draft.shots.filter((s) => draft.things.every((t) => s.masks.includes(t.id))).length;
     this.about.dataset.draft = id;
     this.about.replaceChildren(make("div", { class: "s-strip" }, ...draft.shots.slice(0, 8).map((s) =>
       make("img", { src: pictureAt(id, s.id, true), alt: s.name, loading: "lazy" }))),
-      make("p", {}, ...things, draft.shots.length ? "" : "; no pictures yet, add some under Concepts", masked ? `; masks in ${masked} of ${draft.shots.length} pictures` : ""));
+      make("p", {}, ...things, draft.shots.length ? "" : t("train.none_yet"), masked ? t("train.masked", { masked, of: draft.shots.length }) : ""));
     if (other) this.choose(this.fitting());
     this.preflight.about(id);
   }
@@ -170,7 +191,7 @@ class Room {
   // What is asked for, once the draft that was chosen last stands there.
   async asked() {
     await this.opening;
-    if (!this.draft || this.draft.id !== this.wanted) throw new Error("There are no pictures yet; put some together under Concepts first.");
+    if (!this.draft || this.draft.id !== this.wanted) throw new Error(t("train.first"));
     return { draft: this.draft.id, method: this.method, ...this.chosen(), settings: this.settings.values() };
   }
 
@@ -196,8 +217,8 @@ class Room {
 
   async compare() {
     try {
-      const { draft, base, preset } = await this.asked();
-      compareDialog(this.known.methods, this.draft, { draft, base, preset }, (job) => this.look(job.id).catch(complain));
+      const { draft, base, preset, settings: { steps = null } } = await this.asked();
+      compareDialog(this.known.methods, this.draft, { draft, base, preset, steps }, (job) => this.look(job.id).catch(complain));
     } catch (error) {
       complain(error);
     }
@@ -209,17 +230,17 @@ class Room {
     const turn = this.asking;
     this.next = id || this.next;
     const [seen, all] = await Promise.all([queue.seen(), runs.all()]);
-    if (turn < this.answered) return; // a later look has been answered before
+    if (this.over || turn < this.answered) return; // a later look has been answered before
     this.answered = turn;
     const jobs = all.filter((j) => j.kind !== "preflight");
     this.queue.take(seen);
     this.preflight.look(all, seen);
-    const date = (j) => new Date(1000 * j.created).toLocaleString([], { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
+    const date = (j) => new Date(1000 * j.created).toLocaleString(language(), { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
     const told = JSON.stringify(jobs.map((j) => [j.id, j.state]));
     const job = jobs.find((j) => j.id === this.next) || jobs.find((j) => j.id === this.run.job?.id) || jobs[0];
     if (job && job.id === this.next) this.next = null;
     if (told !== this.told) {
-      this.shown.replaceChildren(...jobs.map((j) => make("option", { value: j.id }, `${j.name}, ${DOING[j.kind]}, ${date(j)}`)));
+      this.shown.replaceChildren(...jobs.map((j) => make("option", { value: j.id }, `${j.name}, ${doing(j.kind)}, ${date(j)}`)));
       if (job) this.shown.value = job.id;
     }
     this.told = told;
@@ -240,4 +261,12 @@ class Room {
   }
 }
 
-whenThere("#train-room", (root) => new Room(root).begin().catch(complain));
+whenThere("#train-room", (root) => {
+  let room = new Room(root);
+  room.begin().catch(complain);
+  onNewLanguage(() => {
+    const kept = room.known && room.settings.method ? room.end() : null;
+    room = new Room(root);
+    room.begin(kept).catch(complain);
+  });
+});

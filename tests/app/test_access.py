@@ -1,0 +1,160 @@
+"""Every room in a real browser: read by everybody, in both languages, at both sizes, light and dark."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Error, Page, Response, Route, expect
+
+from app.ui.concepts import STATIC
+from tests.app.browser import MARKS, Server, browsing, open_room, shot
+from tests.app.filled import PROMPTS, fill
+from tests.app.ui.test_sentences import answers
+
+pytestmark = MARKS
+ROOMS = ("concepts", "train", "create", "library", "system")
+SIZES = {"wide": (1400, 900), "phone": (390, 844)}
+RULES = {"resultTypes": ["violations"], "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]}
+LONG = 240_000  # milliseconds for what is asked of a machine that may have other work
+
+SAID = """() => [...document.querySelectorAll("body *")].filter((e) => e.checkVisibility({visibilityProperty: true})
+  && !e.closest("script, style, [role=tab], .tab-container, .overflow-menu")).flatMap((e) => [
+    ...["placeholder", "aria-label", "title", "alt"].map((name) => e.getAttribute(name)),
+    ...[...e.childNodes].filter((n) => n.nodeType === 3).map((n) => n.nodeValue)]).filter((s) => s && s.trim())"""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    home = tmp_path_factory.mktemp("filled")
+    fill(home)
+    running = Server(home)
+    yield running
+    running.stop()
+
+
+def states(page: Page, room: str) -> Iterator[str]:
+    """A room as it comes, then with what can be opened in it."""
+    open_room(page, room)
+    if room == "train":
+        expect(page.locator("#about-draft img").first).to_be_visible(timeout=LONG)
+        expect(page.locator("#run-panel :is(#comparison, #previews) img").first).to_be_attached(timeout=LONG)
+    if room == "library":
+        expect(page.locator("#cards .s-card")).to_have_count(3, timeout=LONG)
+    yield room
+    for summary in page.locator(f"#{room}-room details:not([open]) > summary").all():
+        if summary.is_visible():
+            summary.click()
+    if room == "train":
+        page.locator("#run").select_option(index=1)
+        expect(page.locator("#run-panel :is(#comparison, #previews) img").first).to_be_attached(timeout=LONG)
+    yield f"{room}, opened"
+    opener, dialog = {"concepts": ("[data-act=mask]", "#editor"), "train": ("#compare", "#compare-dialog"),
+                      "create": ("#history .s-open", ".s-viewer"), "library": ("[data-act=about]", "#about"),
+                      "system": ("", "")}[room]
+    if opener:
+        page.locator(opener).first.click()
+        expect(page.locator(f"{dialog}[open]")).to_be_visible(timeout=LONG)
+        yield f"{room}, {dialog}"
+        page.keyboard.press("Escape")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("size", SIZES)
+def test_no_room_has_a_serious_fault_or_is_wider_than_the_page(server: Server, size: str, theme: str) -> None:
+    faults = []
+    with browsing(server, *SIZES[size], keep={"semblance.theme": theme}) as page:
+        for room in ROOMS:
+            for state in states(page, room):
+                if page.evaluate("document.documentElement.scrollWidth - window.innerWidth") > 1:
+                    faults.append(f"{state} is too wide")
+                found = Axe().run(page, options=RULES).response["violations"]
+                faults += [f"{state}: {v['id']} at {[n['target'] for n in v['nodes']][:4]}" for v in found
+                           if v["impact"] in ("serious", "critical")]
+            shot(page, f"{room}-{size}-{theme}")
+    assert not faults, "\n".join(faults)
+
+
+def marked(words: dict[str, str]) -> dict[str, str]:
+    """The catalogue with a mark in every text; the rooms' names stay, their tabs are found by them."""
+    return {key: text if key.startswith("room.") else f"\u2039{text}\u203a" for key, text in words.items()}
+
+
+def test_a_room_shows_nothing_that_is_not_in_the_catalogues(server: Server) -> None:
+    """Each text of the page has the catalogue's mark, or came from the studio, or has no words in it."""
+    came: set[str] = {"English", "Deutsch", "Semblance", "starter", *PROMPTS}
+
+    def listen(response: Response) -> None:
+        if "/studio/" in response.url and "application/json" in response.headers.get("content-type", ""):
+            with suppress(Error):  # of the page before this one: its body has gone with it
+                came.update(_strings(response.json()))
+
+    def mark(route: Route) -> None:
+        route.fulfill(json=marked(json.loads((STATIC / "i18n" / "en.json").read_text("utf-8"))))
+
+    with browsing(server) as page:
+        page.on("response", listen)
+        page.route("**/static/i18n/en.json", mark)
+        page.reload(wait_until="domcontentloaded")
+        expect(page.locator("#concepts-room[data-ready]")).to_be_visible(timeout=LONG)
+        silent = {}
+        for room in ROOMS:
+            for state in states(page, room):
+                said = [" ".join(s.split()) for s in page.evaluate(SAID)]
+                assert sum("\u2039" in s for s in said) > 10, state
+                silent[state] = sorted({s for s in said if "\u2039" not in s and _words(s, came)})
+    assert not any(silent.values()), silent
+
+
+def _strings(told: Any) -> Iterator[str]:
+    if isinstance(told, str):
+        yield " ".join(told.split())
+    for part in told.values() if isinstance(told, dict) else told if isinstance(told, list) else ():
+        yield from _strings(part)
+    if isinstance(told, dict):
+        yield from told
+
+
+def _words(text: str, came: set[str]) -> bool:
+    """Whether a text has words of its own, beside numbers, units and what the studio told."""
+    plain = re.sub(r"\b\d[\d.,]* ?(s|ms|min|h|B|kB|MB|GB|TB|steps?)\b|Concepts|Train|Create|Library|System", "", text)
+    return bool(re.search(r"[A-Za-z]{2}", plain)) and not any(text == c or (len(text) > 3 and text in c) for c in came)
+
+
+def test_german_is_spoken_in_every_room(server: Server) -> None:
+    words = json.loads((STATIC / "i18n" / "de.json").read_text("utf-8"))
+    title = answers("de")["One thing or style, in a file that every program reads"]
+    with browsing(server, keep={"semblance.language": "de"}) as page:
+        for room, key in (("concepts", "concepts.drop"), ("train", "train.start"), ("create", "create.paint"),
+                          ("library", "library.drop"), ("system", "system.machine")):
+            open_room(page, room)
+            expect(page.locator(f"#{room}-room")).to_contain_text(words[key], timeout=LONG)
+        open_room(page, "train")
+        expect(page.locator("#method")).to_contain_text(title, timeout=LONG)
+
+
+def test_a_change_of_language_reaches_rooms_that_stand_already_and_keeps_what_was_chosen(server: Server) -> None:
+    words = json.loads((STATIC / "i18n" / "de.json").read_text("utf-8"))
+    with browsing(server) as page:
+        open_room(page, "train")
+        page.locator("input[name=method][value=perfusion]").check()
+        page.locator("#advanced summary").click()
+        page.locator("#field-steps input").fill("77")
+        open_room(page, "create")
+        page.locator("#prompt textarea").fill("a photo of a cat")
+        open_room(page, "system")
+        page.locator("#language [data-value=de]").click()
+        open_room(page, "create")
+        expect(page.locator("#paint")).to_have_text(words["create.paint"], timeout=LONG)
+        expect(page.locator("#prompt textarea")).to_have_value("a photo of a cat")
+        open_room(page, "train")
+        expect(page.locator("#start")).to_have_text(words["train.start"], timeout=LONG)
+        expect(page.locator("input[name=method][value=perfusion]")).to_be_checked()
+        expect(page.locator("#field-steps input")).to_have_value("77")
+        open_room(page, "concepts")
+        expect(page.locator("#teach-this")).to_have_text(words["concepts.teach"], timeout=LONG)

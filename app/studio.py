@@ -24,6 +24,7 @@ from app.concepts.drafts import Drafts
 from app.concepts.erasing import Eraser
 from app.concepts.looker import LookerProcess
 from app.home import Home
+from app.jobs.job_files import JobFiles
 from app.jobs.lab_jobs import Lab
 from app.jobs.queue import Queue
 from app.jobs.runs import WISHES, RunView, StopFile, WishFiles, folder_id, view
@@ -37,6 +38,7 @@ from app.painting.paintings import Paintings
 from app.painting.styles import Styles
 from app.system.bases import Bases
 from app.system.downloads import Downloads
+from app.system.migrations import bring_up
 from app.system.preferences import Preferences
 from pipelines.base_models.families import find_family
 from pipelines.base_models.locate import locate
@@ -105,8 +107,9 @@ class Studio:
 
     def __init__(self, home: Home, *, offline: bool = False) -> None:
         self.home, self.told_offline = home, offline
+        bring_up(home)
         self.preferences = Preferences.load(home.preferences)
-        self.store = JobStore(home.database)
+        self.store = JobStore(home.database, JobFiles(home))
         self.library = Library(home)
         self.supervisor = Supervisor(home, self.store, self.library)
         self.queue = Queue(home, self.store, self.library, self.supervisor.wake)

@@ -43,8 +43,9 @@ class Supervisor:
         """Note the end of runs whose process is gone, and of those whose end could not be noted before."""
         with self._settling:
             for job in self.store.all():
-                if job.state == "running" and (job.id in self._owed or not (job.pid and _alive(job.pid))) and (
-                        self.store.seize(job.id, job.pid)):
+                gone = job.id in self._owed or not (job.pid and _alive(job.pid))
+                # What runs here is noted by the thread that waits for it, which knows the exit code.
+                if job.state == "running" and gone and job.id != self._current and self.store.seize(job.id, job.pid):
                     self._settle(job, self._owed.get(job.id, -1))
 
     def wake(self) -> None:
@@ -76,8 +77,14 @@ class Supervisor:
                 time.sleep(2)
 
     def _run(self, job: Job) -> None:
-        folder = self.home.runs / job.id
         self._current = job.id
+        try:
+            self._run_child(job)
+        finally:
+            self._current = ""
+
+    def _run_child(self, job: Job) -> None:
+        folder = self.home.runs / job.id
         try:
             with (folder / "worker.log").open("ab") as log:
                 # A session of its own: Ctrl-C reaches the studio alone, which then asks it to stop.
@@ -88,11 +95,11 @@ class Supervisor:
                     self.store.set_pid(job.id, child.pid)
                 code = child.wait()
         except OSError as error:
+            self._owed[job.id] = -1
             self.store.end(job.id, "failed", f"The process for it could not be started "
                                              f"({error.strerror}); free memory or disk and resume.")
+            self._owed.pop(job.id, None)
             return
-        finally:
-            self._current = ""
         with self._settling:
             self._owed[job.id] = code  # from here on `settle_dead` tries again, should the disk take no note now
             if self.store.seize(job.id, child.pid) or self.store.seize(job.id, os.getpid()):

@@ -106,8 +106,10 @@ def main() -> int:
                                                  "and resume."}
     with contextlib.suppress(StudioError):  # a full disk takes no events; the exit code still tells
         log({"type": "outcome", **outcome})
-    with contextlib.suppress(OSError):
+    try:
         print(json.dumps(outcome), flush=True)
+    except OSError:  # a full disk takes no last line; Python would try again at exit and change the exit code
+        sys.stdout = None  # type: ignore[assignment]
     if outcome["state"] != "failed":
         return 0
     return DISK_FULL if outcome["message"].startswith("The disk is full") else 2

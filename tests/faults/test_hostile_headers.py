@@ -21,6 +21,7 @@ from adapters.record import AdapterRecord
 from adapters.studio_file import load, save
 from adapters.tensors import read_tensors
 from app.studio import Studio
+from pipelines.base_models.load import load_base
 from pipelines.generator import Chosen, Generator
 from tests.adapters.tools import wider
 from tests.faults.conftest import Note
@@ -39,12 +40,18 @@ class NothingIsComputed(TorchDispatchMode):
 
 
 @pytest.fixture
-def good(tmp_path: Path, host: Host, record: AdapterRecord) -> Path:
+def good(tmp_path: Path, record: AdapterRecord) -> Path:
+    """One for the starter that is taken as it is."""
+    host = load_base("starter")
+    return made_for(host, record.model_copy(update={"base": host.identity}), tmp_path / "good.safetensors")
+
+
+def made_for(host: Host, record: AdapterRecord, path: Path) -> Path:
     made = LoraAdapter.for_training(host, rank=2, alpha=2, targets=("to_q",))
     made.inject(host, "training")
-    save(tmp_path / "good.safetensors", made, record)
+    save(path, made, record)
     made.eject()
-    return tmp_path / "good.safetensors"
+    return path
 
 
 def written(path: Path, tensors: Tensors, metadata: dict[str, str]) -> Path:
@@ -139,12 +146,13 @@ def test_headers_that_lie_are_refused_by_name_before_any_compute(studio: Studio,
         assert "'evil.safetensors'" in said or "'evil'" in said, (what, said)
         tried += 1
     assert studio.library.entries() == [] and not list(studio.home.adapters.iterdir())
+    assert studio.import_file(good).name == "good"  # nothing but what was changed is what was refused
     note(6, ", ".join(FILES), tried, "each refused by the file's name, nothing computed, nothing kept")
 
 
-def test_adapters_of_other_bases_are_refused_by_name_before_any_compute(host: Host, record: AdapterRecord, good: Path,
-                                                                       note: Note) -> None:
-    large = wider(host)
+def test_adapters_of_other_bases_are_refused_by_name_before_any_compute(host: Host, record: AdapterRecord,
+                                                                       tmp_path: Path, note: Note) -> None:
+    large, good = wider(host), made_for(host, record, tmp_path / "good.safetensors")
     painter = {"small": Generator(host), "large": Generator(large)}
     family = host.identity.model_copy(update={"family": "sdxl"})
     adapter, _ = load(good)

@@ -55,16 +55,23 @@ def at_any_time(folder: Path, chance: random.Random) -> Callable[[], bool]:
 
 
 def in_a_write(folder: Path, chance: random.Random) -> Callable[[], bool]:
-    """True from a random moment on while a checkpoint, or what resumes from it, is being written."""
-    wait = chance.uniform(0, 0.01)
+    """True at a random moment while a checkpoint, or what resumes from it, is being written: a matter of milliseconds."""
+    wait, old = chance.uniform(0, 0.003), unfinished(folder)
 
     def now() -> bool:
-        if any(folder.rglob(".*.tmp")):
-            time.sleep(wait)
-            return True
+        deadline = time.monotonic() + 0.2
+        while time.monotonic() < deadline:
+            if unfinished(folder) - old:
+                time.sleep(wait)
+                return True
         return False
 
     return now
+
+
+def unfinished(folder: Path) -> set[Path]:
+    """Files of writes that are under way, or were cut off."""
+    return {p for place in (folder, folder / "checkpoints") for p in place.glob(".*.tmp")}
 
 
 def check_what_is_seen(folder: Path) -> None:
@@ -89,7 +96,7 @@ def kill_again_and_again(folder: Path, kills: int, chance: random.Random) -> dic
     """Start, kill, look; then let it end. How many kills there were, how many in a write, and the most steps lost."""
     told = {"kills": 0, "in a write": 0, "most steps lost": 0}
     while told["kills"] < kills and kept_step(folder) < STEPS - EVERY:
-        before = len(read_events(folder))
+        before, old = len(read_events(folder)), unfinished(folder)
         writing = told["kills"] % 2 == 0
         child = children.start(folder)
         now = (in_a_write if writing else at_any_time)(folder, chance)
@@ -97,7 +104,7 @@ def kill_again_and_again(folder: Path, kills: int, chance: random.Random) -> dic
         if children.end(child) == 0:
             break  # it was faster
         told["kills"] += 1
-        told["in a write"] += bool(list(folder.rglob(".*.tmp")))
+        told["in a write"] += bool(unfinished(folder) - old)
         check_what_is_seen(folder)
         lost = max((e["step"] for e in read_events(folder)[before:] if e["type"] == "step"), default=0) - (
             kept_step(folder))
@@ -107,7 +114,7 @@ def kill_again_and_again(folder: Path, kills: int, chance: random.Random) -> dic
     child.join(children.PATIENCE)
     assert child.exitcode == 0 and children.outcome(folder)["state"] == "finished"
     check_what_is_seen(folder)
-    assert not list(folder.rglob(".*.tmp"))
+    assert not unfinished(folder)
     return told
 
 

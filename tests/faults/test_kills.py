@@ -55,7 +55,7 @@ def at_any_time(folder: Path, chance: random.Random) -> Callable[[], bool]:
 
 
 def in_a_write(folder: Path, chance: random.Random) -> Callable[[], bool]:
-    """True at a random moment while a checkpoint, or what resumes from it, is being written: a matter of milliseconds."""
+    """True at a random moment while a checkpoint, or what resumes from it, is written: a matter of milliseconds."""
     wait, old = chance.uniform(0, 0.003), unfinished(folder)
 
     def now() -> bool:

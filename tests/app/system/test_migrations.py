@@ -32,7 +32,8 @@ FIRST_TRAINING = {
     "method": "lora", "steps": 200, "batch": 4, "accumulate": 1, "learning_rate": 0.0005, "schedule": "constant",
     "warmup": 0, "weight_decay": 0.01, "max_grad_norm": 1.0, "min_snr_gamma": 5.0, "flip": False, "zoom": 1.0,
     "views": 1, "seed": 0, "precision": "auto", "gradient_checkpointing": False, "preview_every": 50,
-    "preview_steps": 15, "checkpoint_every": 50, "rank": 16, "alpha": 16.0, "rslora": False, "dora": False, "layers": "attention"}
+    "preview_steps": 15, "checkpoint_every": 50, "rank": 16, "alpha": 16.0, "rslora": False, "dora": False,
+    "layers": "attention"}
 CAT, DOG = "mycat-20261120111500-000001", "mydog-20261120112000-000002"
 
 

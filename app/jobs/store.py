@@ -38,6 +38,7 @@ _MIGRATIONS = (
     "ALTER TABLE jobs ADD COLUMN asked TEXT",
     "CREATE UNIQUE INDEX asked_once ON jobs (asked) WHERE asked IS NOT NULL",
 )
+_TURN = 60  # seconds to wait for others that write; each of them also puts a file on the disk meanwhile
 _NEXT = """SELECT id FROM jobs WHERE state = 'queued' AND (not_before IS NULL OR not_before <= ?)
     AND NOT EXISTS (SELECT 1 FROM jobs WHERE state = 'running')
     AND NOT EXISTS (SELECT 1 FROM flags WHERE name = 'paused') ORDER BY place LIMIT 1"""
@@ -97,7 +98,7 @@ class JobStore:
     @contextlib.contextmanager
     def _connect(self) -> Iterator[sqlite3.Connection]:
         try:
-            with contextlib.closing(sqlite3.connect(self.path, timeout=10)) as db:
+            with contextlib.closing(sqlite3.connect(self.path, timeout=_TURN)) as db:
                 db.execute("PRAGMA journal_mode=WAL")
                 db.execute("PRAGMA synchronous=FULL")
                 with db:

@@ -143,6 +143,12 @@ def kill(pid: int | None) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
+def hold(pid: int | None) -> None:
+    """Let a process notice nothing from now on."""
+    assert pid
+    os.kill(pid, signal.SIGSTOP)
+
+
 def end(child: ForkServerProcess) -> int:
     """kill -9 and wait; the exit code."""
     kill(child.pid)

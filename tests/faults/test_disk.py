@@ -95,8 +95,8 @@ def test_a_full_disk_at_a_checkpoint_fails_in_a_sentence_and_keeps_the_one_befor
         server = children.start_studio(studio.home.root)
         try:
             children.until(lambda full=full: children.checkpoints_in(full))
+            pid = studio.job(full.name).pid or 0
             disk.fill()
-            pid = studio_pid(studio, full.name)
             children.until(lambda pid=pid: not alive(pid))
             check_kept(full)
             disk.free()
@@ -110,16 +110,6 @@ def test_a_full_disk_at_a_checkpoint_fails_in_a_sentence_and_keeps_the_one_befor
     note(3, f"disk full at a checkpoint ({'a mounted disk of ' + SIZE if disk.real else 'refused writes'})", ROUNDS,
          "failed in a sentence, the checkpoint before and what resumes from it intact; the next job ran once there was "
          "space")
-
-
-def studio_pid(studio: Studio, run: str) -> int:
-    """The worker's; asked on a full disk, where even reading the list needs room, so straight from the processes."""
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and (entry / "cwd").exists():
-            held = [str(f.resolve()) for f in (entry / "fd").iterdir()]
-            if str(studio.home.runs / run / "events.jsonl") in held:
-                return int(entry.name)
-    return 2**22 + 1  # it has ended already
 
 
 def alive(pid: int) -> bool:

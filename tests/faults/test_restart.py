@@ -25,7 +25,7 @@ GONE = 2**22 + 1  # a process id beyond any
 def test_a_job_that_ran_when_the_studio_died_can_be_resumed_within_30_seconds(studio: Studio, tiny_base: Path,
                                                                               note: Note) -> None:
     run = children.queue_training(studio, tiny_base, "mybear", steps=400, checkpoint_every=2)
-    folder, slowest, states, worker = studio.home.runs / run, 0.0, [], None
+    folder, slowest, states = studio.home.runs / run, 0.0, list[str]()
     for n in range(2 * ROUNDS):
         server = children.start_studio(studio.home.root, really=FULL)
         if n:  # the time that counts: from the start of the next studio until the job can be gone on with
@@ -37,10 +37,10 @@ def test_a_job_that_ran_when_the_studio_died_can_be_resumed_within_30_seconds(st
             studio.resume(run)
         had = children.checkpoints_in(folder)
         children.until(lambda had=had: children.checkpoints_in(folder) > had)
-        worker = studio.job(run).pid
+        if n % 2 == 0:  # the machine goes off, both at once; else the training notices that it is alone
+            children.hold(server.pid)
+            children.kill(studio.job(run).pid)
         children.end(server)
-        if n % 2 == 0:  # the machine went off; else the training notices that it is alone
-            children.kill(worker)
     server = children.start_studio(studio.home.root, really=FULL)
     children.until(lambda: studio.job(run).state != "running")
     studio.queue.delete(run)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
@@ -38,7 +39,7 @@ _MIGRATIONS = (
     "ALTER TABLE jobs ADD COLUMN asked TEXT",
     "CREATE UNIQUE INDEX asked_once ON jobs (asked) WHERE asked IS NOT NULL",
 )
-_TURN = 60  # seconds to wait for others that write; each of them also puts a file on the disk meanwhile
+_TURN = 60  # seconds to wait for other processes that write; each also puts a file on the disk meanwhile
 _NEXT = """SELECT id FROM jobs WHERE state = 'queued' AND (not_before IS NULL OR not_before <= ?)
     AND NOT EXISTS (SELECT 1 FROM jobs WHERE state = 'running')
     AND NOT EXISTS (SELECT 1 FROM flags WHERE name = 'paused') ORDER BY place LIMIT 1"""
@@ -86,6 +87,7 @@ class JobStore:
 
     def __init__(self, path: Path, kept: Kept | None = None) -> None:
         self.path, self._kept = path, kept
+        self._mine = threading.RLock()  # threads of one process queue here: SQLite's own waiting is not fair to many
         with self._connect() as db:
             db.execute("BEGIN IMMEDIATE")  # all migrations or none, by one process
             db.execute("CREATE TABLE IF NOT EXISTS migrations (number INTEGER PRIMARY KEY)")
@@ -98,7 +100,7 @@ class JobStore:
     @contextlib.contextmanager
     def _connect(self) -> Iterator[sqlite3.Connection]:
         try:
-            with contextlib.closing(sqlite3.connect(self.path, timeout=_TURN)) as db:
+            with self._mine, contextlib.closing(sqlite3.connect(self.path, timeout=_TURN)) as db:
                 db.execute("PRAGMA journal_mode=WAL")
                 db.execute("PRAGMA synchronous=FULL")
                 with db:

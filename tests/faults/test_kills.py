@@ -123,6 +123,7 @@ def test_a_training_that_is_killed_again_and_again_ends_as_one_that_was_not(
     chance, told, runs = random.Random(5), {"kills": 0, "in a write": 0, "most steps lost": 0}, 0
     while told["kills"] < KILLS:
         runs += 1
+        assert runs <= 3 * KILLS, told
         folder = queued(Studio(Home.open(str(tmp_path / str(runs)))), tiny_base)
         more = kill_again_and_again(folder, KILLS - told["kills"], chance)
         told = {**{k: told[k] + more[k] for k in ("kills", "in a write")},

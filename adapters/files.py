@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import json
@@ -9,6 +10,7 @@ import os
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,6 +72,20 @@ def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+def sweep(folder: Path, older: float = 0.0) -> int:
+    """Take away what a killed `write_atomic` left in a folder and below, `older` seconds or more; how many there were.
+
+    Only for folders in which nobody writes meanwhile, or with an age that no write reaches.
+    """
+    count = 0
+    for path in folder.rglob(".*.tmp"):
+        with contextlib.suppress(FileNotFoundError):
+            if path.is_file() and time.time() - path.stat().st_mtime >= older:
+                path.unlink()
+                count += 1
+    return count
 
 
 def disk_error(error: OSError, path: Path) -> StudioError:

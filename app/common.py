@@ -9,7 +9,7 @@ from typing import Protocol
 
 from app.concepts.looker import LookerProcess
 from app.home import Home
-from app.jobs.device import Device
+from app.jobs.shared_device import Device
 from app.library.library_entry import Entry
 from app.painting.painter import PainterProcess
 from app.system.bases import Bases

@@ -107,6 +107,16 @@ class Home:
         return self.root / "device.lock"
 
     @property
+    def format(self) -> Path:
+        """The number of this layout (`app/system/migrations.py`)."""
+        return self.root / "format"
+
+    @property
+    def backups(self) -> Path:
+        """What migrations and repairs were about to change, as it was."""
+        return self.root / "backups"
+
+    @property
     def database(self) -> Path:
         """The index of jobs."""
         return self.root / "studio.db"

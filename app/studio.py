@@ -25,6 +25,7 @@ from app.concepts.drafts import Drafts
 from app.concepts.erasing import Eraser
 from app.concepts.looker import LookerProcess
 from app.home import Home
+from app.jobs.job_files import JobFiles
 from app.jobs.lab_jobs import Lab
 from app.jobs.queue import Queue
 from app.jobs.runs import WISHES, RunView, StopFile, WishFiles, folder_id, view
@@ -39,6 +40,7 @@ from app.painting.styles import Styles
 from app.system.bases import Bases
 from app.system.downloads import Downloads
 from app.system.machine import folder_bytes
+from app.system.migrations import bring_up
 from app.system.preferences import Preferences
 from pipelines.base_models.families import find_family
 from pipelines.base_models.locate import locate
@@ -108,9 +110,10 @@ class Studio:
     def __init__(self, home: Home, *, offline: bool = False, part: Part | None = None) -> None:
         """`part` is one person's where several share the machine; without it all of the machine is this studio's."""
         self.home, self.told_offline, self.part = home, offline, part
+        bring_up(home)
         common = part.common if part else None
         self.preferences = Preferences.load(home.preferences)
-        self.store = JobStore(home.database, part.most_jobs if part else None)
+        self.store = JobStore(home.database, JobFiles(home), part.most_jobs if part else None)
         self.library = Library(home)
         self.supervisor = Supervisor(home, self.store, self.library, common.device if common else None)
         self.queue = Queue(home, self.store, self.library, self.supervisor.wake,

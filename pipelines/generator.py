@@ -82,7 +82,7 @@ class Generator:
         try:
             self._shows_a_person = any(c.record.shows_a_person for c in adapters)
             for number, chosen in enumerate(adapters):
-                chosen.adapter.inject(self.host, f"adapter_{number}")
+                _inject(chosen, self.host, f"adapter_{number}")
                 self._injected.append(chosen.adapter)
                 chosen.adapter.set_strength(chosen.strength)
                 for name, dial in chosen.adapter.dials().items():
@@ -270,6 +270,14 @@ def _region(chosen: Chosen, mask: Image.Image) -> Region:
                           "needs an adapter that changes the denoiser, such as a LoRA.")
     words = [c.phrase for c in chosen.record.concepts] or [chosen.record.phrase]
     return Region(chosen.adapter, chosen.strength, mask, tuple(w for w in words if w))
+
+
+def _inject(chosen: Chosen, host: Host, place: str) -> None:
+    """Put an adapter in at its `place`; what does not fit is told by the adapter's own name."""
+    try:
+        chosen.adapter.inject(host, place)
+    except StudioError as error:
+        raise StudioError(str(error).replace(f"'{place}'", f"'{chosen.record.name}'")) from error
 
 
 def check_family(host: Host, record: AdapterRecord) -> None:

@@ -24,7 +24,7 @@ from accelerate.state import AcceleratorState
 from PIL import Image
 
 from adapters.errors import StudioError
-from adapters.files import write_atomic, write_bytes
+from adapters.files import sweep, write_atomic, write_bytes
 from adapters.host import Host
 from adapters.record import AdapterRecord
 from adapters.studio_file import save
@@ -36,6 +36,7 @@ from pipelines.dataset_folders import TRIGGER
 from pipelines.generator import Generator, Request
 from pipelines.lesson import Lesson, Picture
 from pipelines.masks import open_mask
+from pipelines.memory import MORE_MEMORY, OutOfMemory, let_go, lower, ran_out
 from pipelines.methods import recipe_builder
 from pipelines.methods.common import TrainingConfig
 from pipelines.optimizers import check_rates
@@ -188,14 +189,43 @@ def train_run(folder: Path, *, report: Report, control: Control, taken: Collecti
 
     A stopped run keeps its last step as a checkpoint and goes on from there when called again. `cache` keeps what later
     runs need again: class images and text statistics. `asked('save')` and `asked('sample')` are looked at after each
-    step, for a checkpoint and a preview that are not due yet.
+    step, for a checkpoint and a preview that are not due yet. Where the memory runs out, it goes on once from its last
+    checkpoint with settings that need less (`lower`), which stay the run's; StudioError when that is not enough.
     """
+    def attempt() -> Path | None:
+        return _attempt(folder, report, control, taken, cache or folder / "cache", asked)
+
+    try:
+        return attempt()
+    except OutOfMemory as error:
+        step = error.step
+    # Behind the handler, where nothing of the first attempt is held any more.
+    let_go()
+    config = RunConfig.load(folder)
+    less, how = lower(config.training)
+    if less is None:
+        raise StudioError(f"The memory was not enough at step {step}, {how}; {MORE_MEMORY}.")
+    config.model_copy(update={"training": less}).save(folder)
+    report({"type": "warning", "text": f"The memory was not enough at step {step}; it goes on from the last checkpoint "
+                                       f"with {how}."})
+    try:
+        return attempt()
+    except OutOfMemory as error:
+        raise StudioError(f"The memory was not enough at step {error.step}, with {how} either; "
+                          f"{MORE_MEMORY}.") from error
+
+
+def _attempt(folder: Path, report: Report, control: Control, taken: Collection[str], cache: Path,
+             asked: Callable[[str], bool]) -> Path | None:
+    """`train_run` once. Raises OutOfMemory when a step or what is done after it did not fit."""
     config = RunConfig.load(folder)
     config.check_packages()
     settings = config.training
-    run = set_up(folder, config, report, taken=taken, cache=cache or folder / "cache")
+    run = set_up(folder, config, report, taken=taken, cache=cache)
     trainer = run.trainer
-    if not run.accelerator.is_main_process:
+    if run.accelerator.is_main_process:
+        sweep(folder)  # what a killed process was writing here
+    else:
         report = _silent
     if (folder / RESUME_FILE).exists():
         trainer.load_state_dict(torch.load(folder / RESUME_FILE, weights_only=True))
@@ -204,11 +234,16 @@ def train_run(folder: Path, *, report: Report, control: Control, taken: Collecti
         report({"type": "stage", "text": "First preview, without the adapter"})
         run.preview(0, report)
     report({"type": "stage", "text": "Training"})
-    with run.logged(report) as told:
-        finished = trainer.run(report=told, control=control, hooks=(
-            Hook(settings.checkpoint_every, lambda step: run.checkpoint(step, report), lambda: asked("save")),
-            Hook(settings.preview_every, lambda step: run.preview(step, report), lambda: asked("sample")),
-        ))
+    try:
+        with run.logged(report) as told:
+            finished = trainer.run(report=told, control=control, hooks=(
+                Hook(settings.checkpoint_every, lambda step: run.checkpoint(step, report), lambda: asked("save")),
+                Hook(settings.preview_every, lambda step: run.preview(step, report), lambda: asked("sample")),
+            ))
+    except (RuntimeError, MemoryError) as error:
+        if run.accelerator.num_processes > 1 or not ran_out(error):  # one of several cannot go back alone
+            raise
+        raise OutOfMemory(trainer.step + 1) from error
     if not finished:
         report({"type": "stopped", "step": trainer.step})
         return None

@@ -1,81 +1,79 @@
-"""Whose turn it is on the device where several people have a queue each: one job at a time, people in turns."""
+"""Who has the device: a lock that the system takes back from a process however it ends, kill -9 and power cuts too."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
-from adapters.errors import StudioError
+from adapters.files import disk_error
 
-_LOOK = 0.2  # seconds between two looks at a lock that another process has
+if os.name == "nt":
+    import msvcrt
+else:
+    import fcntl
+
+LOCK = "device.lock"  # in the data folder
+_PAUSE = 0.2  # seconds between two tries
 
 
-class Device:
-    """First come, first served, so that somebody with a hundred jobs waits after each of them like all others.
+class FileLock:
+    """A file that one process holds at a time. Its content says nothing; it may lie there unheld."""
 
-    The file is locked too, by the job's own process as well: where the studio was killed, the next one waits until
-    what it had started is gone.
-    """
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file: BinaryIO | None = None
 
-    def __init__(self, lock: Path) -> None:
-        self._path = lock
-        self._tickets: deque[object] = deque()
-        self._changed = threading.Condition()
-        self.holder = ""
-        """The id of who has the device now, '' for nobody."""
+    @property
+    def handle(self) -> int:
+        """The file descriptor while it is held: a child that keeps it open holds the lock too, except on Windows."""
+        if self._file is None:
+            raise ValueError("The lock is not held.")
+        return self._file.fileno()
 
-    @contextlib.contextmanager
-    def turn(self, who: str, given_up: Callable[[], bool]) -> Iterator[int | None]:
-        """Wait for the device and have it: a file descriptor for the process to keep open, or None when given up."""
-        ticket = object()
-        with self._changed:
-            self._tickets.append(ticket)
+    def take(self) -> bool:
+        """Hold it, unless another does. Raises StudioError when the file cannot be made."""
         try:
-            with self._changed:
-                while self._tickets[0] is not ticket and not given_up():
-                    self._changed.wait(_LOOK)
-                first = self._tickets[0] is ticket
-            if not first or given_up():
-                yield None
-                return
-            with self._locked(given_up) as handle:
-                self.holder = who if handle is not None else ""
-                yield handle
-        finally:
-            with self._changed:
-                if self._tickets and self._tickets[0] is ticket:
-                    self.holder = ""
-                self._tickets.remove(ticket)
-                self._changed.notify_all()
-
-    @contextlib.contextmanager
-    def _locked(self, given_up: Callable[[], bool]) -> Iterator[int | None]:
-        try:
-            handle = os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600)
+            file = self.path.open("ab")
         except OSError as error:
-            raise StudioError(f"The device's lock '{self._path}' cannot be opened ({error.strerror}); check the rights "
-                              "of the data folder.") from error
+            raise disk_error(error, self.path) from error
         try:
-            while not (taken := _lock(handle)) and not given_up():
-                time.sleep(_LOOK)
-            yield handle if taken else None
-        finally:
-            os.close(handle)
-
-
-def _lock(handle: int) -> bool:
-    """Lock an open file for as long as anybody has it open; where there is no such lock, this process's turns count."""
-    try:
-        import fcntl
-    except ImportError:  # Windows
+            if os.name == "nt":
+                msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
+            else:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.close()
+            return False
+        self._file = file
         return True
+
+    def release(self) -> None:
+        """Let go of it; nothing happens when it is not held."""
+        if self._file:
+            self._file.close()
+        self._file = None
+
+
+@contextlib.contextmanager
+def the_device(home: Path, *, stop: Callable[[], bool], waiting: Callable[[], None]) -> Iterator[bool]:
+    """Hold the device of the data folder `home` for the block; True once it is held, False when `stop` came before.
+
+    `waiting` is told once when another process has it, such as a training of the command line beside the queue.
+    """
+    lock, told = FileLock(home / LOCK), False
+    while not lock.take():
+        if stop():
+            yield False
+            return
+        if not told:
+            waiting()
+            told = True
+        time.sleep(_PAUSE)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+        yield True
+    finally:
+        lock.release()

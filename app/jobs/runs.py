@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from adapters.files import disk_error
+from app.jobs.store import State
 
 EVENTS = "events.jsonl"
 STOP = "stop"
@@ -122,6 +123,17 @@ class EventTail:
 def read_events(folder: Path) -> list[dict[str, Any]]:
     """All whole events so far."""
     return EventTail(folder).more()
+
+
+def how_it_ended(folder: Path) -> tuple[State, str]:
+    """How the last start of a job ended, as its events tell, with the message for the list."""
+    events = read_events(folder)
+    outcomes = [e for e in events if e["type"] == "outcome"]
+    started = [e for e in events if e["type"] == "stage" and e["text"] == "Starting"]
+    if outcomes and started and outcomes[-1]["time"] >= started[-1]["time"]:
+        return outcomes[-1]["state"], outcomes[-1]["message"]
+    return "interrupted", ("Its process ended without a word, most often because the memory was not enough or the "
+                           "machine went off; resume goes on from what was kept last.")
 
 
 def _events(text: str) -> list[dict[str, Any]]:

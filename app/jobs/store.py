@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, Protocol
 
 from adapters.errors import StudioError
 from app.errors import QueueQuota
@@ -39,6 +40,7 @@ _MIGRATIONS = (
     "ALTER TABLE jobs ADD COLUMN asked TEXT",
     "CREATE UNIQUE INDEX asked_once ON jobs (asked) WHERE asked IS NOT NULL",
 )
+_TURN = 60  # seconds to wait for other processes that write; each also puts a file on the disk meanwhile
 _NEXT = """SELECT id FROM jobs WHERE state = 'queued' AND (not_before IS NULL OR not_before <= ?)
     AND NOT EXISTS (SELECT 1 FROM jobs WHERE state = 'running')
     AND NOT EXISTS (SELECT 1 FROM flags WHERE name = 'paused') ORDER BY place LIMIT 1"""
@@ -65,12 +67,29 @@ class Job:
     not_before: float | None = None
 
 
+COLUMNS = (*(f.name for f in fields(Job) if f.name != "pid"), "deleted", "asked")
+"""All of a row but the process."""
+
+
+class Kept(Protocol):
+    """What is kept beside the list, so that it can be made anew (`job_files.py`)."""
+
+    def job(self, row: dict[str, Any]) -> None:
+        """Keep a row; StudioError when that is not possible, and the list stays as it was."""
+        ...
+
+    def paused(self, paused: bool) -> None:
+        """Keep whether the queue starts nothing new."""
+        ...
+
+
 class JobStore:
     """The jobs table. Every call opens its own connection, so any process may use it."""
 
-    def __init__(self, path: Path, most: Callable[[], int] | None = None) -> None:
+    def __init__(self, path: Path, kept: Kept | None = None, most: Callable[[], int] | None = None) -> None:
         """`most` says how many may wait and run at a time; without it there is no limit."""
-        self.path, self._most = path, most
+        self.path, self._kept, self._most = path, kept, most
+        self._mine = threading.RLock()  # threads of one process queue here: SQLite's own waiting is not fair to many
         with self._connect() as db:
             db.execute("BEGIN IMMEDIATE")  # all migrations or none, by one process
             db.execute("CREATE TABLE IF NOT EXISTS migrations (number INTEGER PRIMARY KEY)")
@@ -83,14 +102,41 @@ class JobStore:
     @contextlib.contextmanager
     def _connect(self) -> Iterator[sqlite3.Connection]:
         try:
-            with contextlib.closing(sqlite3.connect(self.path, timeout=60)) as db:
+            with self._mine, contextlib.closing(sqlite3.connect(self.path, timeout=_TURN)) as db:
                 db.execute("PRAGMA journal_mode=WAL")
                 db.execute("PRAGMA synchronous=FULL")
                 with db:
                     yield db
+        except sqlite3.IntegrityError:
+            raise  # a name or a question that is there already, which the caller explains
         except sqlite3.OperationalError as error:
             raise StudioError(f"The job list '{self.path}' cannot be used ({error}); check that the disk is "
                               "not full and the folder can be written.") from error
+        except sqlite3.DatabaseError as error:
+            raise StudioError(f"The job list '{self.path}' is damaged ({error}); make it anew from the files with "
+                              "'python -m app doctor --repair'.") from error
+
+    def _keep(self, db: sqlite3.Connection, *ids: str) -> None:
+        """Write down beside the list what its rows are about to say: a crash in between leaves the file ahead."""
+        if self._kept is None:
+            return
+        for id in ids:
+            for row in db.execute(f"SELECT {', '.join(COLUMNS)} FROM jobs WHERE id = ?", (id,)):
+                self._kept.job(dict(zip(COLUMNS, row, strict=True)))
+
+    def insert(self, rows: Sequence[dict[str, Any]], paused: bool) -> None:
+        """Fill an empty list with rows (of COLUMNS), as the files have them."""
+        with self._connect() as db:
+            db.executemany(f"INSERT INTO jobs ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})",
+                           [[row[c] for c in COLUMNS] for row in rows])
+            if paused:
+                db.execute("INSERT INTO flags VALUES ('paused')")
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Every row, what was deleted too, with COLUMNS by name."""
+        with self._connect() as db:
+            found = db.execute(f"SELECT {', '.join(COLUMNS)} FROM jobs").fetchall()
+        return [dict(zip(COLUMNS, row, strict=True)) for row in found]
 
     def add(self, id: str, name: str, *, running_in: int | None = None, kind: Kind = "train",
             first: bool = False, asked: str = "") -> str:
@@ -112,6 +158,7 @@ class JobStore:
                     f"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ({place}))",
                     (id, name, kind, "running" if running_in else "queued", running_in, now,
                      now if running_in else None, asked or None))
+                self._keep(db, id)
                 return id
         except sqlite3.IntegrityError as error:
             if before := self.asked(asked):
@@ -167,6 +214,7 @@ class JobStore:
             row = db.execute(
                 "UPDATE jobs SET state = 'running', pid = ?, started = ?, ended = NULL, message = '', "
                 f"not_before = NULL WHERE id = ({_NEXT}) RETURNING id", (os.getpid(), now, now)).fetchone()
+            self._keep(db, *(row or ()))
         return self.get(row[0]) if row else None
 
     def due(self) -> bool:
@@ -181,13 +229,17 @@ class JobStore:
                 "UPDATE jobs SET state = 'running', pid = ?, started = ?, ended = NULL, message = '' "
                 "WHERE id = ? AND state IN ('stopped', 'failed', 'interrupted') AND deleted IS NULL",
                 (pid, time.time(), id))
+            self._keep(db, id)
             return cursor.rowcount == 1
 
     def seize(self, id: str, pid: int | None) -> bool:
-        """Become the one who notes the end of a job that ran in `pid`: true for one caller only."""
+        """Become the one who notes the end of a job that ran in `pid`: true for one caller only.
+
+        Until that is done the job is this process's, so that another settles it should this one die before.
+        """
         with self._connect() as db:
-            cursor = db.execute("UPDATE jobs SET pid = NULL WHERE id = ? AND state = 'running' AND pid = ?",
-                                (id, pid))
+            cursor = db.execute("UPDATE jobs SET pid = ? WHERE id = ? AND state = 'running' AND pid IS ?",
+                                (os.getpid(), id, pid))
             return cursor.rowcount == 1
 
     def cancel(self, id: str) -> bool:
@@ -195,6 +247,7 @@ class JobStore:
         with self._connect() as db:
             cursor = db.execute("UPDATE jobs SET state = 'stopped', ended = ? WHERE id = ? AND "
                                 "state = 'queued'", (time.time(), id))
+            self._keep(db, id)
             return cursor.rowcount == 1
 
     def set_pid(self, id: str, pid: int) -> None:
@@ -208,6 +261,7 @@ class JobStore:
             db.execute("UPDATE jobs SET state = ?, message = ?, ended = ?, pid = NULL "
                        "WHERE id = ? AND state IN ('running', 'queued')",
                        (state, message, time.time(), id))
+            self._keep(db, id)
 
     def requeue(self, id: str) -> bool:
         """Queue a stopped, failed or interrupted job again, behind all others."""
@@ -218,6 +272,7 @@ class JobStore:
                     "UPDATE jobs SET state = 'queued', message = '', not_before = NULL, "
                     "place = (SELECT MAX(place) + 1 FROM jobs) WHERE id = ? AND "
                     "state IN ('stopped', 'failed', 'interrupted') AND deleted IS NULL", (id,))
+                self._keep(db, id)
                 return cursor.rowcount == 1
         except sqlite3.IntegrityError as error:
             raise StudioError("Another training of that name is waiting or running; stop it first.") from error
@@ -235,12 +290,14 @@ class JobStore:
             order.insert({"up": max(at - 1, 0), "down": at + 1, "first": 0, "last": len(order)}[where], id)
             db.executemany("UPDATE jobs SET place = ? WHERE id = ?",
                            [(row[1], moved) for row, moved in zip(rows, order, strict=True)])
+            self._keep(db, *order)
         return True
 
     def postpone(self, id: str, until: float | None) -> bool:
         """Let a waiting job start no earlier than `until` (seconds since 1970; None: when it is its turn)."""
         with self._connect() as db:
             cursor = db.execute("UPDATE jobs SET not_before = ? WHERE id = ? AND state = 'queued'", (until, id))
+            self._keep(db, id)
             return cursor.rowcount == 1
 
     def deleted(self) -> list[Job]:
@@ -258,6 +315,8 @@ class JobStore:
         with self._connect() as db:
             db.execute("INSERT OR IGNORE INTO flags VALUES ('paused')" if paused else
                        "DELETE FROM flags WHERE name = 'paused'")
+            if self._kept:
+                self._kept.paused(paused)
 
     def delete(self, id: str, deleted: bool = True) -> bool:
         """Hide a job that is neither waiting nor running, or show it again; False if there is none to change."""
@@ -265,6 +324,7 @@ class JobStore:
             cursor = db.execute(
                 "UPDATE jobs SET deleted = ? WHERE id = ? AND (deleted IS NULL) = ? AND "
                 "state NOT IN ('queued', 'running')", (time.time() if deleted else None, id, deleted))
+            self._keep(db, id)
             return cursor.rowcount == 1
 
     def forget(self, id: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 import subprocess
@@ -12,10 +13,11 @@ from contextlib import ExitStack
 
 from adapters.errors import StudioError
 from app.home import Home
-from app.jobs.device import Device
-from app.jobs.runs import DISK_FULL, StopFile, read_events, view
-from app.jobs.store import Job, JobStore, State
+from app.jobs.runs import DISK_FULL, StopFile, how_it_ended, view
+from app.jobs.shared_device import Device
+from app.jobs.store import Job, JobStore
 from app.library.library import Library
+from pipelines.image_file import tensors_hash
 from pipelines.shipped import REPOSITORY
 
 _POLL, _SHARED_POLL = 0.5, 2.0  # seconds between two looks at the queue; with a queue for each of many people, fewer
@@ -34,6 +36,8 @@ class Supervisor:
         self._wake = threading.Event()
         self._closing = False
         self._current = ""
+        self._owed = dict[str, int]()  # how jobs ended whose end is not noted yet: exit codes by id
+        self._settling = threading.RLock()
         self._thread = threading.Thread(target=self._loop, name="supervisor", daemon=True)
 
     def start(self) -> None:
@@ -42,10 +46,13 @@ class Supervisor:
         self._thread.start()
 
     def settle_dead(self) -> None:
-        """Note the end of runs whose process is gone."""
-        for job in self.store.all():
-            if job.state == "running" and job.pid and not _alive(job.pid) and self.store.seize(job.id, job.pid):
-                self._settle(job)
+        """Note the end of runs whose process is gone, and of those whose end could not be noted before."""
+        with self._settling:
+            for job in self.store.all():
+                gone = job.id in self._owed or not (job.pid and _alive(job.pid))
+                # What runs here is noted by the thread that waits for it, which knows the exit code.
+                if job.state == "running" and gone and job.id != self._current and self.store.seize(job.id, job.pid):
+                    self._settle(job, self._owed.get(job.id, -1))
 
     def wake(self) -> None:
         """Look at the queue now."""
@@ -95,43 +102,55 @@ class Supervisor:
         return True
 
     def _run(self, job: Job, kept_open: tuple[int, ...] = ()) -> None:
-        folder = self.home.runs / job.id
         self._current = job.id
+        try:
+            self._run_child(job, kept_open)
+        finally:
+            self._current = ""
+
+    def _run_child(self, job: Job, kept_open: tuple[int, ...]) -> None:
+        folder = self.home.runs / job.id
         try:
             with (folder / "worker.log").open("ab") as log:
                 # A session of its own: Ctrl-C reaches the studio alone, which then asks it to stop.
                 child = subprocess.Popen([sys.executable, "-m", "app.jobs.worker", str(folder), job.kind],
                                          stdout=log, stderr=log, stdin=subprocess.DEVNULL,
                                          cwd=REPOSITORY, start_new_session=True, pass_fds=kept_open)
-                self.store.set_pid(job.id, child.pid)
+                with contextlib.suppress(StudioError):  # a full disk takes no note; the job stays this process's
+                    self.store.set_pid(job.id, child.pid)
                 code = child.wait()
         except OSError as error:
+            self._owed[job.id] = -1
             self.store.end(job.id, "failed", f"The process for it could not be started "
                                              f"({error.strerror}); free memory or disk and resume.")
+            self._owed.pop(job.id, None)
             return
-        finally:
-            self._current = ""
-        if self.store.seize(job.id, child.pid):
-            self._settle(job, code)
+        with self._settling:
+            self._owed[job.id] = code  # from here on `settle_dead` tries again, should the disk take no note now
+            if self.store.seize(job.id, child.pid) or self.store.seize(job.id, os.getpid()):
+                self._settle(job, code)
+            self._owed.pop(job.id, None)
 
     def _settle(self, job: Job, code: int = -1) -> None:
-        """Note how a run ended; what it finished goes into the library."""
-        folder = self.home.runs / job.id
-        outcomes = [e for e in read_events(folder) if e["type"] == "outcome"]
-        started = [e for e in read_events(folder) if e["type"] == "stage" and e["text"] == "Starting"]
-        ended = outcomes and started and outcomes[-1]["time"] >= started[-1]["time"]
-        state: State = outcomes[-1]["state"] if ended else "interrupted"
-        message = outcomes[-1]["message"] if ended else (
-            "Its process ended without a word, most often because the memory was not enough or the machine went "
-            "off; resume goes on from what was kept last.")
+        """Note how a run ended; what it finished goes into the library, once."""
+        self._owed[job.id] = code
+        state, message = how_it_ended(self.home.runs / job.id)
         if code == DISK_FULL:
             state, message = "failed", _FULL
         if state == "finished" and job.kind == "train":
             try:
-                self.publish(job)
+                if not self._is_in_library(job):
+                    self.publish(job)
             except StudioError as error:
                 state, message = "failed", str(error)
         self.store.end(job.id, state, message)
+        self._owed.pop(job.id, None)
+
+    def _is_in_library(self, job: Job) -> bool:
+        """Whether a studio that died before it could note so has put what a run learned there already."""
+        source = self.home.runs / job.id / "adapter.safetensors"
+        mine = [e for e in self.library.entries() if e.record.provenance.get("run") == job.id]
+        return bool(mine) and source.is_file() and tensors_hash(source) in {tensors_hash(e.path) for e in mine}
 
     def publish(self, job: Job, step: int | None = None) -> str:
         """Put a run's adapter (or its last checkpoint, or that of `step`) into the library; returns its name there."""

@@ -18,6 +18,7 @@ from pathlib import Path
 from adapters.errors import StudioError
 from adapters.files import write_text
 from app.home import Home
+from app.jobs.device import the_device
 from app.jobs.lab_jobs import RESULT
 from app.jobs.runs import DISK_FULL, EventLog, StopFile, WishFiles
 from app.library.library import Library
@@ -76,6 +77,15 @@ _WORK: dict[str, Callable[[Path, EventLog], bool]] = {
     "train": _train, "preflight": _preflight, "compare": _in_the_lab, "evaluate": _in_the_lab, "recommend": _in_the_lab}
 
 
+def _in_turn(folder: Path, kind: str, log: EventLog) -> bool:
+    """Do the work once the device is this process's alone; False when it was stopped, before that or in it."""
+    def waiting() -> None:
+        log({"type": "stage", "text": "Waiting for the device, which another process has"})
+
+    with the_device(folder.parent.parent, stop=_StopOrOrphan(folder).stop_requested, waiting=waiting) as held:
+        return held and _WORK[kind](folder, log)
+
+
 def main() -> int:
     """Do or go on with the job in the folder given; exit code 0, also when it was stopped."""
     folder, kind = Path(sys.argv[1]), (sys.argv[2:] or ["train"])[0]
@@ -84,7 +94,7 @@ def main() -> int:
     log = EventLog(folder)
     try:
         log({"type": "stage", "text": "Starting"})
-        outcome = {"state": "finished" if _WORK[kind](folder, log) else "stopped", "message": ""}
+        outcome = {"state": "finished" if _in_turn(folder, kind, log) else "stopped", "message": ""}
     except StudioError as error:
         outcome = {"state": "failed", "message": str(error)}
     except RuntimeError as error:  # what torch raises, out of memory among it
@@ -96,8 +106,10 @@ def main() -> int:
                                                  "and resume."}
     with contextlib.suppress(StudioError):  # a full disk takes no events; the exit code still tells
         log({"type": "outcome", **outcome})
-    with contextlib.suppress(OSError):
+    try:
         print(json.dumps(outcome), flush=True)
+    except OSError:  # a full disk takes no last line; Python would try again at exit and change the exit code
+        sys.stdout = None  # type: ignore[assignment]
     if outcome["state"] != "failed":
         return 0
     return DISK_FULL if outcome["message"].startswith("The disk is full") else 2

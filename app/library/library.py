@@ -109,6 +109,13 @@ class Library:
             write_atomic(self.thumbnail(path.stem), lambda p: shutil.copyfile(preview, p) and None)
         return read_entry(path)
 
+    def complete_missing(self, path: Path) -> None:
+        """Write a sidecar or a model card where one is missing; what is there stays."""
+        record = read_record(path)
+        for ending, text in ((".json", json.dumps(sidecar(record), indent=1)), (".md", model_card(record))):
+            if not path.with_suffix(ending).exists():
+                write_text(path.with_suffix(ending), text)
+
     def add_figures(self, name: str, figures: dict[str, Any]) -> Path:
         """Put what `evaluate` measured into the adapter's model card; returns the card."""
         entry = self.get(name)

@@ -10,6 +10,7 @@ from typing import Any
 from adapters.errors import StudioError
 from app.home import Home
 from app.system.machine import memory, missing_packages, versions
+from app.system.repair import damage
 from pipelines.base_models.locate import STARTER_PATH
 
 
@@ -29,6 +30,8 @@ def examine(home: str | None) -> dict[str, Any]:
     try:
         opened = Home.open(home)
         found["home"] = str(opened.root)
+        if wrong := damage(opened):
+            missing.append(wrong)
         found["disk_free_gb"] = round(shutil.disk_usage(opened.root).free / 1e9, 1)
     except StudioError as error:
         missing.append(str(error))

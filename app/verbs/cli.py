@@ -18,6 +18,7 @@ from adapters.formats import DEFAULT_RANK, FORMATS
 from adapters.record import KINDS
 from app.arguments import parse_settings
 from app.home import Home
+from app.jobs.device import the_device
 from app.jobs.runs import EventLog, StopFile, WishFiles
 from app.studio import Studio
 from app.verbs import image_verbs, lab_verbs, library_verbs, people_verbs, queue_verbs, user_verbs
@@ -93,7 +94,9 @@ def build_parser() -> argparse.ArgumentParser:
     queue_verbs.add(verb)
     library_verbs.add(verb)
     user_verbs.add(verb)
-    verb("doctor", _doctor, "versions, device, memory, folders, and what is missing")
+    doctor = verb("doctor", _doctor, "versions, device, memory, folders, and what is missing")
+    doctor.add_argument("--repair", action="store_true",
+                        help="make the list of jobs anew from the files; the old one is kept under backups/")
     return parser
 
 
@@ -240,9 +243,12 @@ def _train_here(studio: Studio, folder: Path, report: Any) -> dict[str, Any]:
 
     job = studio.job(folder.name)
     report({"type": "stage", "text": "Starting"})
+    control = _Interrupt(folder)
     try:
-        path = train_run(folder, report=report, control=_Interrupt(folder), taken=studio.library.triggers(),
-                         cache=studio.home.cache, asked=WishFiles(folder).take)
+        with the_device(studio.home.root, stop=control.stop_requested, waiting=lambda: report(
+                {"type": "stage", "text": "Waiting for the device, which another process has"})) as held:
+            path = train_run(folder, report=report, control=control, taken=studio.library.triggers(),
+                             cache=studio.home.cache, asked=WishFiles(folder).take) if held else None
         report({"type": "outcome", "state": "finished" if path else "stopped", "message": ""})
         if path is None:
             studio.store.end(job.id, "stopped")
@@ -288,7 +294,18 @@ def _import(options: argparse.Namespace) -> dict[str, Any]:
 def _doctor(options: argparse.Namespace) -> dict[str, Any]:
     from app.system.doctor import examine
 
+    if options.repair:
+        return _repair(options)
     found = examine(getattr(options, "home", None))
     for key, value in found.items():
         _say(options, f"{key:10} {value if not isinstance(value, list) else '; '.join(value) or 'nothing'}")
     return found
+
+
+def _repair(options: argparse.Namespace) -> dict[str, Any]:
+    from app.system.repair import repair
+
+    done = repair(Home.open(getattr(options, "home", None)))
+    for sentence in done:
+        _say(options, sentence)
+    return {"repaired": done}

@@ -14,6 +14,7 @@ from app.home import Home
 from app.http.server import create_app
 from app.studio import Studio
 from pipelines.shipped import REPOSITORY
+from tests.pipelines.base_models import small
 
 FULL = os.environ.get("SEMBLANCE_FAULTS") == "full"
 KEPT = REPOSITORY / "test-artifacts" / "faults.jsonl"
@@ -31,6 +32,14 @@ def note() -> Note:
             file.write(json.dumps({"row": row, "fault": fault, "tried": tried, "held": held}) + "\n")
 
     return keep
+
+
+@pytest.fixture(scope="session")
+def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A base of the layout of Stable Diffusion 2 with few channels and random weights, as a folder."""
+    place = tmp_path_factory.mktemp("base")
+    small.pipeline("sd2", small.configurations(place / "configured", "sd2")).save_pretrained(place / "base")
+    return place / "base"
 
 
 @pytest.fixture

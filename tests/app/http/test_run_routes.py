@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
-import time
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -143,24 +140,3 @@ def test_what_is_sent_twice_with_one_key_is_done_once(client: TestClient, studio
     assert len(set(ids)) == 1 == len(studio.jobs()) == len(list(studio.home.runs.iterdir()))
     other = client.post("/studio/runs", json={"draft": draft}, headers={"Idempotency-Key": "b"})
     assert other.status_code == 400 and "already" in other.json()["error"]
-
-
-def test_50_clients_with_20_questions_each_sent_twice_get_each_done_once(studio: Studio,
-                                                                         monkeypatch: pytest.MonkeyPatch) -> None:
-    def prepare(images: Any, name: str, noun: str) -> Any:
-        folder = studio.home.runs / f"{name}-{threading.get_ident()}-{time.monotonic_ns()}"
-        folder.mkdir()
-        return folder
-
-    monkeypatch.setattr(studio, "prepare_run", prepare)
-
-    def ask(client: int) -> list[str]:
-        # Every question is asked by two clients, at about the same time.
-        return [studio.start_training([], f"j{client // 2}-{n}", "cat", asked=f"{client // 2}-{n}") for n in range(20)]
-
-    with ThreadPoolExecutor(50) as pool:
-        answers = list(pool.map(ask, range(50)))
-    assert all(answers[n] == answers[n + 1] for n in range(0, 50, 2))
-    ids = {id for part in answers for id in part}
-    assert len(ids) == 500 and {j.id for j in studio.jobs()} == ids
-    assert {f.name for f in studio.home.runs.iterdir()} == ids

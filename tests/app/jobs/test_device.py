@@ -1,84 +1,66 @@
-"""One device for several people: one job at a time, and everybody in turn."""
+"""The device is one process's at a time."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
 
-from app.accounts.people import People
-from app.jobs.device import Device
-from app.jobs.store import Job
-from app.jobs.supervisor import Supervisor
-from tests.app.people import two_people
+from adapters.errors import StudioError
+from app.jobs.device import LOCK, FileLock, the_device
+from pipelines.shipped import REPOSITORY
+
+HOLD = ("import sys, time; from pathlib import Path; from app.jobs.device import FileLock; "
+        "lock = FileLock(Path(sys.argv[1])); assert lock.take(); print('held', flush=True); time.sleep(600)")
 
 
-def test_turns_come_in_the_order_of_asking_and_never_at_once(tmp_path: Path) -> None:
-    device, order, inside = Device(tmp_path / "lock"), [], []
-
-    def ask(who: str) -> None:
-        with device.turn(who, lambda: False) as handle:
-            assert handle is not None and device.holder == who
-            inside.append(who)
-            assert len(inside) == 1
-            time.sleep(0.02)
-            inside.remove(who)
-            order.append(who)
-
-    askers = [threading.Thread(target=ask, args=(str(n),)) for n in range(5)]
-    with device.turn("first", lambda: False):
-        for n, asker in enumerate(askers):
-            asker.start()
-            while len(device._tickets) < n + 2:
-                time.sleep(0.001)
-    for asker in askers:
-        asker.join(20)
-    assert order == ["0", "1", "2", "3", "4"] and device.holder == ""
+def never() -> bool:
+    return False
 
 
-def test_another_process_that_has_the_device_is_waited_for(tmp_path: Path) -> None:
-    pytest.importorskip("fcntl")
-    one, other, given_up = Device(tmp_path / "lock"), Device(tmp_path / "lock"), threading.Event()
-    with one.turn("a", lambda: False):
-        threading.Timer(0.5, given_up.set).start()
-        with other.turn("b", given_up.is_set) as handle:  # locked by a file of its own, as by a second process
-            assert handle is None and other.holder == ""
-    with other.turn("b", lambda: False) as handle:
-        assert handle is not None
+def test_a_killed_process_gives_the_lock_back(tmp_path: Path) -> None:
+    holder = subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path / LOCK)], stdout=subprocess.PIPE, text=True,
+                              cwd=REPOSITORY)
+    assert holder.stdout and holder.stdout.readline() == "held\n"
+    lock = FileLock(tmp_path / LOCK)
+    assert not lock.take()
+    holder.kill()
+    holder.wait()
+    holder.stdout.close()
+    assert lock.take()
+    lock.release()
 
 
-def test_two_peoples_jobs_never_run_at_once_and_they_take_turns(tmp_path: Path,
-                                                                monkeypatch: pytest.MonkeyPatch) -> None:
-    people: People = two_people(tmp_path / "home", monkeypatch)
-    ran: list[str] = []
-    running: list[str] = []
-    overlaps: list[list[str]] = []
+def test_who_waits_is_told_once_and_gets_it_when_it_is_free(tmp_path: Path) -> None:
+    lock, told, held = FileLock(tmp_path / LOCK), list[str](), threading.Event()
+    assert lock.take()
 
-    def run(self: Supervisor, job: Job, kept_open: tuple[int, ...] = ()) -> None:
-        running.append(job.name)
-        time.sleep(0.3)  # long enough that another, were it let in, would be there
-        overlaps.append(list(running))
-        running.remove(job.name)
-        ran.append(job.name)
-        self.store.end(job.id, "finished")
+    def wait() -> None:
+        with the_device(tmp_path, stop=never, waiting=lambda: told.append("waits")) as mine:
+            assert mine and not FileLock(tmp_path / LOCK).take()
+            held.set()
 
-    monkeypatch.setattr(Supervisor, "_run", run)
-    alice, bob = (people.person(people.register.accounts.get(n)).studio for n in ("alice", "bob"))
-    with people.common.device.turn("somebody", lambda: False):
-        for n in range(4):
-            alice.store.add(f"a{n}", f"a{n}")
-        bob.store.add("b0", "b0")
-        people.start()
-        while len(people.common.device._tickets) < 3:
-            time.sleep(0.01)
-        assert "of another person" in bob.queue.overview()["waiting"][0]["waits"]
-    for _ in range(2000):
-        if len(ran) == 5:
-            break
-        time.sleep(0.02)
-    people.close()
-    assert all(len(names) == 1 for names in overlaps), "two jobs had the device"
-    assert sorted(ran) == ["a0", "a1", "a2", "a3", "b0"]
-    assert "b0" in ran[:2]  # not behind all of Alice's
+    thread = threading.Thread(target=wait)
+    thread.start()
+    assert not held.wait(0.6) and told == ["waits"]
+    lock.release()
+    assert held.wait(20)
+    thread.join()
+    assert told == ["waits"] and lock.take()
+    lock.release()
+
+
+def test_who_waits_can_be_stopped(tmp_path: Path) -> None:
+    lock = FileLock(tmp_path / LOCK)
+    assert lock.take()
+    with the_device(tmp_path, stop=lambda: True, waiting=lambda: None) as held:
+        assert held is False
+    lock.release()
+
+
+def test_a_data_folder_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(StudioError, match="could not be written"):
+        FileLock(tmp_path / "none" / LOCK).take()

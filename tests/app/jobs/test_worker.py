@@ -50,6 +50,15 @@ def test_a_full_disk_ends_in_a_sentence(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr and "The disk is full" in done.stdout
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_a_full_disk_under_the_workers_log_too_leaves_the_exit_code(tmp_path: Path) -> None:
+    (tmp_path / "events.jsonl").symlink_to("/dev/full")
+    with Path("/dev/full").open("wb") as log:
+        done = subprocess.run([sys.executable, "-m", "app.jobs.worker", str(tmp_path)], cwd=REPOSITORY, stdout=log,
+                              stderr=log, timeout=300, check=False)
+    assert done.returncode == DISK_FULL
+
+
 def test_a_run_that_died_without_a_word_is_interrupted_and_can_be_resumed(tmp_path: Path) -> None:
     studio = Studio(Home.open(str(tmp_path)))
     studio.store.add("a-1", "a")

@@ -14,7 +14,7 @@ from app.jobs.device import LOCK, FileLock, the_device
 from pipelines.shipped import REPOSITORY
 
 HOLD = ("import sys, time; from pathlib import Path; from app.jobs.device import FileLock; "
-        "assert FileLock(Path(sys.argv[1])).take(); print('held', flush=True); time.sleep(600)")
+        "lock = FileLock(Path(sys.argv[1])); assert lock.take(); print('held', flush=True); time.sleep(600)")
 
 
 def never() -> bool:

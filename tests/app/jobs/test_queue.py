@@ -159,7 +159,7 @@ def test_a_deletion_that_the_system_refuses_changes_nothing(
             raise PermissionError(13, "Permission denied")
         replace(old, new)
 
-    monkeypatch.setattr("app.jobs.queue.os.replace", refuse)
+    monkeypatch.setattr("app.jobs.queue._move", refuse)
     with pytest.raises(StudioError, match="could not be put away"):
         studio.queue.delete("b-1")
     assert studio.job("b-1").state == "stopped" and (studio.home.runs / "b-1").is_dir()

@@ -178,4 +178,4 @@ def test_home_stands_before_or_after_the_verb_and_json_is_the_last_line(tmp_path
 
 def test_beyond_loopback_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["serve", "--home", str(tmp_path), "--host", "0.0.0.0", "--port", "1"]) == 2
-    assert "no login" in capsys.readouterr().err
+    assert "nobody has an account yet" in capsys.readouterr().err

@@ -171,6 +171,7 @@ def bodies(hers: Hers) -> dict[tuple[str, str], dict[str, Any]]:
         ("POST", "/studio/evaluations"): {"json": {"adapter": v["adapter"], "run": v["run"]}},
         ("POST", "/studio/images"): {"json": {"request": {"prompt": "a"}, "adapters": [v["adapter"]]}},
         ("POST", "/studio/images/paintings"): {"json": {"request": {"prompt": "a"}, "source": v["source"]}},
+        ("POST", "/studio/images/paintings/{id}/move"): {"json": {"where": "up"}},
         ("PATCH", "/studio/images/{file}"): {"json": {"favourite": True}},
         ("PATCH", "/studio/library/{name}"): {"json": {"tags": ["his"]}},
         ("POST", "/studio/library/{name}/export/{format}"): {"json": {}},

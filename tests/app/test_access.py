@@ -21,10 +21,14 @@ pytestmark = MARKS
 ROOMS = ("concepts", "train", "create", "library", "system")
 SIZES = {"wide": (1400, 900), "phone": (390, 844)}
 RULES = {"resultTypes": ["violations"], "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]}
+# Figures with their units, days, and the rooms' names.
+NUMBERS = re.compile(r"\b\d[\d.,]* ?(s|ms|min|h|B|kB|MB|GB|TB)\b|\b[A-Z][a-z]{2} \d{1,2}, \d{4}"
+                     r"|Concepts|Train|Create|Library|System")
 LONG = 240_000  # milliseconds for what is asked of a machine that may have other work
 
 SAID = """() => [...document.querySelectorAll("body *")].filter((e) => e.checkVisibility({visibilityProperty: true})
-  && !e.closest("script, style, [role=tab], .tab-container, .overflow-menu, .s-keys, .s-model-card, code")).flatMap((e) => [
+  && !e.closest("script, style, [role=tab], .tab-container, .overflow-menu, .s-keys, .s-model-card, code"))
+  .flatMap((e) => [
     ...["placeholder", "aria-label", "title", "alt"].map((name) => e.getAttribute(name)),
     ...[...e.childNodes].filter((n) => n.nodeType === 3).map((n) => n.nodeValue)]).filter((s) => s && s.trim())"""
 
@@ -120,7 +124,7 @@ def _strings(told: Any) -> Iterator[str]:
 
 def _words(text: str, came: set[str]) -> bool:
     """Whether a text has words of its own, beside numbers, units and what the studio told."""
-    plain = re.sub(r"\b\d[\d.,]* ?(s|ms|min|h|B|kB|MB|GB|TB)\b|\b[A-Z][a-z]{2} \d{1,2}, \d{4}|Concepts|Train|Create|Library|System", "", text)
+    plain = NUMBERS.sub("", text)
     for told in sorted((c for c in came if len(c) > 2), key=len, reverse=True):
         plain = plain.replace(told, "")
     return bool(re.search(r"[A-Za-z]{2}", plain))

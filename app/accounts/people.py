@@ -15,6 +15,7 @@ from app.accounts.sharing import LentTo, Shares
 from app.common import Common, Part
 from app.errors import Missing
 from app.home import Home
+from app.jobs.job_files import JobFiles
 from app.jobs.runs import StopFile
 from app.jobs.store import ACTIVE, JobStore
 from app.studio import Studio
@@ -47,7 +48,7 @@ class Register:
         account = self.accounts.remove(name)
         home = self.home_of(account.id)
         if home.database.is_file():
-            store = JobStore(home.database)
+            store = JobStore(home.database, JobFiles(home))
             for job in store.all():
                 if job.state in ACTIVE and not store.cancel(job.id):
                     StopFile(home.runs / job.id).request()

@@ -10,7 +10,7 @@ from typing import Any
 from adapters.errors import StudioError
 from app.home import Home
 from app.system.machine import memory, missing_packages, versions
-from app.system.repair import damage
+from app.system.repair import damage, data_folders
 from pipelines.base_models.locate import STARTER_PATH
 
 
@@ -30,8 +30,7 @@ def examine(home: str | None) -> dict[str, Any]:
     try:
         opened = Home.open(home)
         found["home"] = str(opened.root)
-        if wrong := damage(opened):
-            missing.append(wrong)
+        missing += dict.fromkeys(wrong for one in data_folders(opened) if (wrong := damage(one)))
         found["disk_free_gb"] = round(shutil.disk_usage(opened.root).free / 1e9, 1)
     except StudioError as error:
         missing.append(str(error))

@@ -26,6 +26,18 @@ _STALE = 3600  # seconds after which a temporary file is nobody's any more
 _LOST = "The job list was lost while this waited; resume puts it back into the queue."
 
 
+def data_folders(home: Home) -> list[Home]:
+    """The data folder, and where several people share it each person's."""
+    people = sorted(p for p in home.people.iterdir() if p.is_dir()) if home.people.is_dir() else []
+    return [home, *map(Home, people)]
+
+
+def repair_all(home: Home) -> list[str]:
+    """`repair` for the data folder and each person's in it; what was done in a person's begins with its name."""
+    return [sentence if one == home else f"people/{one.root.name}: {sentence}"
+            for one in data_folders(home) for sentence in repair(one)]
+
+
 def repair(home: Home) -> list[str]:
     """Make the job list anew from the files and say in sentences what was done; the old list is kept.
 

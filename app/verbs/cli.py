@@ -303,9 +303,9 @@ def _doctor(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _repair(options: argparse.Namespace) -> dict[str, Any]:
-    from app.system.repair import repair
+    from app.system.repair import repair_all
 
-    done = repair(Home.open(getattr(options, "home", None)))
+    done = repair_all(Home.open(getattr(options, "home", None)))
     for sentence in done:
         _say(options, sentence)
     return {"repaired": done}

@@ -174,3 +174,14 @@ def test_a_file_that_cannot_be_written_leaves_the_list_as_it_was(full: Studio, m
     with pytest.raises(StudioError, match="disk is full"):
         full.store.requeue("failed-1")
     assert told(full.store) == before
+
+
+def test_each_persons_folder_is_repaired(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    home = Home.open(str(tmp_path / "home"))
+    hers = Studio(Home.open(str(home.people / "0a")))
+    job(hers, "a-1")
+    gone(hers.home.database)
+    assert main(["doctor", "--home", str(home.root)]) == 0 and "1 jobs are in the files" in capsys.readouterr().out
+    assert main(["doctor", "--repair", "--home", str(home.root)]) == 0
+    assert "people/0a: " in capsys.readouterr().out
+    assert [j.id for j in JobStore(hers.home.database).all()] == ["a-1"] and not damage(hers.home)

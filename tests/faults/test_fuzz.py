@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -27,7 +27,7 @@ from tests.faults.conftest import FULL, Note
 SLOWEST = 2.0  # seconds for one file
 ADAPTERS, PICTURES = (20_000, 20_000) if FULL else (120, 120)
 # The same in every short run, so that a change that breaks something is what breaks it; others in every long one.
-_ALIKE = {"derandomize": not FULL, "database": None, "deadline": None, "phases": (Phase.generate, Phase.shrink),
+_ALIKE = {"derandomize": not FULL, "database": None, "deadline": None, "phases": (Phase.explicit, Phase.generate, Phase.shrink),
           "suppress_health_check": list(HealthCheck)}
 
 texts = st.text(max_size=12) | st.sampled_from(["lora_A", "unet.to_q.lora_A.weight", "semblance", "emb_params"])
@@ -120,6 +120,8 @@ def test_any_bytes_are_a_picture_or_refused_in_a_sentence(place: Path, note: Not
 
     @settings(max_examples=PICTURES, **_ALIKE)
     @given(st.sampled_from(sorted(whole)), edits, st.binary(max_size=40) | st.none())
+    @example("PNG", [], None)  # one that is whole: chance alone need not leave any so
+    @example("PNG", [], b"")
     def fuzz(kind: str, changes: list[tuple[float, bytes, int]], instead: bytes | None) -> None:
         data = bytearray(whole[kind])
         for where, put, gone in changes:

@@ -27,8 +27,8 @@ from tests.faults.conftest import FULL, Note
 SLOWEST = 2.0  # seconds for one file
 ADAPTERS, PICTURES = (20_000, 20_000) if FULL else (120, 120)
 # The same in every short run, so that a change that breaks something is what breaks it; others in every long one.
-_ALIKE = {"derandomize": not FULL, "database": None, "deadline": None, "phases": (Phase.explicit, Phase.generate, Phase.shrink),
-          "suppress_health_check": list(HealthCheck)}
+_ALIKE = {"derandomize": not FULL, "database": None, "deadline": None,
+          "phases": (Phase.explicit, Phase.generate, Phase.shrink), "suppress_health_check": list(HealthCheck)}
 
 texts = st.text(max_size=12) | st.sampled_from(["lora_A", "unet.to_q.lora_A.weight", "semblance", "emb_params"])
 numbers = st.integers(-2, 70) | st.sampled_from([2**31, 2**63, 2**64, -2**63])

@@ -57,5 +57,6 @@ def _field(name: str, field: FieldInfo, own: bool) -> dict[str, Any]:
     plain = [t for t in (field.annotation, *get_args(field.annotation)) if t in (bool, int, float, str)]
     kind = "choice" if choices else {bool: "yes-no", int: "whole", float: "number"}.get(plain[0], "text")  # type: ignore[arg-type]
     limits = {word: getattr(m, key) for mark, key, word in _LIMITS for m in field.metadata if isinstance(m, mark)}
-    return {"name": name, "label": name.replace("_", " ").capitalize(), "kind": kind, "choices": choices, "own": own,
+    label = field.title or name.replace("_", " ").capitalize()
+    return {"name": name, "label": label, "kind": kind, "choices": choices, "own": own,
             "tip": " ".join((field.description or "").split()), **limits}

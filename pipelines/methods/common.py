@@ -64,10 +64,10 @@ class TrainingConfig(BaseModel):
     """Pull of all trained numbers towards zero."""
     max_grad_norm: float = Field(1.0, gt=0)
     """Corrections longer than this are shortened."""
-    ema: float | None = Field(None, gt=0, lt=1)
+    ema: float | None = Field(None, gt=0, lt=1, title="EMA")
     """Save a running average of what is learned, calmer than its last state: its decay, such as 0.99; none saves the
     last state."""
-    min_snr_gamma: float | None = Field(5.0, gt=0)
+    min_snr_gamma: float | None = Field(5.0, gt=0, title="Min-SNR gamma")
     """Weight of the noise levels (Hang et al., arXiv 2303.09556); none weighs all alike."""
     flip: bool = False
     """Also learn from mirrored pictures; off for things with a left and a right."""

@@ -44,7 +44,7 @@ class Config(TrainingConfig):
     """Also learn from the mirrored picture."""
     prior_weight: float = Field(1.0, ge=0, le=10)
     """Weight of class images painted by the base, in the second phase."""
-    min_snr_gamma: float | None = Field(None, gt=0)
+    min_snr_gamma: float | None = Field(None, gt=0, title="Min-SNR gamma")
     """Weight of the noise levels; the paper weighs all alike."""
 
     @field_validator("tuning")

@@ -18,9 +18,9 @@ class Config(TrainingConfig):
     """Size of the update; a larger rank holds more and makes a larger file."""
     alpha: float = Field(16.0, gt=0)
     """The update is scaled by alpha / rank."""
-    rslora: bool = False
+    rslora: bool = Field(False, title="rsLoRA")
     """Scale by alpha / sqrt(rank) instead (Kalajdzievski, arXiv 2312.03732)."""
-    dora: bool = False
+    dora: bool = Field(False, title="DoRA")
     """Learn the weights' direction and length apart (Liu et al., arXiv 2402.09353)."""
     layers: Literal["attention", "attention+feed-forward", "all"] = "attention"
     """Which layers are adapted: attention alone, its feed-forward too, or convolutions as well."""

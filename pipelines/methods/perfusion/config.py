@@ -28,7 +28,7 @@ class Config(TrainingConfig):
     """Keys stay those of the class word; off learns them too (the paper's ablation)."""
     mask_normalise: Literal["area", "all"] = "area"
     """Whether the masked loss is a mean over the subject or over the whole picture."""
-    min_snr_gamma: float | None = Field(None, gt=0)
+    min_snr_gamma: float | None = Field(None, gt=0, title="Min-SNR gamma")
     """Weight of the noise levels; the paper weighs all alike."""
     weight_decay: float = Field(0.0, ge=0, le=1)
     """None in the paper."""

@@ -18,7 +18,7 @@ class Config(TrainingConfig):
     """How many vectors the word has; more hold more and bend less to the rest of the prompt."""
     norm_prior: bool = False
     """Keep the vectors' length near the base's words (0.4 on CLIP)."""
-    min_snr_gamma: float | None = Field(None, gt=0)
+    min_snr_gamma: float | None = Field(None, gt=0, title="Min-SNR gamma")
     """Weight of the noise levels; the paper weighs all alike."""
     weight_decay: float = Field(0.0, ge=0, le=1)
     """Pull of the vectors towards zero; none in the paper."""

@@ -61,3 +61,8 @@ def test_a_presets_values_are_those_that_a_run_gets(client: TestClient) -> None:
 def test_values_that_cannot_be_are_a_sentence(client: TestClient, path: str, said: str) -> None:
     answer = client.get(f"/studio/methods/{path}")
     assert answer.status_code == 400 and said in answer.json()["error"]
+
+
+def test_settings_have_the_names_that_their_papers_gave_them(client: TestClient) -> None:
+    labels = {name: field["label"] for name, field in fields(client, "lora").items()}
+    assert labels["rslora"] == "rsLoRA" and labels["dora"] == "DoRA" and labels["learning_rate"] == "Learning rate"

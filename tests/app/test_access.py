@@ -16,10 +16,13 @@ from app.ui.concepts import STATIC
 from tests.app.browser import MARKS, Server, browsing, open_room, shot
 from tests.app.filled import PROMPTS, fill
 from tests.app.ui.test_sentences import answers
+from tests.faults.conftest import FULL
 
 pytestmark = MARKS
 ROOMS = ("concepts", "train", "create", "library", "system")
 SIZES = {"wide": (1400, 900), "phone": (390, 844)}
+EACH = [(s, t) for s in SIZES for t in ("light", "dark")] if FULL else [("wide", "light"), ("phone", "dark")]
+"""With SEMBLANCE_FAULTS=full every size in every theme; else each of them once."""
 RULES = {"resultTypes": ["violations"], "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]}
 # Figures with their units, days, and the rooms' names.
 NUMBERS = re.compile(r"\b\d[\d.,]* ?(s|ms|min|h|B|kB|MB|GB|TB)\b|\b[A-Z][a-z]{2} \d{1,2}, \d{4}"
@@ -68,8 +71,7 @@ def states(page: Page, room: str) -> Iterator[str]:
         page.keyboard.press("Escape")
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(("size", "theme"), EACH)
 def test_no_room_has_a_serious_fault_or_is_wider_than_the_page(server: Server, size: str, theme: str) -> None:
     faults = []
     with browsing(server, *SIZES[size], keep={"semblance.theme": theme}) as page:

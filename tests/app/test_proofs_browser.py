@@ -23,7 +23,7 @@ from tests.app.browser import MARKS, Server, browsing, open_room, shot
 from tests.app.test_create_browser import ask
 
 pytestmark = MARKS
-LONG = 400_000  # milliseconds: two trainings and their pictures, on a machine that may have other work
+LONG = 900_000  # milliseconds: two trainings and their pictures, on a machine that may have other work
 ATTENTION = "mid_block.attentions.0.transformer_blocks.0.attn1.to_q"
 
 DROP = """([selector, name, data]) => {

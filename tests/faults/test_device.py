@@ -14,6 +14,8 @@ from pipelines.run_config import RunConfig
 from tests.faults import children
 from tests.faults.conftest import FULL, Note
 
+pytestmark = pytest.mark.slow  # processes are started and killed
+
 WAITS = "Waiting for the device"
 ROUNDS = 10 if FULL else 1
 

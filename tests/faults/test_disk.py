@@ -26,6 +26,8 @@ from tests.app.tools import FakePainter, begin, until
 from tests.faults import children
 from tests.faults.conftest import FULL, Note
 
+pytestmark = pytest.mark.slow  # processes are started and killed
+
 SIZE = "40m"
 ROUNDS = 5 if FULL else 1
 

@@ -20,6 +20,8 @@ from pipelines.training import RESUME_FILE
 from tests.faults import children
 from tests.faults.conftest import FULL, Note
 
+pytestmark = pytest.mark.slow  # processes are started and killed
+
 KILLS = 100 if FULL else 3
 STEPS, EVERY = 8, 2
 

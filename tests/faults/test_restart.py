@@ -6,6 +6,7 @@ import shutil
 import time
 from pathlib import Path
 
+import pytest
 from fastapi.testclient import TestClient
 
 from adapters.host import Host
@@ -16,6 +17,8 @@ from app.jobs.runs import EventLog
 from app.studio import Studio
 from tests.faults import children
 from tests.faults.conftest import FULL, Note
+
+pytestmark = pytest.mark.slow  # processes are started and killed
 
 WITHIN = 30.0  # seconds
 ROUNDS = 5 if FULL else 1

@@ -90,7 +90,7 @@ def main() -> int:
     """Do or go on with the job in the folder given; exit code 0, also when it was stopped."""
     folder, kind = Path(sys.argv[1]), (sys.argv[2:] or ["train"])[0]
     if hasattr(os, "nice"):
-        os.nice(5)  # the browser stays quick while this runs
+        os.nice(19)  # the browser stays quick while this runs
     log = EventLog(folder)
     try:
         log({"type": "stage", "text": "Starting"})

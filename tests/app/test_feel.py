@@ -49,11 +49,17 @@ def page() -> Iterator[Page]:
 
 
 def only_when_free() -> None:
-    """Skip where other work has the processor: a figure of time would be that work's, not the studio's."""
-    began, used = time.perf_counter(), time.process_time()
-    while time.perf_counter() - began < 0.5:
-        pass
-    if (share := (time.process_time() - used) / 0.5) < 0.85:
+    """Skip where other work has the processor: a figure of time would be that work's, not the studio's.
+
+    The studio's own start takes its time first, which is waited for.
+    """
+    shares = []
+    while len(shares) < 40 and (not shares or shares[-1] < 0.9):
+        began, used = time.perf_counter(), time.process_time()
+        while time.perf_counter() - began < 0.5:
+            pass
+        shares.append((time.process_time() - used) / 0.5)
+    if (share := shares[-1]) < 0.9:
         pytest.skip(f"this process gets {share:.0%} of a core; times are measured on a machine without other work")
 
 

@@ -5,14 +5,11 @@ It is started when something is first asked and ends after a while without work,
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 import threading
 from typing import Any
 
 from adapters.errors import StudioError
-from pipelines.shipped import REPOSITORY
+from app.child import Child
 
 IDLE = 300.0  # seconds without work after which its memory is given back
 
@@ -23,7 +20,9 @@ class LookerProcess:
     def __init__(self, idle: float = IDLE) -> None:
         self.idle = idle
         self._lock = threading.Lock()
-        self._child: subprocess.Popen[str] | None = None
+        self._child = Child(
+            "app.concepts.looker_child", "The process that looks at pictures ended (code {}), most often because the "
+            "memory was not enough; try again, or paint by hand.")
         self._timer: threading.Timer | None = None
 
     def ask(self, verb: str, **told: Any) -> dict[str, Any]:
@@ -31,7 +30,8 @@ class LookerProcess:
         with self._lock:
             self._rest()
             try:
-                answer = self._answer(json.dumps({"verb": verb, **told}))
+                self._child.tell(verb=verb, **told)
+                answer = self._child.read()
             finally:
                 self._timer = threading.Timer(self.idle, self.close)
                 self._timer.daemon = True
@@ -44,31 +44,8 @@ class LookerProcess:
         if self._timer:
             self._timer.cancel()
 
-    def _answer(self, line: str) -> dict[str, Any]:
-        child = self._child
-        if child is None or child.poll() is not None:
-            child = self._child = subprocess.Popen(
-                [sys.executable, "-m", "app.concepts.looker_child"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                text=True, cwd=REPOSITORY, start_new_session=True)
-        said = ""
-        if child.stdin and child.stdout:
-            try:
-                print(line, file=child.stdin, flush=True)
-                said = child.stdout.readline()
-            except BrokenPipeError:
-                said = ""
-        if not said:
-            self._child = None
-            raise StudioError(f"The process that looks at pictures ended (code {child.wait()}), most often because the "
-                              "memory was not enough; try again, or paint by hand.")
-        found: dict[str, Any] = json.loads(said)
-        return found
-
     def close(self) -> None:
         """End the child; the next question starts another."""
         with self._lock:
             self._rest()
-            if self._child and self._child.poll() is None:
-                self._child.terminate()
-                self._child.wait(10)
-            self._child = None
+            self._child.close()

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from adapters.errors import StudioError
-from pipelines.shipped import REPOSITORY
+from app.child import Child
 
 
 class Cancelled(StudioError):
@@ -41,30 +38,13 @@ class PainterProcess:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._child: subprocess.Popen[str] | None = None
-
-    def _start(self) -> subprocess.Popen[str]:
-        if self._child is None or self._child.poll() is not None:
-            self._child = subprocess.Popen(
-                [sys.executable, "-m", "app.painting.painter_child"], stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE, text=True, cwd=REPOSITORY, start_new_session=True,
-            )
-            self._read(self._child)
-        return self._child
+        self._child = Child("app.painting.painter_child", "The painting process ended (code {}), most often because "
+                            "the memory was not enough; try a smaller size.", greets=True)
 
     def warm_up(self) -> None:
         """Start the child now, so that the first picture does not wait for its imports."""
         with self._lock:
-            self._start()
-
-    def _read(self, child: subprocess.Popen[str]) -> dict[str, Any]:
-        line = child.stdout.readline() if child.stdout else ""
-        if not line:
-            self._child = None
-            raise StudioError(f"The painting process ended (code {child.wait()}), most often because "
-                              "the memory was not enough; try a smaller size.")
-        message: dict[str, Any] = json.loads(line)
-        return message
+            self._child.start()
 
     def paint(self, base: str, adapters: Sequence[tuple[Path, float, dict[str, str]]], request: dict[str, Any],
               files: Sequence[Path], *, offline: bool, watch: Watch | None = None,
@@ -82,14 +62,9 @@ class PainterProcess:
                "regions": {str(a): str(m) for a, m in (regions or {}).items()}}
         with self._lock:
             watch.check()  # others may have been long before
-            child = self._start()
-            try:
-                print(json.dumps(job), file=child.stdin, flush=True)
-            except BrokenPipeError as error:
-                self._child = None
-                raise StudioError("The painting process had ended; try again.") from error
+            self._child.tell(**job)
             while True:
-                message = self._read(child)
+                message = self._child.read()
                 if "progress" in message:
                     if watch.progress:
                         watch.progress(*message["progress"])
@@ -103,6 +78,4 @@ class PainterProcess:
 
     def close(self) -> None:
         """End the child."""
-        if self._child and self._child.poll() is None:
-            self._child.terminate()
-            self._child.wait(10)
+        self._child.close()

@@ -105,10 +105,10 @@ def test_the_real_process_finds_a_boxed_thing_and_outlives_a_wrong_question(tmp_
 def test_a_process_that_ends_is_one_sentence_and_the_next_question_starts_another(
         monkeypatch: pytest.MonkeyPatch) -> None:
     looker = LookerProcess()
-    monkeypatch.setattr("app.concepts.looker.sys.executable", "/bin/true")
+    monkeypatch.setattr("app.child.sys.executable", "/bin/true")
     with pytest.raises(StudioError, match=r"ended \(code 0\)"):
         looker.ask("mask")
-    assert looker._child is None
+    assert looker._child.pid is None
     looker.close()
 
 

@@ -10,14 +10,14 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from pydantic import ValidationError
 
 from adapters.errors import StudioError
 from adapters.files import write_text
 from adapters.naming import MAX_LENGTH, check_name, check_noun
-from adapters.record import KINDS, Concept
+from adapters.record import KINDS, Concept, ConceptKind
 from app.arguments import Use, with_tags
 from app.common import Part
 from app.concepts.consent import Consents, Statement
@@ -67,7 +67,7 @@ def _concepts(training: TrainingConfig, name: str, noun: str, trigger: str, give
         given = [(name, given[0][1] if given else noun)]
     kinds = kinds if len(kinds) == len(given) else [kinds[0] if kinds else ""] * len(given)
     made = [Concept(name=check_name(n), noun=check_noun(w), trigger=trigger if len(given) == 1 else "",
-                    kind=kind)  # type: ignore[arg-type]
+                    kind=cast(ConceptKind, kind))
             for (n, w), kind in zip(given, kinds, strict=True)]
     if len({c.name.lower() for c in made}) < len(made):
         raise StudioError("Two concepts have the same name; give each its own.")

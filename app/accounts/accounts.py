@@ -6,7 +6,7 @@ import secrets
 import sqlite3
 import time
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 from adapters.errors import StudioError
 from adapters.naming import check_name
@@ -75,7 +75,7 @@ class Accounts:
         """Make an account. Raises StudioError when the name is taken or the password too short."""
         if role not in get_args(Role):
             raise StudioError(f"'{role[:20]}' is no role; choose {' or '.join(get_args(Role))}.")
-        made = Account(secrets.token_hex(8), check_name(name), role, None, None, time.time())  # type: ignore[arg-type]
+        made = Account(secrets.token_hex(8), check_name(name), cast(Role, role), None, None, time.time())
         kept = hashed(password)
         try:
             with self._db.connect() as db:

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from adapters.errors import StudioError
+from app.database import migrate, transaction
 
-# Append only: a released migration is never changed.
 _MIGRATIONS = (
     """CREATE TABLE accounts (
         id TEXT PRIMARY KEY, name TEXT NOT NULL, role TEXT NOT NULL, password TEXT NOT NULL,
@@ -38,23 +38,14 @@ class Database:
             raise StudioError(f"The accounts in '{path}' cannot be opened ({error.strerror}); check the rights of the "
                               "data folder.") from error
         with self.connect() as db:
-            db.execute("BEGIN IMMEDIATE")  # all migrations or none, by one process
-            db.execute("CREATE TABLE IF NOT EXISTS migrations (number INTEGER PRIMARY KEY)")
-            done = {row[0] for row in db.execute("SELECT number FROM migrations")}
-            for number, statement in enumerate(_MIGRATIONS):
-                if number not in done:
-                    db.execute(statement)
-                    db.execute("INSERT INTO migrations VALUES (?)", (number,))
+            migrate(db, _MIGRATIONS)
 
     @contextlib.contextmanager
     def connect(self) -> Iterator[sqlite3.Connection]:
         """A transaction. Raises StudioError when the file cannot be used."""
         try:
-            with contextlib.closing(sqlite3.connect(self.path, timeout=60)) as db:
-                db.execute("PRAGMA journal_mode=WAL")
-                db.execute("PRAGMA synchronous=FULL")
-                with db:
-                    yield db
+            with transaction(self.path) as db:
+                yield db
         except sqlite3.IntegrityError:
             raise
         except sqlite3.DatabaseError as error:

@@ -55,7 +55,8 @@ def describe(method: str) -> dict[str, Any]:
 def _field(name: str, field: FieldInfo, own: bool) -> dict[str, Any]:
     choices = [c for c in get_args(field.annotation) if isinstance(c, str)]
     plain = [t for t in (field.annotation, *get_args(field.annotation)) if t in (bool, int, float, str)]
-    kind = "choice" if choices else {bool: "yes-no", int: "whole", float: "number"}.get(plain[0], "text")  # type: ignore[arg-type]
+    names: dict[Any, str] = {bool: "yes-no", int: "whole", float: "number", str: "text"}
+    kind = "choice" if choices else names[plain[0]] if plain else "text"
     limits = {word: getattr(m, key) for mark, key, word in _LIMITS for m in field.metadata if isinstance(m, mark)}
     label = field.title or name.replace("_", " ").capitalize()
     return {"name": name, "label": label, "kind": kind, "choices": choices, "own": own,

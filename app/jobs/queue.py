@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -16,8 +16,9 @@ from adapters.errors import StudioError
 from adapters.naming import MAX_LENGTH, check_name
 from app.errors import Missing
 from app.home import Home
+from app.jobs.order import as_turn
 from app.jobs.runs import folder_id, view
-from app.jobs.store import ACTIVE, Job, JobStore, Turn
+from app.jobs.store import ACTIVE, Job, JobStore
 from app.library.library import Library
 from pipelines.methods.common import settings_error
 from pipelines.run_config import CLASS_IMAGES, RunConfig
@@ -71,9 +72,7 @@ class Queue:
     def move(self, run: str, where: str) -> None:
         """Give a waiting job another turn: up, down, first or last."""
         job = self.job(run)
-        if where not in get_args(Turn):
-            raise StudioError(f"A job moves {', '.join(get_args(Turn))}, not '{where[:20]}'; choose one of these.")
-        if not self.store.move(run, where):  # type: ignore[arg-type]
+        if not self.store.move(run, as_turn(where)):
             raise StudioError(f"'{job.name}' is {job.state}; only what waits in the queue has a turn to change.")
         self.wake()
 

@@ -13,15 +13,15 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from adapters.errors import StudioError
+from app.database import migrate, transaction
 from app.errors import QueueQuota
+from app.jobs.order import Turn, moved
 
 State = Literal["queued", "running", "finished", "stopped", "failed", "interrupted"]
 Kind = Literal["train", "preflight", "evaluate", "compare", "recommend"]
-Turn = Literal["up", "down", "first", "last"]
 ACTIVE: tuple[State, ...] = ("queued", "running")
 RESUMABLE: tuple[State, ...] = ("stopped", "failed", "interrupted")
 
-# Append only: a released migration is never changed.
 _MIGRATIONS = (
     """CREATE TABLE jobs (
         id TEXT PRIMARY KEY, name TEXT NOT NULL, state TEXT NOT NULL, pid INTEGER,
@@ -40,7 +40,6 @@ _MIGRATIONS = (
     "ALTER TABLE jobs ADD COLUMN asked TEXT",
     "CREATE UNIQUE INDEX asked_once ON jobs (asked) WHERE asked IS NOT NULL",
 )
-_TURN = 60  # seconds to wait for other processes that write; each also puts a file on the disk meanwhile
 _NEXT = """SELECT id FROM jobs WHERE state = 'queued' AND (not_before IS NULL OR not_before <= ?)
     AND NOT EXISTS (SELECT 1 FROM jobs WHERE state = 'running')
     AND NOT EXISTS (SELECT 1 FROM flags WHERE name = 'paused') ORDER BY place LIMIT 1"""
@@ -91,22 +90,13 @@ class JobStore:
         self.path, self._kept, self._most = path, kept, most
         self._mine = threading.RLock()  # threads of one process queue here: SQLite's own waiting is not fair to many
         with self._connect() as db:
-            db.execute("BEGIN IMMEDIATE")  # all migrations or none, by one process
-            db.execute("CREATE TABLE IF NOT EXISTS migrations (number INTEGER PRIMARY KEY)")
-            done = {row[0] for row in db.execute("SELECT number FROM migrations")}
-            for number, statement in enumerate(_MIGRATIONS):
-                if number not in done:
-                    db.execute(statement)
-                    db.execute("INSERT INTO migrations VALUES (?)", (number,))
+            migrate(db, _MIGRATIONS)
 
     @contextlib.contextmanager
     def _connect(self) -> Iterator[sqlite3.Connection]:
         try:
-            with self._mine, contextlib.closing(sqlite3.connect(self.path, timeout=_TURN)) as db:
-                db.execute("PRAGMA journal_mode=WAL")
-                db.execute("PRAGMA synchronous=FULL")
-                with db:
-                    yield db
+            with self._mine, transaction(self.path) as db:
+                yield db
         except sqlite3.IntegrityError:
             raise  # a name or a question that is there already, which the caller explains
         except sqlite3.OperationalError as error:
@@ -282,12 +272,10 @@ class JobStore:
         with self._connect() as db:
             db.execute("BEGIN IMMEDIATE")
             rows = db.execute("SELECT id, place FROM jobs WHERE state = 'queued' ORDER BY place").fetchall()
-            order = [row[0] for row in rows]
-            if id not in order:
+            waiting = [row[0] for row in rows]
+            if id not in waiting:
                 return False
-            at = order.index(id)
-            order.remove(id)
-            order.insert({"up": max(at - 1, 0), "down": at + 1, "first": 0, "last": len(order)}[where], id)
+            order = moved(waiting, id, where)
             db.executemany("UPDATE jobs SET place = ? WHERE id = ?",
                            [(row[1], moved) for row, moved in zip(rows, order, strict=True)])
             self._keep(db, *order)

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from PIL import Image, PngImagePlugin
 
@@ -22,7 +22,7 @@ from adapters.errors import StudioError
 from adapters.files import write_atomic
 from app.errors import Missing, QueueQuota
 from app.home import Home
-from app.jobs.store import Turn
+from app.jobs.order import as_turn
 from app.painting.grid import Sheet
 from app.painting.painter import Cancelled, Watch
 from app.painting.turns import Turns
@@ -142,9 +142,7 @@ class Paintings:
     def move(self, id: str, where: str) -> Painting:
         """Give a waiting one another turn: up, down, first or last."""
         painting = self.get(id)
-        if where not in get_args(Turn):
-            raise StudioError(f"A painting moves {', '.join(get_args(Turn))}, not '{where[:20]}'; choose one of these.")
-        if not self._turns.move(painting, where):  # type: ignore[arg-type]
+        if not self._turns.move(painting, as_turn(where)):
             raise StudioError("That painting does not wait any more; only what waits has a turn to change.")
         return painting
 

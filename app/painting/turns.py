@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Generic, TypeVar
 
-from app.jobs.store import Turn
+from app.jobs.order import Turn, moved
 
 T = TypeVar("T")
 
@@ -43,9 +43,7 @@ class Turns(Generic[T]):
         with self._lock:
             if thing not in self._line:
                 return False
-            at = self._line.index(thing)
-            self._line.remove(thing)
-            self._line.insert({"up": max(at - 1, 0), "down": at + 1, "first": 0, "last": len(self._line)}[where], thing)
+            self._line = moved(self._line, thing, where)
             return True
 
     def close(self) -> None:

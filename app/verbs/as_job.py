@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from app.jobs.runs import EventLog
+from app.jobs.store import State
 from app.studio import Studio
 
 
@@ -31,6 +32,6 @@ def as_job(studio: Studio, folder: Path, say: Callable[[str], None]) -> Iterator
     _end(studio, folder, log, "finished", "")
 
 
-def _end(studio: Studio, folder: Path, log: EventLog, state: str, message: str) -> None:
+def _end(studio: Studio, folder: Path, log: EventLog, state: State, message: str) -> None:
     log({"type": "outcome", "state": state, "message": message})
-    studio.store.end(folder.name, state, message)  # type: ignore[arg-type]
+    studio.store.end(folder.name, state, message)

@@ -104,7 +104,9 @@ GRIDS: dict[str, tuple[dict[str, Any], ...]] = {
     "lora": ({"learning_rate": 1e-3}, {"learning_rate": 2e-3}),
     "break-a-scene": ({"learning_rate": 1e-3, "attention_weight": 0.01},
                       {"learning_rate": 1e-3, "attention_weight": 0.1},
-                      {"learning_rate": 1e-3, "attention_weight": 0.3}),
+                      {"learning_rate": 1e-3, "attention_weight": 0.3},
+                      {"learning_rate": 3e-4, "attention_weight": 0.1},
+                      {"learning_rate": 3e-4, "attention_weight": 0.3}),
 }
 """What the starter's balanced presets were chosen from, on the development samples alone."""
 

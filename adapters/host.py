@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from PIL import Image
 from torch import nn
 
 from adapters.identity import FAMILIES, BaseIdentity, FamilyFacts
@@ -46,6 +47,8 @@ class Host:
     vae: Any
     scheduler: Any
     tokenizer_2: Any = None
+    safety: Callable[[Image.Image], bool] | None = None
+    """Tells which painted pictures are to be withheld, where the base comes with such a checker."""
 
     def __post_init__(self) -> None:
         for module in (*self.components.values(), self.vae):

@@ -31,6 +31,7 @@ from app.jobs.queue import Queue
 from app.jobs.runs import WISHES, RunView, StopFile, WishFiles, folder_id, view
 from app.jobs.store import ACTIVE, RESUMABLE, Job, JobStore, Kind
 from app.jobs.supervisor import Supervisor
+from app.library import credentials
 from app.library.library import Library
 from app.library.library_entry import Entry
 from app.painting.gallery import Gallery
@@ -306,6 +307,8 @@ class Studio:
         self.painter.paint(base, chosen, {**asked.model_dump(exclude_unset=True), "prompt": prompt}, files,
                            offline=self.offline, watch=watch, edit=edit,
                            regions={self.adapter_file(name): mask for name, mask in (regions or {}).items()})
+        for file in files:
+            credentials.sign(file, self.home.root)
         return list(files)
 
     def new_pictures(self, count: int) -> list[Path]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from adapters.errors import StudioError
 from adapters.files import write_atomic
 from adapters.host import Host
 from pipelines.generator import Generator, Request
@@ -15,6 +16,7 @@ from pipelines.references import list_folder, open_image
 from pipelines.wording import with_article
 
 _SEED = 90_000
+_ATTEMPTS = 5
 
 
 def given_class_images(folder: Path, count: int) -> list[Image.Image]:
@@ -37,9 +39,19 @@ def paint_class_images(host: Host, noun: str, count: int, cache: Path | None, re
             images.append(open_image(path))
             continue
         report({"type": "stage", "text": f"Painting pictures of the class '{noun}', {n + 1} of {count}"})
-        image = painter.paint(Request(prompt=f"a photo of {with_article(noun)}", seed=_SEED + n)).images[0]
+        image = _passed(painter, noun, _SEED + n)
         if path:
             path.parent.mkdir(parents=True, exist_ok=True)
             write_atomic(path, lambda p, image=image: image.save(p, "PNG"))  # type: ignore[misc]
         images.append(image)
     return images
+
+
+def _passed(painter: Generator, noun: str, seed: int) -> Image.Image:
+    """A picture of the class that the base's safety checker, where it has one, lets pass: a black one teaches black."""
+    for attempt in range(_ATTEMPTS):
+        painted = painter.paint(Request(prompt=f"a photo of {with_article(noun)}", seed=seed + attempt * _SEED))
+        if painted.safety[0] != "withheld":
+            return painted.images[0]
+    raise StudioError(f"The base's safety checker withheld {_ATTEMPTS} pictures of '{noun}' in a row; give class "
+                      "images of your own, or train without prior preservation.")

@@ -22,6 +22,7 @@ from pipelines.base_models.stock import latents_pipeline, stock_pipeline
 from pipelines.dataset import bucket
 from pipelines.editing import LONGEST, Blend, Edit
 from pipelines.encode import encode_images
+from pipelines.image_file import Safety
 from pipelines.prompt_filter import flagged
 from pipelines.regions import Region, bound, prompts_of
 from pipelines.request import Request
@@ -42,6 +43,8 @@ class Painted:
     images: list[Image.Image]
     seeds: list[int]
     settings: dict[str, Any]
+    safety: list[Safety]
+    """What the base's checker did with each."""
 
 
 Progress = Callable[[int, int], None]
@@ -135,6 +138,7 @@ class Generator:
                         larger = self._rounded(size[0] * request.upscale, size[1] * request.upscale)
                         image = sheet.paint(seed, larger, request.upscale_strength, image)
                     images.append(edit.kept_outside(image) if edit else image)
+            checked = [self._checked(image) for image in images]
         finally:
             self.pipeline.scheduler = own
         width, height = size if request.upscale else images[0].size
@@ -145,8 +149,15 @@ class Generator:
             **({"regions": True} if self._regions else {}), **({"strength": strength} if strength else {}),
             **request.model_dump(include={"schedule"}, exclude_none=True),
             **(request.model_dump(include={"upscale", "upscale_strength"}) if request.upscale else {}),
+            **({"private": True} if request.private else {}),
         }
-        return Painted(images, seeds, settings)
+        return Painted([image for image, _ in checked], seeds, settings, [safety for _, safety in checked])
+
+    def _checked(self, image: Image.Image) -> tuple[Image.Image, Safety]:
+        """The picture, black where the base's safety checker withholds it (as the stock pipeline does)."""
+        if self.host.safety is None:
+            return image, "none"
+        return (Image.new("RGB", image.size), "withheld") if self.host.safety(image) else (image, "passed")
 
     def _bound(self, request: Request) -> AbstractContextManager[None]:
         """Concepts that have regions stay in them meanwhile."""

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, get_args
 
 from PIL import ExifTags, Image, PngImagePlugin
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -20,6 +20,8 @@ from pipelines.references import opened
 from pipelines.request import Request
 from pipelines.samplers import AUTOMATIC, SAMPLERS, SCHEDULES
 
+Safety = Literal["none", "passed", "withheld"]
+"""Of a picture: its base has no safety checker, or the checker let it pass, or blackened it."""
 VERSION = "Semblance-0.1"
 MAX_TEXT = 64 * 1024  # characters of settings in a picture
 _PAIR = re.compile(r'(\w[\w \-/]{0,40}):\s?("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
@@ -50,6 +52,8 @@ class Made(BaseModel):
     """What to give as `--base`; '' when it is not known here."""
     adapters: list[tuple[str, float, dict[str, str]]] = Field(default_factory=list)
     """Name, strength and dials. A1111's stand as tags in the prompt instead."""
+    safety: Safety = "none"
+    """What the base's safety checker did; "none" also where the file does not say."""
     notices: list[str] = Field(default_factory=list)
     """What could not be taken over, a sentence each."""
 
@@ -88,7 +92,9 @@ def _quoted(value: str) -> str:
 
 
 def save_png(image: Image.Image, path: Path, settings: Mapping[str, Any], adapters: Sequence[UsedAdapter]) -> None:
-    """Write a PNG atomically with both text chunks."""
+    """Write a PNG atomically with both text chunks; with `private` settings they leave the prompts out."""
+    if settings.get("private"):
+        settings = {**settings, "prompt": "", "negative_prompt": ""}
     chunks = PngImagePlugin.PngInfo()
     chunks.add_itxt("parameters", parameters(settings, adapters))
     told = {**settings, "adapters": [asdict(a) for a in adapters], "pixels": pixels_hash(image)}
@@ -162,8 +168,13 @@ def _read_own(text: str) -> Made | None:
         notices.append("It was begun from another picture, which is not in it.")
     if found.get("regions"):
         notices.append("Its adapters were bound to painted regions, which are not in it.")
+    if found.get("private"):
+        notices.append("Its prompt was kept private and is not in it.")
+    if (safety := found.get("safety")) == "withheld":
+        notices.append("The base's safety checker withheld this picture.")
     base = found.get("base")
     return Made(request=request, base=base if isinstance(base, str) else "", notices=notices,
+                safety=safety if safety in get_args(Safety) else "none",
                 adapters=[(a.name, a.strength, dict(a.dials)) for a in used])
 
 

@@ -93,8 +93,8 @@ class Painter:
         model = {"base": base}
         if Path(base).is_file():
             model["model_hash"] = self._hash(Path(base), lambda p: sha256(p)[:10])
-        for image, seed, file in zip(painted.images, painted.seeds, files, strict=True):
-            save_png(image, file, {**painted.settings, "seed": seed, **model}, made_with)
+        for image, seed, safety, file in zip(painted.images, painted.seeds, painted.safety, files, strict=True):
+            save_png(image, file, {**painted.settings, "seed": seed, "safety": safety, **model}, made_with)
         return painted.settings
 
     def _hash(self, path: Path, make: Callable[[Path], str]) -> str:

@@ -40,6 +40,8 @@ class Request(BaseModel):
     """A second pass over the picture, enlarged by so much; none paints once."""
     upscale_strength: float = Field(0.5, gt=0, le=1)
     """The share of the steps that the second pass does."""
+    private: bool = False
+    """Keep the prompts out of the picture's file, which then tells everything else; nobody finds them by search."""
 
     @field_validator("sampler", "schedule")
     @classmethod

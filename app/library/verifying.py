@@ -7,13 +7,15 @@ from typing import Any
 
 from adapters.errors import StudioError
 from adapters.record import read_record
+from app.library import credentials
 from pipelines import image_file
 
 
 def verify(path: Path) -> dict[str, Any]:
     """`intact` (true, false, or None when the file does not say), `says` (one sentence), and what the file tells.
 
-    The check tells damage and editing from the original. It is no signature: it does not say who wrote the file.
+    The check tells damage and editing from the original. It is no signature: it does not say who wrote the file. A
+    picture's `credentials` are one, where it has them and they can be read here (see credentials.read).
     """
     if not path.is_file():
         raise StudioError(f"There is no file '{path}'; check the path.")
@@ -36,7 +38,7 @@ def _picture(path: Path) -> dict[str, Any]:
     whole = image_file.intact(path)
     made = image_file.read_settings(path).model_dump() if whole is not None else None
     return {"file": path.name, "kind": "picture", "intact": whole, "says": _sentence(path, whole, "pixels"),
-            "made": made}
+            "made": made, "credentials": credentials.read(path)}
 
 
 def _sentence(path: Path, whole: bool | None, what: str) -> str:

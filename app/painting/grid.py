@@ -86,8 +86,13 @@ def lay_out(asked: Asked, x: Axis | None, y: Axis | None, words: Words) -> Sheet
     for below in down.values:
         row = _vary(asked, down, below)
         rows.append(tuple(_finished(_vary(row, x, beside) if x else row, words, noun) for beside in across))
-    return Sheet(tuple(label(x, v) for v in across) if x else ("",), tuple(label(down, v) for v in down.values),
-                 tuple(rows))
+    return Sheet(_labels(x, first.private) if x else ("",), _labels(down, first.private), tuple(rows))
+
+
+def _labels(axis: Axis, private: bool) -> tuple[str, ...]:
+    if private and axis.field in ("prompt", "negative_prompt"):  # what is painted beside the pictures is read too
+        return tuple(f"{axis.field.replace('_', ' ')} {n + 1}" for n in range(len(axis.values)))
+    return tuple(label(axis, value) for value in axis.values)
 
 
 def label(axis: Axis, value: str) -> str:

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from adapters.errors import StudioError
 from app.arguments import parse_adapter, with_tags
+from app.library import credentials
 from app.studio import Studio
 from pipelines.image_file import read_settings
 from pipelines.methods.common import settings_error
@@ -43,6 +44,7 @@ def add(verb: Verb, open_studio: Callable[[argparse.Namespace], Studio]) -> None
     generate.add_argument("--mask", type=Path, help="of the picture's size, white where it is painted")
     generate.add_argument("--region", action="append", default=[], metavar="NAME=MASK",
                           help="let this adapter be where the mask is white, and nowhere else")
+    generate.add_argument("--private", action="store_true", help=Request.model_fields["private"].description)
     generate.add_argument("--out", type=Path, required=True)
     settings = verb("settings", _settings, "say how a picture was made, by this studio or A1111")
     settings.add_argument("file", type=Path)
@@ -59,7 +61,7 @@ def _generate(options: argparse.Namespace, studio: Studio) -> dict[str, Any]:
         raise StudioError("--edit and --mask belong together; give a picture and a mask of its size.")
     if options.edit and options.start:
         raise StudioError("--from and --edit both name the picture to paint on; give one of them.")
-    fields = ("prompt", "negative_prompt", "sampler", "schedule", *_FIELDS)
+    fields = ("prompt", "negative_prompt", "sampler", "schedule", "private", *_FIELDS)
     given = {f: getattr(options, f) for f in fields if getattr(options, f) is not None}
     try:
         request = Request.model_validate(given)
@@ -74,6 +76,8 @@ def _generate(options: argparse.Namespace, studio: Studio) -> dict[str, Any]:
     settings = Painter().paint_files(options.base, paths, request.model_copy(update={"prompt": prompt}), files,
                                      offline=studio.offline, edit=(source, options.mask) if source else None,
                                      regions=_regions(options.region, {n: studio.adapter_file(n) for n, *_ in chosen}))
+    for file in files:
+        credentials.sign(file, studio.home.root)
     _say(options, "\n".join(map(str, files)))
     return {"files": [str(f) for f in files], **settings}
 

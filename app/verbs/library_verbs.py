@@ -45,7 +45,11 @@ def _list(options: argparse.Namespace) -> dict[str, Any]:
 
 def _verify(options: argparse.Namespace) -> dict[str, Any]:
     found = verify(options.file)
-    speaker(options)(found["says"])
+    say = speaker(options)
+    say(found["says"])
+    if signed := found.get("credentials"):
+        say(f"It carries content credentials, signed by '{signed['signer']}'; "
+            f"{'they hold' if signed['valid'] else 'they do not hold any more'}.")
     return found
 
 

@@ -12,7 +12,8 @@ from typing import Any
 from adapters.errors import StudioError
 
 VARIANTS = ("*.fp16*", "*.non_ema*")  # second copies of the weights, which are not read
-PATTERNS = ("*.json", "*.txt", *(f"{part}/*.safetensors" for part in ("unet", "vae", "text_encoder", "text_encoder_2")))
+_PARTS = ("unet", "vae", "text_encoder", "text_encoder_2", "safety_checker")
+PATTERNS = ("*.json", "*.txt", *(f"{part}/*.safetensors" for part in _PARTS))
 """The files of a diffusers model that a base needs."""
 
 

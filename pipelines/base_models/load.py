@@ -21,6 +21,7 @@ from pipelines.base_models.families import find_family
 from pipelines.base_models.hub import PATTERNS, VARIANTS, fetch
 from pipelines.base_models.locate import BaseLocation, fingerprint, locate
 from pipelines.base_models.quantize import check_quantize, quantization
+from pipelines.base_models.safety import SafetyChecker, safety_checker
 from pipelines.base_models.single_file import open_single_file
 from pipelines.methods.common import Quantize
 
@@ -38,7 +39,7 @@ def load_base(spec: str, *, offline: bool = False, dtype: torch.dtype = torch.fl
     location = locate(spec)
     family = find_family(location, offline=offline)
     try:
-        pipeline, weights = _open(location, family, offline, dtype, fewer_bits, tell)
+        pipeline, weights, safety = _open(location, family, offline, dtype, fewer_bits, tell)
         networks = {n: m for n, m in pipeline.components.items() if isinstance(m, torch.nn.Module)}
         if any(p.is_meta for m in networks.values() for p in m.parameters()):
             raise ValueError("some of its weights are not there")
@@ -50,6 +51,7 @@ def load_base(spec: str, *, offline: bool = False, dtype: torch.dtype = torch.fl
             f"{FAMILY_TITLES[family]} model."
         ) from error
     host = _host(pipeline, family, location.name, fingerprint(weights) if weights else "")
+    host.safety = safety
     if not host.full_autoencoder and host.vae.dtype != dtype:
         host.vae.to(dtype)
     return host
@@ -70,10 +72,12 @@ def _host(pipeline: Any, family: Family, name: str, digest: str) -> Host:
 
 
 def _open(location: BaseLocation, family: Family, offline: bool, dtype: torch.dtype,
-          fewer_bits: BitsAndBytesConfig | None, tell: Callable[[str], None] | None) -> tuple[Any, Path | None]:
+          fewer_bits: BitsAndBytesConfig | None,
+          tell: Callable[[str], None] | None) -> tuple[Any, Path | None, SafetyChecker | None]:
+    """The pipeline, the file that tells its base from others, and its safety checker."""
     if location.form == "file" and location.path:
         pipeline = open_single_file(location.path, read_header(location.path), family, dtype, fewer_bits)
-        return pipeline, location.path
+        return pipeline, location.path, None
     folder = location.path or fetch(location.name, offline, PATTERNS, tell)
     options: dict[str, Any] = {"use_safetensors": True, "local_files_only": True, "feature_extractor": None,
                                "image_encoder": None}
@@ -90,4 +94,4 @@ def _open(location: BaseLocation, family: Family, offline: bool, dtype: torch.dt
     held = {name for file in files for name in read_header(file).tensors}
     if missing := sorted({name for name, _ in pipeline.unet.named_parameters()} - held):
         raise ValueError(f"the denoiser's '{missing[0]}' is not in its files")
-    return pipeline, next(iter(files), None)
+    return pipeline, next(iter(files), None), safety_checker(folder)

@@ -50,6 +50,15 @@ def test_what_the_studio_wrote_comes_back_whole(tmp_path: Path) -> None:
     assert (made.base, made.adapters, made.notices) == ("starter", [("hat", 0.8, {"bias": "0.6"})], [])
 
 
+def test_a_private_prompt_is_not_in_the_file_and_all_else_is(tmp_path: Path) -> None:
+    save_png(image(), tmp_path / "x.png", {**SETTINGS, "private": True}, [HAT])
+    assert b"cat" not in (tmp_path / "x.png").read_bytes() and b"blurry" not in (tmp_path / "x.png").read_bytes()
+    made = read_settings(tmp_path / "x.png")
+    wanted = {k: v for k, v in SETTINGS.items() if k != "base"} | {"prompt": "", "negative_prompt": "", "private": True}
+    assert made.request == wanted and made.adapters == [("hat", 0.8, {"bias": "0.6"})]
+    assert made.notices == ["Its prompt was kept private and is not in it."]
+
+
 def test_a1111s_settings_come_back_with_what_is_not_known_here_named(tmp_path: Path) -> None:
     made = read_settings(save(tmp_path / "x.png", parameters=A1111))
     assert made.request == {

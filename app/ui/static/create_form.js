@@ -9,7 +9,7 @@ const HERE = "semblance.create";
 const FRESH = {
   prompt: "", negative_prompt: "", seed: 0, lock: false, images: 2, steps: "", guidance: "", width: "", height: "",
   sampler: "", schedule: "", upscale: "", upscale_strength: 0.5, strength: 0.75, base: "starter", adapters: [], live: false,
-  compare: true, mode: "plain", beside: [], x: { field: "steps", values: "" }, y: { field: "guidance", values: "" },
+  compare: true, private: false, mode: "plain", beside: [], x: { field: "steps", values: "" }, y: { field: "guidance", values: "" },
 };
 const WORDS = ["negative_prompt", "sampler", "schedule"];
 const NUMBERS = ["steps", "guidance", "width", "height", "upscale"];
@@ -132,6 +132,7 @@ export class Form {
       make("div", { class: "s-row" },
         field(t("create.upscale"), this.input("upscale", { type: "number", min: 1.1, max: 4, step: 0.1, placeholder: t("create.none"), id: "upscale" })),
         field(t("create.upscale_strength"), this.input("upscale_strength", { type: "number", min: 0.05, max: 1, step: 0.05, id: "upscale-strength" }))),
+      make("label", { class: "s-check", title: t("create.private_hint") }, this.check("private", "private"), t("create.private")),
       field(t("train.base"), this.input("base", { type: "text", id: "base" }), t("train.base_hint")));
   }
 
@@ -225,6 +226,7 @@ export class Form {
     const request = { prompt: s.prompt, seed: Number(s.seed) || 0, images: Number(s.images) || 1 };
     for (const key of WORDS) if (s[key]) request[key] = s[key];
     for (const key of NUMBERS) if (s[key] !== "") request[key] = Number(s[key]);
+    if (s.private) request.private = true;
     if (request.upscale) request.upscale_strength = Number(s.upscale_strength);
     if (this.source.picture) request.strength = Number(s.strength);
     const adapters = s.adapters.map(({ name, weight, dials }) =>

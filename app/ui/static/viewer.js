@@ -35,6 +35,7 @@ export async function view(file, acts) {
     const made = await images.made(file);
     const rows = Object.entries(made.request).filter(([k, v]) => NAMES[k] && v !== "" && v !== null).map(([k, v]) => [NAMES[k](), v]);
     if (made.request.width) rows.push([t("viewer.size"), `${made.request.width} × ${made.request.height}`]);
+    if (made.safety !== "none") rows.push([t("viewer.safety"), made.safety === "passed" ? t("viewer.passed") : t("viewer.withheld")]);
     if (made.base) rows.push([t("viewer.base"), made.base]);
     for (const [name, weight, dials] of made.adapters) {
       rows.push([t("viewer.adapter"), `${name}, ${weight}${Object.entries(dials).map(([k, v]) => `, ${k} ${v}`).join("")}`]);

@@ -11,6 +11,7 @@ from PIL import Image
 
 import app.http.image_routes
 from adapters.record import AdapterRecord
+from app.painting.grid import Asked, Axis, lay_out
 from app.studio import Studio
 from tests.app.http.test_draft_routes import png
 from tests.app.tools import FakePainter, begin, made, until
@@ -160,6 +161,13 @@ def test_styles_are_kept_by_name_and_forgotten(client: TestClient) -> None:
     assert [s["name"] for s in client.delete(f"{at}/Day").json()] == ["night"]
     for wrong in ({"name": " "}, {"name": "x", "prompt": "y" * 2001}, {"name": "x", "evil": "1"}):
         assert client.put(at, json=wrong).status_code == 400
+
+
+def test_a_sheet_of_private_prompts_does_not_show_them_as_labels() -> None:
+    x = Axis(field="prompt", values=("cat", "dog"))
+    asked = Asked({"prompt": "a cat", "private": True})
+    assert lay_out(asked, x, None, lambda _: ("", "")).columns == ("prompt 1", "prompt 2")
+    assert lay_out(Asked({"prompt": "a cat"}), x, None, lambda _: ("", "")).columns == ("cat", "dog")
 
 
 def test_an_adapter_is_bound_to_its_region_in_the_columns_that_have_it(client: TestClient,

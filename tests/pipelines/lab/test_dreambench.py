@@ -39,7 +39,7 @@ class Painter:
 
     def paint(self, base: str, use: Any, request: Request, **_: Any) -> Painted:
         self.asked.append(request.prompt)
-        return Painted([Image.new("RGB", (64, 64))], [request.seed], {})
+        return Painted([Image.new("RGB", (64, 64))], [request.seed], {}, ["none"])
 
 
 @pytest.fixture

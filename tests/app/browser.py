@@ -64,6 +64,16 @@ class Server:
 
 
 @contextmanager
+def serving(home: Path) -> Iterator[Server]:
+    """A studio on a data folder, ended with the block."""
+    server = Server(home)
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@contextmanager
 def browsing(server: Server, width: int = 1400, height: int = 900, keep: Mapping[str, str] | None = None
              ) -> Iterator[Page]:
     """A page that may ask the studio and nobody else, and whose scripts make no error; `keep` is what the browser has

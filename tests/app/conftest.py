@@ -1,7 +1,10 @@
-"""A studio on a fresh data folder, and a client of its server."""
+"""A studio on a fresh data folder and a client of it; a server of its own and a browser, for the slow tests."""
+
+from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from fastapi.testclient import TestClient
@@ -10,6 +13,27 @@ from app.home import Home
 from app.http.server import create_app
 from app.studio import Studio
 from tests.app.tools import FakePainter
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+    from tests.app.browser import Server
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    from tests.app.browser import serving  # playwright is for the slow tests alone
+
+    with serving(tmp_path_factory.mktemp("served")) as running:
+        yield running
+
+
+@pytest.fixture
+def page(server: Server) -> Iterator[Page]:
+    from tests.app.browser import browsing
+
+    with browsing(server) as opened:
+        yield opened
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Error, Page, Response, Route, expect
 
 from app.ui.concepts import STATIC
-from tests.app.browser import MARKS, Server, browsing, open_room, shot
+from tests.app.browser import MARKS, Server, browsing, open_room, serving, shot
 from tests.app.filled import PROMPTS, fill
 from tests.app.ui.test_sentences import answers
 from tests.faults.conftest import FULL
@@ -40,9 +40,8 @@ SAID = """() => [...document.querySelectorAll("body *")].filter((e) => e.checkVi
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     home = tmp_path_factory.mktemp("filled")
     fill(home)
-    running = Server(home)
-    yield running
-    running.stop()
+    with serving(home) as running:
+        yield running
 
 
 def states(page: Page, room: str) -> Iterator[str]:

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,22 +15,9 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from pipelines.shipped import REPOSITORY, SAMPLES
-from tests.app.browser import MARKS, Server, browsing, open_studio, shot
+from tests.app.browser import MARKS, Server, open_studio, shot
 
 pytestmark = MARKS
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    running = Server(tmp_path_factory.mktemp("home"))
-    yield running
-    running.stop()
-
-
-@pytest.fixture
-def page(server: Server) -> Iterator[Page]:
-    with browsing(server) as opened:
-        yield opened
 
 
 def _fill(page: Page, pictures: list[Path], name: str, noun: str) -> None:

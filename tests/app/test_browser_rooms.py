@@ -19,7 +19,7 @@ from adapters.record import AdapterRecord
 from app.home import Home
 from app.library.library import Library
 from pipelines.shipped import ASSETS, SAMPLES
-from tests.app.browser import MARKS, Server, browsing, shot
+from tests.app.browser import MARKS, Server, serving, shot
 from tests.app.http.test_library_routes import word_file
 
 MARKUP = "<img src=x onerror=\"document.title='broken in'\">"
@@ -46,15 +46,8 @@ def _fill(home: Path) -> None:
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
     _fill(tmp_path / "home")
-    running = Server(tmp_path / "home")
-    yield running
-    running.stop()
-
-
-@pytest.fixture
-def page(server: Server) -> Iterator[Page]:
-    with browsing(server) as opened:
-        yield opened
+    with serving(tmp_path / "home") as running:
+        yield running
 
 
 def _room(page: Page, name: str, id: str) -> None:

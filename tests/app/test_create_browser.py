@@ -11,9 +11,6 @@ from typing import Any
 from playwright.sync_api import Page, expect
 
 from tests.app.browser import MARKS, Server, open_studio, shot
-from tests.app.test_browser import page, server
-
-__all__ = ["page", "server"]
 
 pytestmark = MARKS
 LONG = 180_000

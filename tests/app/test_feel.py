@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
-from tests.app.browser import CHROMIUM, FLAGS, MARKS, Server, open_room
+from tests.app.browser import CHROMIUM, FLAGS, MARKS, Server, open_room, serving
 from tests.app.filled import KOALAS, fill
 
 pytestmark = MARKS
@@ -35,9 +35,8 @@ SHOWN = "document.querySelector('#{}-room').checkVisibility()"
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     home = tmp_path_factory.mktemp("feel")
     fill(home)
-    running = Server(home)
-    yield running
-    running.stop()
+    with serving(home) as running:
+        yield running
 
 
 @pytest.fixture

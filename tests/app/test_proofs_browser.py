@@ -7,11 +7,9 @@ import json
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
 import torch
 from PIL import Image
 from playwright.sync_api import Page, expect
@@ -19,7 +17,7 @@ from safetensors.torch import save_file
 
 from pipelines.base_models.skeleton import skeleton
 from pipelines.shipped import REPOSITORY, SAMPLES
-from tests.app.browser import MARKS, Server, browsing, open_room, shot
+from tests.app.browser import MARKS, Server, open_room, shot
 from tests.app.test_create_browser import ask
 
 pytestmark = MARKS
@@ -33,19 +31,6 @@ DROP = """([selector, name, data]) => {
   for (const type of ["dragenter", "dragover", "drop"])
     document.querySelector(selector).dispatchEvent(new DragEvent(type, told));
 }"""
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    running = Server(tmp_path_factory.mktemp("proofs"))
-    yield running
-    running.stop()
-
-
-@pytest.fixture
-def page(server: Server) -> Iterator[Page]:
-    with browsing(server) as opened:
-        yield opened
 
 
 def teach(page: Page, name: str, pictures: int = 2) -> None:

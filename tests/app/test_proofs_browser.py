@@ -68,12 +68,15 @@ def test_methods_are_compared_from_the_page_and_shown_there(server: Server, page
     for method in ("lora", "textual-inversion"):
         expect(dialog.locator(f"input[value={method}]")).to_be_checked()
     dialog.locator("input[type=number]").fill("1")
+    dialog.locator("#compare-prompts").fill("a photo of {} on the beach\n\n pixel art of {} in the snow ")
+    shot(page, "compare-dialog")
     dialog.locator("#compare-start").click()
     shows_comparison(page, 3)  # the base alone, and two methods
     expect(page.locator("#comparison")).to_contain_text("textual-inversion")
     (run,) = [r["id"] for r in told(server, "runs") if r["kind"] == "compare"]
-    rows = told(server, f"runs/{run}/result")["rows"]
-    assert [row["method"] for row in rows] == ["none", "lora", "textual-inversion"]
+    result = told(server, f"runs/{run}/result")
+    assert [row["method"] for row in result["rows"]] == ["none", "lora", "textual-inversion"]
+    assert result["prompts"] == ["a photo of {} on the beach", "pixel art of {} in the snow"]
     shot(page, "comparison")
 
 

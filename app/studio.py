@@ -10,14 +10,12 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from pydantic import ValidationError
 
 from adapters.errors import StudioError
-from adapters.files import write_text
 from adapters.naming import MAX_LENGTH, check_name, check_noun
-from adapters.record import KINDS, Concept, ConceptKind
 from app.arguments import Use, with_tags
 from app.common import Part
 from app.concepts.consent import Consents, Statement
@@ -27,6 +25,7 @@ from app.concepts.looker import LookerProcess
 from app.home import Home
 from app.jobs.job_files import JobFiles
 from app.jobs.lab_jobs import Lab
+from app.jobs.preparing import check_words, concepts_of, take_in_dataset, unless_ones
 from app.jobs.queue import Queue
 from app.jobs.runs import WISHES, RunView, StopFile, WishFiles, folder_id, view
 from app.jobs.store import ACTIVE, RESUMABLE, Job, JobStore, Kind
@@ -46,63 +45,10 @@ from app.system.preferences import Preferences
 from pipelines.base_models.families import find_family
 from pipelines.base_models.locate import locate
 from pipelines.dataset_folders import Dataset
-from pipelines.masks import take_in_masks
-from pipelines.methods.common import TrainingConfig, resolve, settings_error
-from pipelines.references import Reference, take_in
+from pipelines.methods.common import resolve, settings_error
 from pipelines.request import Request
-from pipelines.run_config import CLASS_IMAGES, RunConfig
+from pipelines.run_config import RunConfig
 from pipelines.shipped import REPOSITORY
-
-
-def _concepts(training: TrainingConfig, name: str, noun: str, trigger: str, given: Sequence[tuple[str, str]],
-              masks: int, kinds: Sequence[str]) -> tuple[Concept, ...]:
-    """The run's concepts; triggers that are empty are made when it starts. A single kind counts for all."""
-    if wrong := set(kinds) - {"", *KINDS}:
-        raise StudioError(f"A concept is one of {', '.join(KINDS)}, not '{min(wrong)[:40]}'; choose one of these.")
-    if given and not training.several and len(given) > 1:
-        raise StudioError(f"'{training.method}' learns one concept at a time, {len(given)} were given; choose "
-                          "break-a-scene or train each by itself.")
-    if training.several and not given:
-        given = [(name, noun)] if masks <= 1 else [(f"{name}{n + 1}", noun) for n in range(masks)]
-    if not given or not training.several:
-        given = [(name, given[0][1] if given else noun)]
-    kinds = kinds if len(kinds) == len(given) else [kinds[0] if kinds else ""] * len(given)
-    made = [Concept(name=check_name(n), noun=check_noun(w), trigger=trigger if len(given) == 1 else "",
-                    kind=cast(ConceptKind, kind))
-            for (n, w), kind in zip(given, kinds, strict=True)]
-    if len({c.name.lower() for c in made}) < len(made):
-        raise StudioError("Two concepts have the same name; give each its own.")
-    return tuple(made)
-
-
-def _check_words(dataset: Dataset, training: TrainingConfig, concepts: Sequence[Concept]) -> None:
-    """Raise StudioError when the dataset speaks of more things than the method can learn from it."""
-    if dataset.others and training.learns_words:
-        raise StudioError(f"'{training.method}' learns the word of one thing, the dataset has pictures of "
-                          f"'{dataset.others[0][:60]}' too; take these out, or choose lora.")
-    if dataset.class_images and len(concepts) > 1:
-        raise StudioError(f"The regularisation pictures are of one class, {len(concepts)} concepts are learned; leave "
-                          "them out, the base paints class images of each.")
-
-
-def _take_in(dataset: Dataset, folder: Path, concepts: int, training: TrainingConfig) -> list[Reference]:
-    """The dataset's files, checked, in the run's folder."""
-    references = take_in(dataset.pictures, folder / "references", dataset.most)
-    kept = take_in_masks(dataset.pictures, dataset.masks, concepts, [r.path for r in references], folder / "masks")
-    wanted = concepts * len(references)
-    if training.needs_masks and training.masks != "auto" and kept < wanted:
-        raise StudioError(f"'{training.method}' needs a mask for each concept in each picture, {kept} of {wanted} are "
-                          "there; give maskN.png files, paint them, or set masks=auto.")
-    for sample, reference in zip(dataset.samples, references, strict=True):
-        if sample.caption:
-            write_text(reference.path.with_suffix(".txt"), sample.caption)
-    if dataset.class_images:
-        take_in(dataset.class_images, folder / CLASS_IMAGES, dataset.most)
-    return references
-
-
-def _unless_ones(values: Sequence[float]) -> tuple[float, ...]:
-    return tuple(values) if any(v != 1 for v in values) else ()
 
 
 class Studio:
@@ -166,20 +112,20 @@ class Studio:
                               "that one first.")
         training = resolve(method, find_family(locate(base), offline=self.offline), preset, memory, **overrides)
         trigger = trigger or dataset.trigger
-        named = _concepts(training, name, noun, trigger, concepts, len(dataset.masks[0]) if dataset.samples else 0,
-                          kinds)
-        _check_words(dataset, training, named)
+        named = concepts_of(training, name, noun, trigger, concepts,
+                            len(dataset.masks[0]) if dataset.samples else 0, kinds)
+        check_words(dataset, training, named)
         folder = self.home.runs / folder_id(name)
         try:
-            references = _take_in(dataset, folder, len(named), training)
+            references = take_in_dataset(dataset, folder, len(named), training)
             hashes = tuple(r.sha256 for r in references)
             if not consent and any(c.kind == "person" for c in named):
                 consent = self.consents.for_images(hashes).id
             config = RunConfig(
                 name=name, class_noun=noun, base=base, offline=self.offline, trigger=trigger, concepts=named,
                 image_hashes=hashes, tensorboard=tensorboard, training=training, draft=draft, consent=consent,
-                repeats=_unless_ones([s.repeats for s in dataset.samples]),
-                weights=_unless_ones([s.weight for s in dataset.samples]),
+                repeats=unless_ones([s.repeats for s in dataset.samples]),
+                weights=unless_ones([s.weight for s in dataset.samples]),
             )
             config.check_packages()
             config.save(folder)

@@ -35,7 +35,8 @@ def run(lab: Lab, trials: Sequence[Trial], minutes: float, sheets: Path | None =
             break
         began = time.monotonic()
         name = "+".join(trial.samples)
-        sheet = sheets / f"{name.replace('/', '-')}-{trial.method}.webp" if sheets and not trial.seed else None
+        plain = trial == Trial(trial.samples, trial.method)  # a sheet shows the method as it is
+        sheet = sheets / f"{name.replace('/', '-')}-{trial.method}.webp" if sheets and plain else None
         lab.run(trial, sheet)
         done += 1
         told = ", ".join(f"{k}={v}" for k, v in (*trial.settings, *trial.dials))

@@ -44,6 +44,15 @@ class Ask:
             found["companion"] = self.companion in said.nouns(2 if len(self.shows) == 1 else len(self.shows) + 1)
         return found
 
+    def margins(self, said: Reading) -> dict[str, float]:
+        """How clearly it came out, in the judge's logits: a scene or style above the next best, a companion at all."""
+        found = {"scene": said.scene_margin(self.scene)}
+        if self.style != DRAWN:
+            found["style"] = said.style_margin(self.style)
+        if self.companion:
+            found["companion"] = said.noun_logit(self.companion)
+        return {k: round(v, 3) for k, v in found.items()}
+
 
 def _sentence(shown: str, scene: str, style: str = DRAWN) -> str:
     return STYLES[style].openings[0].format(f"{shown} {SCENES[scene].phrases[0]}")

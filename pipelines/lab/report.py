@@ -124,10 +124,10 @@ def page(figures: dict[str, Any]) -> str:
         parts.append("![Likeness over prompt following](pareto.png)\n\nEvery picture that was judged lies in "
                      "[sheets](sheets), one sheet a sample and method.\n")
     if figures["curve"]:
-        rows = [[dials, _score(told.get("identity")), _score(told.get("prompt"))]
+        rows = [[dials, *(_score(told.get(f)) for f in ("identity", "prompt", "margin"))]
                 for dials, told in figures["curve"].items()]
         parts.append("## Perfusion's dial\n\nThe same trained concepts, painted with other biases.\n\n"
-                     + markdown(["dial", TITLES["identity"], TITLES["prompt"]], rows))
+                     + markdown(["dial", TITLES["identity"], TITLES["prompt"], TITLES["margin"]], rows))
     if figures["ablations"]:
         rows = [ablation_row(a["name"], a["claim"], _held(a)) for a in figures["ablations"]]
         parts.append("## The papers' claims\n\nEach part taken out, seed 0.\n\n" + markdown(ABLATION_HEAD, rows))
@@ -162,7 +162,7 @@ def _held(told: dict[str, Any]) -> Held:
 def points(figures: dict[str, Any]) -> list[Point]:
     """Methods on single things, and Perfusion's dial as a curve."""
     def at(label: str, curve: str, told: dict[str, Any]) -> Point:
-        x, y = told["prompt"], told["identity"]
+        x, y = told["margin"], told["identity"]
         return Point(label, curve, x["mean"], y["mean"], x["interval"] or 0.0, y["interval"] or 0.0)
 
     singles = figures["methods"].get("sets", {})
@@ -186,7 +186,7 @@ def write(lab: Lab, folder: Path, readme: Path = REPOSITORY / "README.md", pages
     figures = gather(lab, folder)
     write_text(folder / "figures.json", json.dumps(figures, indent=1, ensure_ascii=False) + "\n")
     if found := points(figures):
-        pareto(found, folder / "pareto.png", x=TITLES["prompt"], y=TITLES["identity"])
+        pareto(found, folder / "pareto.png", x=f"prompt followed, {TITLES['margin']}", y=TITLES["identity"])
     write_text(folder / "README.md", page(figures))
     write_text(pages / "benchmarks.md", benchmarks.page(figures))
     write_text(readme, with_block(readme.read_text("utf-8"), readme_block(figures)))

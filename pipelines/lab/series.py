@@ -66,17 +66,17 @@ def ablations() -> list[Ablation]:
     sets, scenes = _each(SETS), _each(SCENES)
     perfusion, scene = _change("perfusion"), _change("break-a-scene")
     return [
-        Ablation("key locking", "raises prompt following", "prompt", perfusion,
+        Ablation("key locking", "raises prompt following", "margin", perfusion,
                  _change("perfusion", key_locking=False), sets),
         Ablation("low bias, likeness", "a lower bias at inference shows the concept more", "identity",
                  _dialled(bias=0.55), _dialled(bias=0.95), sets),
-        Ablation("low bias, prompt", "and follows the prompt less", "prompt",
+        Ablation("low bias, prompt", "and follows the prompt less", "margin",
                  _dialled(bias=0.95), _dialled(bias=0.55), sets),
         Ablation("orthogonal combination", "two concepts together are each more like themselves", "together",
                  perfusion, replace(perfusion, orthogonal=False), PAIRS),
-        Ablation("masked loss", "raises prompt following", "prompt", scene,
+        Ablation("masked loss", "raises prompt following", "margin", scene,
                  _change("break-a-scene", masked_loss=False), scenes),
-        Ablation("first phase", "raises prompt following", "prompt", scene,
+        Ablation("first phase", "raises prompt following", "margin", scene,
                  _change("break-a-scene", word_share=0.0), scenes),
         Ablation("attention loss", "concepts together are each more like themselves", "together", scene,
                  _change("break-a-scene", attention_weight=0.0), scenes),

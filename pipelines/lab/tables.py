@@ -12,9 +12,9 @@ from pipelines.lab.trials import BASELINE
 
 Line = dict[str, Any]
 
-FIGURES = ("identity", "gain", "recall5", "together", "prompt")
+FIGURES = ("identity", "gain", "recall5", "together", "prompt", "margin")
 TITLES = {"identity": "likeness (cosine)", "gain": "above the base alone", "recall5": "right one among the first 5",
-          "together": "likeness together", "prompt": "prompt followed"}
+          "together": "likeness together", "prompt": "prompt followed", "margin": "how clearly (logits)"}
 LEARNED = tuple(f for f in FIGURES if f != "gain")
 
 
@@ -24,14 +24,17 @@ def figures(line: Line) -> dict[str, float | None]:
     `identity`: cosine to the right individual, one concept a picture. `together`: the same where two or
     more are in one picture, each at its clearest place. `recall5`: share of concepts shown that have
     the right individual among the first five of the gallery. `prompt`: share of what was asked beside the
-    concepts (scene, style, companion) that came out.
+    concepts (scene, style, companion) that came out. `margin`: how clearly (`Ask.margins`), which still tells
+    apart where all of it came out.
     """
     rows = [r for r in line["images"] if r["group"] != "class"]
     alone = [c for r in rows if len(r["shows"]) == 1 and r["group"] != "beside" for c in r["cosine"]]
     together = [c for r in rows if len(r["shows"]) > 1 for c in r["cosine"]]
     asked = [float(v) for r in rows for v in r["right"].values()]
+    clear = [v for r in rows for v in r.get("margin", {}).values()]
     ranks = [r5 < 5 for r in rows if r["group"] != "beside" for r5 in r["rank"]]
-    found = {"identity": alone, "together": together, "prompt": asked, "recall5": [float(r) for r in ranks]}
+    found = {"identity": alone, "together": together, "prompt": asked, "recall5": [float(r) for r in ranks],
+             "margin": clear}
     return {k: statistics.fmean(v) if v else None for k, v in found.items()}
 
 

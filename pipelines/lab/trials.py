@@ -42,6 +42,7 @@ KEPT = REPORT / "trials.jsonl"
 WORK = Path(".lab")
 PROTOCOL = 2  # raised when prompts or figures change, so that older lines are not taken for the same
 BASELINE = "none"
+_SECONDS = "seconds.txt"
 
 
 @dataclass(frozen=True)
@@ -145,15 +146,13 @@ class Lab:
         """The trial's figures: kept ones, or new ones, which are kept before this returns."""
         if found := self.find(trial):
             return found
-        started = time.monotonic()
         adapters = [] if trial.method == BASELINE else [self.adapter(trial, s) for s in trial.samples]
-        trained = time.monotonic() - started
         judged = self.measure(trial, adapters, sheet)
         key = trial.key(self.base)
         line: dict[str, Any] = {
             "key": key, "base": self.base, "samples": list(trial.samples), "method": trial.method,
             "seed": trial.seed, "preset": trial.preset, "settings": dict(trial.settings), "dials": dict(trial.dials),
-            "orthogonal": trial.orthogonal, "train_seconds": round(trained, 1),
+            "orthogonal": trial.orthogonal, "train_seconds": round(sum(map(_seconds, adapters)), 1),
             "bytes": sum(a.stat().st_size for a in adapters), "images": judged,
         }
         self.lines[key] = line
@@ -175,8 +174,11 @@ class Lab:
             return path
         if not (folder / "config.json").exists():
             _prepare(folder, Sample(name), trial)
+        whole, started = not (folder / "checkpoints").exists(), time.monotonic()
         if train_run(folder, report=_quiet, control=Uninterrupted(), cache=self.work / "cache") is None:
             raise StudioError(f"The training of '{name}' ended early; run the same command again.")
+        if whole:
+            write_text(folder / _SECONDS, f"{time.monotonic() - started:.1f}")
         return path
 
     def paint(self, trial: Trial, adapters: Sequence[Path]) -> tuple[list[Image.Image], list[Ask]]:
@@ -210,6 +212,7 @@ class Lab:
             found = [self.gallery.retrieve(crops, glyphs[c]) for c in ask.shows or range(len(glyphs))]
             best = [max(range(len(crops)), key=f.cosines.__getitem__) for f in found]
             rows.append({"group": ask.group, "shows": list(ask.shows), "right": ask.verdict(reading),
+                         "margin": ask.margins(reading),
                          "cosine": [round(f.cosines[b], 4) for f, b in zip(found, best, strict=True)],
                          "rank": [f.ranks[b] for f, b in zip(found, best, strict=True)]})
         return rows
@@ -237,6 +240,12 @@ def _prepare(folder: Path, sample: Sample, trial: Trial) -> None:
                       folder / "masks")
     RunConfig(name=concepts[0].name, class_noun=concepts[0].noun, base="starter", concepts=concepts,
               image_hashes=tuple(r.sha256 for r in references), training=config).save(folder)
+
+
+def _seconds(adapter: Path) -> float:
+    """How long the training of an adapter took; 0 where it was broken off and gone on with."""
+    file = adapter.with_name(_SECONDS)
+    return float(file.read_text("utf-8")) if file.exists() else 0.0
 
 
 def _quiet(event: Mapping[str, object]) -> None:

@@ -35,13 +35,36 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Reading:
-    """The judge's logits for one picture, with its words: `objects` [nouns, 4], `paint` [colours, 4]."""
+    """The judge's logits for one picture, with its words: `objects` [nouns, 4], `paint` [colours, 4], `place`
+    [scenes], `manner` [styles]."""
 
     judge: SceneJudge
     objects: torch.Tensor
     paint: torch.Tensor
-    scene: str
-    style: str
+    place: torch.Tensor
+    manner: torch.Tensor
+
+    @property
+    def scene(self) -> str:
+        """The clearest scene."""
+        return self.judge.scenes[int(self.place.argmax())]
+
+    @property
+    def style(self) -> str:
+        """The clearest style."""
+        return self.judge.styles[int(self.manner.argmax())]
+
+    def scene_margin(self, scene: str) -> float:
+        """By how much the logit of a scene is above that of the next best; negative when another is clearer."""
+        return _margin(self.place, self.judge.scenes.index(scene))
+
+    def style_margin(self, style: str) -> float:
+        """The same of a style."""
+        return _margin(self.manner, self.judge.styles.index(style))
+
+    def noun_logit(self, noun: str) -> float:
+        """How surely a class is anywhere in the picture: the log odds."""
+        return float(self.objects[self.judge.nouns.index(noun)].max())
 
     def nouns(self, count: int) -> set[str]:
         """The `count` classes that are clearest anywhere in the picture."""
@@ -58,6 +81,11 @@ class Reading:
         return bool(a[near] + b[far] > a[far] + b[near])
 
 
+def _margin(logits: torch.Tensor, wanted: int) -> float:
+    others = torch.cat((logits[:wanted], logits[wanted + 1:]))
+    return float(logits[wanted] - others.max())
+
+
 @torch.no_grad()
 def read(judge: SceneJudge, images: list[Image.Image]) -> list[Reading]:
     """What `judge` sees in each picture."""
@@ -65,9 +93,7 @@ def read(judge: SceneJudge, images: list[Image.Image]) -> list[Reading]:
     for start in range(0, len(images), 64):
         said = judge(prepare(images[start:start + 64]))
         for n in range(len(said["place"])):
-            found.append(Reading(judge, said["objects"][n], said["paint"][n],
-                                 judge.scenes[int(said["place"][n].argmax())],
-                                 judge.styles[int(said["style"][n].argmax())]))
+            found.append(Reading(judge, *(said[k][n] for k in ("objects", "paint", "place", "style"))))
     return found
 
 

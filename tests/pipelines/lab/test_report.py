@@ -44,7 +44,7 @@ def _score(mean: float) -> dict[str, Any]:
 
 def _figures(likeness: float) -> dict[str, Any]:
     told = {"samples": 6, "trials": 18, "seconds": 80.0, "bytes": 5000, "identity": _score(likeness),
-            "gain": _score(0.3), "recall5": _score(0.9), "prompt": _score(0.8)}
+            "gain": _score(0.3), "recall5": _score(0.9), "prompt": _score(0.8), "margin": _score(5.0)}
     base = {**told, "seconds": None, "bytes": 0}
     return {"base": "b", "trials": 18, "of": 30, "methods": {"sets": {"none": base, "lora": told}}, "curve": {},
             "tuning": {}, "ablations": [], "starter": {}, "speed": {}, "peers": {}}

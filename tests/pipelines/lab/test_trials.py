@@ -88,7 +88,8 @@ def test_the_verdict_counts_only_what_was_asked() -> None:
 
 
 def _line(method: str, cosine: float, right: bool, sample: str = "koala", seconds: float = 10.0) -> dict[str, Any]:
-    rows = [{"group": "plain", "shows": [0], "right": {"scene": right}, "cosine": [cosine], "rank": [0]},
+    rows = [{"group": "plain", "shows": [0], "right": {"scene": right}, "margin": {"scene": 4.0 if right else -2.0},
+             "cosine": [cosine], "rank": [0]},
             {"group": "together", "shows": [0, 1], "right": {"scene": True}, "cosine": [cosine, 0.0], "rank": [9, 0]},
             {"group": "class", "shows": [], "right": {"scene": False}, "cosine": [1.0], "rank": [0]}]
     return {"samples": [sample], "method": method, "images": rows, "train_seconds": seconds, "bytes": 2000, "dials": {}}
@@ -96,7 +97,7 @@ def _line(method: str, cosine: float, right: bool, sample: str = "koala", second
 
 def test_figures_leave_class_pictures_out() -> None:
     found = figures(_line("lora", 0.5, True))
-    assert found == {"identity": 0.5, "together": 0.25, "prompt": 1.0, "recall5": pytest.approx(2 / 3)}
+    assert found == {"identity": 0.5, "together": 0.25, "prompt": 1.0, "recall5": pytest.approx(2 / 3), "margin": 4.0}
 
 
 def test_an_ablations_row_counts_the_samples_that_go_the_papers_way() -> None:

@@ -14,7 +14,8 @@ def _judge() -> SceneJudge:
 def _reading(cat: list[float], dog: list[float], *, scene: str = "beach", red: float = 0.0) -> Reading:
     """Logits over left, right, top, bottom."""
     objects = torch.tensor([cat, dog, [-9.0] * 4])
-    return Reading(_judge(), objects, torch.tensor([[red] * 4, [0.5] * 4]), scene, "drawn")
+    place = torch.tensor([3.0, 1.0] if scene == "beach" else [1.0, 3.0])
+    return Reading(_judge(), objects, torch.tensor([[red] * 4, [0.5] * 4]), place, torch.tensor([2.0, -2.0]))
 
 
 def _pair(relation: str) -> Wanted:
@@ -41,6 +42,13 @@ def test_class_colour_scene_and_style_are_read_from_single_objects() -> None:
                                     _reading([0] * 4, [5] * 4, scene="snow", red=-3.0)])
     assert (found["class"], found["colour"], found["scene"], found["style"]) == (
         [True, False], [True, False], [True, False], [False, False])
+
+
+def test_a_margin_is_over_the_next_best_and_negative_when_another_is_clearer() -> None:
+    seen = _reading([1, 2, 3, 4], [0] * 4, scene="snow")
+    assert (seen.scene, seen.style) == ("snow", "drawn")
+    assert (seen.scene_margin("snow"), seen.scene_margin("beach")) == (2.0, -2.0)
+    assert (seen.style_margin("drawn"), seen.noun_logit("cat")) == (4.0, 4.0)
 
 
 def test_the_judge_answers_for_four_regions() -> None:

@@ -10,6 +10,7 @@ from PIL import Image
 
 from adapters.errors import StudioError
 from app.arguments import with_tags
+from app.library import credentials
 from app.studio import Studio
 from app.verbs.cli import main
 from pipelines.image_file import UsedAdapter, save_png
@@ -29,6 +30,7 @@ def test_an_adapter_named_twice_is_refused(prompt: str) -> None:
 def test_the_studio_takes_a_tags_adapter_from_the_library(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[Any, ...]] = []
     monkeypatch.setattr(studio.painter, "paint", lambda *a, **k: asked.append(a))
+    monkeypatch.setattr(credentials, "sign", lambda picture, home: False)  # there is none
     with pytest.raises(StudioError, match="no adapter 'ghost'"):
         studio.generate({"prompt": "a cat <lora:ghost:0.5>"})
     assert not asked

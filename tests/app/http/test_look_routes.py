@@ -115,7 +115,8 @@ def test_a_process_that_ends_is_one_sentence_and_the_next_question_starts_anothe
 def test_its_memory_is_given_back_after_a_while_without_work(monkeypatch: pytest.MonkeyPatch) -> None:
     looker = LookerProcess(idle=0.05)
     closed = []
-    monkeypatch.setattr(looker, "_answer", lambda line: {})
+    monkeypatch.setattr(looker._child, "tell", lambda **question: None)
+    monkeypatch.setattr(looker._child, "read", dict)
     monkeypatch.setattr(looker, "close", lambda: closed.append(True))
     looker.ask("mask")
     assert looker._timer

@@ -102,6 +102,24 @@ def save_png(image: Image.Image, path: Path, settings: Mapping[str, Any], adapte
     write_atomic(path, lambda p: image.save(p, "PNG", pnginfo=chunks))
 
 
+def save_sheet(image: Image.Image, path: Path, files: Sequence[Path]) -> None:
+    """Write a PNG that shows the pictures in `files`: how the first was made, with the adapters of all of them."""
+    chunks = PngImagePlugin.PngInfo()
+    told: list[dict[str, Any]] = []
+    for file in files:
+        with Image.open(file) as shown:
+            if isinstance(text := shown.info.get("semblance"), str):
+                told.append(json.loads(text))
+            if file == files[0] and isinstance(line := shown.info.get("parameters"), str):
+                chunks.add_itxt("parameters", line)
+    if told:
+        used = {(a["name"], a["hash"]): a for t in reversed(told) for a in t["adapters"]}
+        withheld = {"safety": "withheld"} if any(t.get("safety") == "withheld" for t in told) else {}
+        chunks.add_itxt("semblance", json.dumps({**told[0], **withheld, "adapters": list(used.values()),
+                                                 "pixels": pixels_hash(image)}))
+    write_atomic(path, lambda p: image.save(p, "PNG", pnginfo=chunks))
+
+
 def pixels_hash(image: Image.Image) -> str:
     """Hex SHA-256 of an RGB picture's size and pixels."""
     plain = image.convert("RGB")

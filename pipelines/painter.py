@@ -90,7 +90,10 @@ class Painter:
             dials: dict[str, float | str] = dict(*others)
             made_with.append(UsedAdapter(path.stem, strength, {n: str(v) for n, v in dials.items()},
                                          self._hash(path, tensors_hash)))
-        model = {"base": base}
+        # Where it lies on this machine is nobody's business who gets the picture.
+        model = {"base": Path(base).name if Path(base).exists() else base}
+        if known := self._generator(base, offline).host.identity.hash:
+            model["base_hash"] = known
         if Path(base).is_file():
             model["model_hash"] = self._hash(Path(base), lambda p: sha256(p)[:10])
         for image, seed, safety, file in zip(painted.images, painted.seeds, painted.safety, files, strict=True):

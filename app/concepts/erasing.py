@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -145,6 +146,9 @@ class Eraser:
             yield f"{len(shots)} pictures of draft {id}"
 
 
+_CHECKPOINT = re.compile(r"-step\d+$")
+
+
 def _drafts_in(folder: Path) -> Iterable[Draft]:
     for path in folder.glob("*/draft.json"):
         with contextlib.suppress(OSError, ValueError):
@@ -157,4 +161,6 @@ def _painted_with(file: Path, names: set[str], hashes: set[str]) -> bool:
             used = json.loads(image.info.get("semblance", "{}")).get("adapters", [])
     except (OSError, ValueError, AttributeError):
         return False
-    return any(isinstance(u, dict) and (u.get("name") in names or u.get("hash") in hashes) for u in used)
+    # By name too, its checkpoints' among it: rather a picture of a namesake too many than one of the person left.
+    return any(isinstance(u, dict) and (u.get("hash") in hashes or _CHECKPOINT.sub("", str(u.get("name"))) in names)
+               for u in used)

@@ -103,7 +103,12 @@ def _with_missing(studio: Studio, made: Made) -> dict[str, Any]:
             studio.adapter_file(name)
         except StudioError:
             notices.append(f"It was painted with the adapter '{name[:60]}', which is not in the library.")
-    return {**made.model_dump(), "notices": notices}
+    base = made.base
+    if base and base != "starter" and "/" not in base:  # a folder or a file, by its name
+        base = next((b.spec for b in studio.bases.all() if Path(b.spec).name == made.base), "")
+        if not base:
+            notices.append(f"It was painted with the base '{made.base[:60]}', which is not here; choose another.")
+    return {**made.model_dump(), "base": base, "notices": notices}
 
 
 def _add_paintings(router: APIRouter, studio: Studio) -> None:

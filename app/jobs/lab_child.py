@@ -51,7 +51,8 @@ def _compare(folder: Path, task: CompareTask, report: Report) -> None:
         report({"type": "stage", "text": text.capitalize()})
 
     Comparison(folder, task.base, task.noun, pictures, task.methods, task.preset, task.steps,
-               Plan(task.asked(), tuple(range(task.seeds))), task.offline).run(encoder, say)
+               Plan(task.asked(), tuple(range(task.seeds))), task.offline,
+               consent=task.consent).run(encoder, say)
     report({"type": "progress", "done": total, "total": total})
 
 

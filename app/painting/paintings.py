@@ -16,10 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from PIL import Image, PngImagePlugin
-
 from adapters.errors import StudioError
-from adapters.files import write_atomic
 from app.errors import Missing, QueueQuota
 from app.home import Home
 from app.jobs.order import as_turn
@@ -27,6 +24,7 @@ from app.painting.grid import Sheet
 from app.painting.painter import Cancelled, Watch
 from app.painting.turns import Turns
 from pipelines.contact_sheet import labelled
+from pipelines.image_file import save_sheet
 
 KEPT = 50
 ACTIVE = ("waiting", "painting")
@@ -217,13 +215,7 @@ class Paintings:
 
 
 def _one_sheet(sheet: Sheet, files: list[Path]) -> str:
-    """All pictures of a sheet as one labelled PNG that says how its first was made; returns the file's name."""
+    """All pictures of a sheet as one labelled PNG with what made them; returns the file's name."""
     path = files[0].with_name(f"{files[0].stem.rpartition('-')[0]}-sheet.png")
-    chunks = PngImagePlugin.PngInfo()
-    with Image.open(files[0]) as first:
-        for key in ("parameters", "semblance"):
-            if isinstance(first.info.get(key), str):
-                chunks.add_itxt(key, first.info[key])
-    whole = labelled(files, sheet.columns, sheet.rows)
-    write_atomic(path, lambda p: whole.save(p, "PNG", pnginfo=chunks))
+    save_sheet(labelled(files, sheet.columns, sheet.rows), path, files)
     return path.name

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from adapters.errors import StudioError
-from adapters.files import write_atomic
+from adapters.files import copy_with_metadata, read_header, write_atomic
 from adapters.formats import DEFAULT_RANK, check_format
 from adapters.host import Host
 from adapters.record import AdapterRecord, read_record
@@ -83,8 +83,13 @@ def _base(record: AdapterRecord, given: str, offline: bool) -> tuple[Host, list[
 
 
 def _copy(source: Path, out: Path, record: AdapterRecord, preview: Path) -> FileReport:
-    """The studio's own file, byte by byte."""
-    write_atomic(out, lambda p: shutil.copyfile(source, p) and None)
+    """The studio's own file: its tensors byte by byte, and its record without where the base lies on this machine."""
+    told = record.provenance
+    if Path(str(told.get("base", ""))).is_absolute():
+        record = record.model_copy(update={"provenance": {**told, "base": Path(str(told["base"])).name}})
+        copy_with_metadata(source, out, {**read_header(source).metadata, **record.to_metadata()})
+    else:
+        write_atomic(out, lambda p: shutil.copyfile(source, p) and None)
     write_sidecar(out, record, record.phrase, preview)
     load(out)
     (_, mine), (_, theirs) = read_tensors(source), read_tensors(out)

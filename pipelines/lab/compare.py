@@ -63,6 +63,8 @@ class Comparison:
     painter: Painter = field(default_factory=Painter)
     alone: bool = True
     curve: bool = True
+    consent: str = ""
+    """The statement of consent, where the pictures show a person; what is taught then says so."""
 
     def run(self, encoder: Encoder, say: Any = print) -> list[Row]:
         """All rows; `result.json` keeps them."""
@@ -104,7 +106,8 @@ class Comparison:
         if any(masks):
             take_in_masks(sources, masks, 1, [r.path for r in taken], folder / "masks")
         RunConfig(name="compared", class_noun=self.noun, base=self.base, offline=self.offline,
-                  concepts=(Concept(name="compared", noun=self.noun, trigger=""),),
+                  concepts=(Concept(name="compared", noun=self.noun, trigger="",
+                                    kind="person" if self.consent else ""),), consent=self.consent,
                   image_hashes=tuple(r.sha256 for r in taken), training=config).save(folder)
 
     def _row(self, method: str, label: str, adapters: Sequence[str], dials: Mapping[str, float], encoder: Encoder,

@@ -13,7 +13,7 @@ from PIL import Image, PngImagePlugin
 
 from adapters.errors import StudioError
 from adapters.files import sha256
-from pipelines.image_file import UsedAdapter, parameters, read_settings, save_png, tensors_hash
+from pipelines.image_file import UsedAdapter, intact, parameters, read_settings, save_png, save_sheet, tensors_hash
 from pipelines.request import Request
 from tests.pipelines.tools import image
 
@@ -143,3 +143,13 @@ def test_a_loras_hash_is_of_its_tensors_alone(tmp_path: Path) -> None:
     (tmp_path / "x.safetensors").write_bytes(struct.pack("<Q", len(header)) + header + data)
     (tmp_path / "data").write_bytes(data)
     assert tensors_hash(tmp_path / "x.safetensors") == sha256(tmp_path / "data")[:12]
+
+
+def test_a_sheet_says_every_adapter_of_its_pictures_and_is_intact(tmp_path: Path) -> None:
+    files = [tmp_path / "0.png", tmp_path / "1.png", tmp_path / "2.png"]
+    for file, used in zip(files, ([], [HAT], [HAT, UsedAdapter("cape", 1.0, {}, "f" * 12)]), strict=True):
+        save_png(image(), file, {**SETTINGS, "safety": "withheld" if file == files[2] else "passed"}, used)
+    save_sheet(image(), tmp_path / "sheet.png", files)
+    made = read_settings(tmp_path / "sheet.png")
+    assert sorted(name for name, *_ in made.adapters) == ["cape", "hat"] and made.request["seed"] == 7
+    assert intact(tmp_path / "sheet.png") is True and made.safety == "withheld"

@@ -4,6 +4,7 @@ import { button, complain, make, whenThere } from "./dom.js";
 import { bytes, onLanguage, t } from "./i18n.js";
 
 async function leave() {
+  localStorage.removeItem("semblance.create"); // what was typed there is this person's
   await fetch("/logout", { method: "POST", redirect: "manual" });
   location.assign("/login");
 }

@@ -1,4 +1,4 @@
-// The form of the Create room: what is asked for. What is typed stays in this browser over reloads.
+// The form of the Create room: what is asked for. What is typed stays in this browser over reloads, private prompts aside.
 import { images, later } from "./api.js";
 import { AdapterRows } from "./adapter_rows.js";
 import { Compare } from "./compare.js";
@@ -27,7 +27,8 @@ const article = (phrase) => (/^[aeiou]/i.test(phrase) ? "an" : "a");
 export class Form {
   constructor(choices, source, { paint, file }) {
     Object.assign(this, { choices, source, paint, file, state: remembered() });
-    this.keep = later(() => localStorage.setItem(HERE, JSON.stringify(this.state)), 200);
+    this.keep = later(() => localStorage.setItem(HERE, JSON.stringify(
+      this.state.private ? { ...this.state, prompt: "", negative_prompt: "" } : this.state)), 200);
     this.live = later(() => this.state.live && this.start(true), 350);
     this.regions = new Map(); // adapters to the masks of where they are
     this.rows = new AdapterRows(this);

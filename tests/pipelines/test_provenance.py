@@ -1,0 +1,66 @@
+"""What pictures and adapters say of where they came from, and what they leave out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from adapters.host import Host
+from adapters.lora import LoraAdapter
+from adapters.record import AdapterRecord, read_record
+from adapters.studio_file import save
+from app.concepts.erasing import _painted_with
+from pipelines.exchange.writing import export
+from pipelines.generator import Generator
+from pipelines.image_file import UsedAdapter, save_png
+from pipelines.lab.compare import Comparison
+from pipelines.painter import Painter
+from pipelines.request import Request
+from pipelines.run_config import RunConfig
+from pipelines.shipped import SAMPLES
+from tests.pipelines.tools import image
+
+
+def test_a_picture_names_its_base_with_its_hash_and_not_where_it_lies(host: Host, tmp_path: Path) -> None:
+    base, painter = tmp_path / "a-clients-folder" / "mybase", Painter("cpu")
+    base.mkdir(parents=True)
+    painter._base = (str(base), Generator(host))
+    painter.paint_files(str(base), [], Request(prompt="a cat", steps=1), [tmp_path / "x.png"])
+    assert b"a-clients-folder" not in (tmp_path / "x.png").read_bytes()
+    with Image.open(tmp_path / "x.png") as picture:
+        told = json.loads(picture.info["semblance"])
+    assert (told["base"], told["base_hash"]) == ("mybase", host.identity.hash)
+
+
+@pytest.mark.parametrize(("base", "told"), [("/home/anna/clients/mybase", "mybase"), ("starter", "starter"),
+                                            ("owner/name", "owner/name")])
+def test_an_exported_adapter_does_not_say_where_its_base_lies(host: Host, record: AdapterRecord, tmp_path: Path,
+                                                              base: str, told: str) -> None:
+    adapter = LoraAdapter.for_training(host, rank=2, alpha=2, targets=("to_q",))
+    adapter.inject(host, "adapter_0")
+    record = record.model_copy(update={"provenance": {"base": base, "images_sha256": ["ab"]}})
+    save(tmp_path / "a.safetensors", adapter, record)
+    export(tmp_path / "a.safetensors", "studio", tmp_path / "out.safetensors")
+    assert b"anna" not in (tmp_path / "out.safetensors").read_bytes()
+    assert read_record(tmp_path / "out.safetensors").provenance == {"base": told, "images_sha256": ["ab"]}
+
+
+def test_pictures_of_an_adapter_are_found_by_its_hash_its_name_and_its_checkpoints(tmp_path: Path) -> None:
+    settings = {"prompt": "", "negative_prompt": "", "steps": 1, "sampler": "DDIM", "guidance": 1.0, "seed": 0,
+                "width": 8, "height": 8, "base": "starter"}
+    for file, name, noted in (("renamed", "berta", "a" * 12), ("retrained", "anna", "b" * 12),
+                              ("checkpoint", "anna-step00000500", "c" * 12), ("other", "hannah", "d" * 12)):
+        save_png(image(), tmp_path / f"{file}.png", settings, [UsedAdapter(name, 1.0, {}, noted)])
+    found = {f.stem for f in tmp_path.glob("*.png") if _painted_with(f, {"anna"}, {"a" * 12})}
+    assert found == {"renamed", "retrained", "checkpoint"}
+
+
+@pytest.mark.parametrize(("consent", "kind"), [("c1", "person"), ("", "")])
+def test_what_a_comparison_teaches_of_a_person_says_so(tmp_path: Path, consent: str, kind: str) -> None:
+    compared = Comparison(tmp_path, "starter", "bear", SAMPLES / "koala", ("lora",), consent=consent)
+    compared._prepare("lora", tmp_path / "run")
+    config = RunConfig.load(tmp_path / "run")
+    assert (config.consent, [c.kind for c in config.concepts]) == (consent, [kind])

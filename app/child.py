@@ -56,5 +56,8 @@ class Child:
         """End it; the next question starts another."""
         if self._process and self.pid is not None:
             self._process.terminate()
-            self._process.wait(10)
+            try:
+                self._process.wait(10)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
         self._process = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
 
 from PIL import Image
@@ -42,7 +43,7 @@ def paint_class_images(host: Host, noun: str, count: int, cache: Path | None, re
         image = _passed(painter, noun, _SEED + n)
         if path:
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomic(path, lambda p, image=image: image.save(p, "PNG"))  # type: ignore[misc]
+            write_atomic(path, partial(image.save, format="PNG"))
         images.append(image)
     return images
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -86,7 +87,7 @@ def take_in_masks(pictures: Sequence[Path], masks: Sequence[Sequence[Path]], con
             size = shown.size
         for n, mask in enumerate(opened):
             small = mask.resize(size, Image.Resampling.LANCZOS) if mask.size != size else mask
-            write_atomic(folder / f"{reference.stem}-{n}.png", lambda p, small=small: small.save(p, "PNG"))  # type: ignore[misc]
+            write_atomic(folder / f"{reference.stem}-{n}.png", partial(small.save, format="PNG"))
             kept += 1
     return kept
 

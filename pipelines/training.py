@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -126,7 +127,7 @@ class Run:
                 painted = painter.paint(Request(prompt=prompt.format(subject), seed=PREVIEW_SEED,
                                                 steps=self.config.training.preview_steps))
                 path = self.folder / "previews" / f"step{step:08d}-{number}.png"
-                write_atomic(path, lambda p, image=painted.images[0]: image.save(p, "PNG"))  # type: ignore[misc]
+                write_atomic(path, partial(painted.images[0].save, format="PNG"))
                 report({"type": "preview", "step": step, "number": number, "file": path.name,
                         "prompt": painted.settings["prompt"]})
 

@@ -277,7 +277,7 @@ class JobStore:
                 return False
             order = moved(waiting, id, where)
             db.executemany("UPDATE jobs SET place = ? WHERE id = ?",
-                           [(row[1], moved) for row, moved in zip(rows, order, strict=True)])
+                           [(row[1], job) for row, job in zip(rows, order, strict=True)])
             self._keep(db, *order)
         return True
 

@@ -26,7 +26,8 @@ def kind_of(field: FieldInfo) -> str:
     choices = [c for c in get_args(field.annotation) if isinstance(c, str)]
     if get_origin(field.annotation) is not None and choices:
         return ", ".join(choices)
-    name = {int: "whole number", float: "number", str: "text"}.get(field.annotation, "number or none")  # type: ignore[arg-type]
+    names: dict[Any, str] = {int: "whole number", float: "number", str: "text"}
+    name = names.get(field.annotation, "number or none")
     limits = " ".join(f"{sign} {getattr(m, key):g}" for kind, key, sign in _SIGNS for m in field.metadata
                       if isinstance(m, kind))
     return f"{name} {limits}".strip()

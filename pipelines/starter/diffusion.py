@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
@@ -84,10 +85,10 @@ class Ema:
         """The averaged weights and how often they were updated."""
         return {"model": self.model.state_dict(), "updates": self.updates}
 
-    def load_state_dict(self, state: dict[str, object]) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         """Inverse of `state_dict`."""
-        self.model.load_state_dict(state["model"])  # type: ignore[arg-type]
-        self.updates = int(state["updates"])  # type: ignore[call-overload]
+        self.model.load_state_dict(state["model"])
+        self.updates = int(state["updates"])
 
 
 def shifted(u: torch.Tensor, shift: float) -> torch.Tensor:

@@ -37,7 +37,8 @@ def build(config: StarterConfig, text_encoder: CLIPTextModel) -> CLIPModel:
             projection_dim=p.projection).to_dict()))
     held = {_TEXT + k: v for k, v in text_encoder.state_dict().items()}
     missing = model.load_state_dict(held, strict=False)
-    assert not missing.unexpected_keys  # noqa: S101 -- the two classes share one text tower
+    if missing.unexpected_keys:
+        raise ValueError(f"The two classes should share one text tower, but '{missing.unexpected_keys[0]}' is of one.")
     return model
 
 

@@ -12,18 +12,10 @@ from PIL import Image
 from adapters.errors import StudioError
 from app.library import credentials
 from app.library.verifying import verify
-from pipelines.image_file import UsedAdapter, read_settings, save_png
+from pipelines.image_file import read_settings, save_png
+from tests.app.library.conftest import SETTINGS
 
 pytest.importorskip("c2pa")
-SETTINGS = {"prompt": "a cat", "negative_prompt": "", "steps": 3, "sampler": "DDIM", "guidance": 4.0, "seed": 7,
-            "width": 48, "height": 40, "base": "starter"}
-
-
-@pytest.fixture
-def picture(tmp_path: Path) -> Path:
-    pixels = np.random.default_rng(0).integers(0, 256, (40, 48, 3), np.uint8)
-    save_png(Image.fromarray(pixels), tmp_path / "a.png", SETTINGS, [UsedAdapter("mycat", 0.8)])
-    return tmp_path / "a.png"
 
 
 def test_a_signed_picture_says_what_made_it_and_keeps_pixels_and_text(picture: Path, tmp_path: Path) -> None:

@@ -70,7 +70,10 @@ class DiffusionConfig(_Frozen):
 
 
 class PairConfig(_Frozen):
-    """The image tower that is tuned to the finished text tower."""
+    """The image tower that is tuned to the finished text tower.
+
+    A batch has pictures of `groups` scenes, each picture moved by up to `shift` pixels.
+    """
 
     image_size: int
     patch: int
@@ -81,6 +84,8 @@ class PairConfig(_Frozen):
     scenes: int
     steps: int
     batch: int
+    groups: int
+    shift: int
     learning_rate: float
     muon_rate: float
 

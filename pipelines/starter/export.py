@@ -26,8 +26,12 @@ _PHOTOS = ("<!-- photos -->\n", "<!-- /photos -->")
 def export(config: StarterConfig, work: Path, out: Path) -> None:
     """Replace `out/pipeline`, `out/judges`, `out/evaluation`, `out/words.json` and the model card.
 
-    Nothing is replaced before all of it is written. Raises StudioError when a judge is missing.
+    Nothing is replaced before all of it is written. Where `work` has a pair and no denoiser, the pair was tuned to
+    the text tower that `out` has, and only it is replaced. Raises StudioError when a judge is missing.
     """
+    if (work / "pair.pt").exists() and not (work / "diffusion.pt").exists():
+        export_pair(config, work, out)
+        return
     if missing := [name for name in JUDGES if not (work / "judges" / name).exists()]:
         raise StudioError(f"The judges should be in '{work / 'judges'}', but {', '.join(missing)} is not there; "
                           "run the stage 'judges' first.")
@@ -45,6 +49,16 @@ def export(config: StarterConfig, work: Path, out: Path) -> None:
         replace(new, out)
     size = sum(f.stat().st_size for f in (out / "pipeline").rglob("*") if f.is_file())
     print(f"{out / 'pipeline'}: {size / 1e6:.1f} MB")
+
+
+def export_pair(config: StarterConfig, work: Path, out: Path) -> None:
+    """Replace the pair in `out/pipeline`, and nothing else there."""
+    with tempfile.TemporaryDirectory(dir=out) as scratch:
+        new = Path(scratch)
+        shutil.copytree(out / "pipeline", new / "pipeline", ignore=shutil.ignore_patterns(pair.FOLDER))
+        pair.export(config, work, new / "pipeline")
+        forget_paths(new / "pipeline")
+        replace(new, out)
 
 
 def forget_paths(pipeline: Path) -> None:

@@ -2,11 +2,14 @@
 
 Locked-text tuning, the mirror of Zhai et al., LiT (2022, arXiv 2111.07991): only the image tower, both
 projections and the temperature learn, so that the text tower goes on conditioning the UNet unchanged.
+A batch is made of few scenes with many pictures each (hard negatives, as in Robinson et al., arXiv 2010.04592):
+among random pictures the background alone tells most captions apart, and what stands on it is hardly learned.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -15,6 +18,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from transformers import CLIPConfig, CLIPModel, CLIPTextModel, CLIPTokenizer, CLIPVisionConfig
 
+from pipelines.shipped import STARTER
 from pipelines.starter import tokenizer
 from pipelines.starter.config import StarterConfig
 from pipelines.starter.diffusion import averaged
@@ -66,28 +70,63 @@ def pooled_states(text_encoder: CLIPTextModel, tokens: CLIPTokenizer, captions: 
     return torch.cat([text_encoder(part.to(where)).pooler_output.float().cpu() for part in ids.split(256)])
 
 
-def _worn(x: torch.Tensor) -> torch.Tensor:
-    """Half the pictures blurred: generated pictures are softer than drawn ones."""
-    soft = F.avg_pool2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), 3, 1)
-    return torch.where((torch.rand(len(x)) < 0.5).to(x.device).view(-1, 1, 1, 1), soft, x)
+def worn(x: torch.Tensor, shift: int) -> torch.Tensor:
+    """Pictures [N, 3, H, W], each moved by up to `shift` pixels, half of them blurred.
+
+    Moved, because a patch tower learns too few pictures by heart where things lie on its grid; blurred, because
+    generated pictures are softer than drawn ones.
+    """
+    wide, (height, width) = F.pad(x, (shift,) * 4, mode="replicate"), x.shape[2:]
+    corners = torch.randint(0, 2 * shift + 1, (len(x), 2)).tolist()
+    x = torch.stack([one[:, a:a + height, b:b + width] for one, (a, b) in zip(wide, corners, strict=True)])
+    soft = (torch.rand(len(x)) < 0.5).to(x.device)
+    x[soft] = F.avg_pool2d(F.pad(x[soft], (1, 1, 1, 1), mode="replicate"), 3, 1)
+    return x
+
+
+class Batches:
+    """Numbers of pictures to learn from together: `size` of them from `groups` scenes, chosen by how many each has."""
+
+    def __init__(self, scenes: Sequence[str], size: int, groups: int) -> None:
+        numbers: dict[str, list[int]] = {}
+        for n, scene in enumerate(scenes):
+            numbers.setdefault(scene, []).append(n)
+        self.members = [torch.tensor(v) for v in numbers.values()]
+        self.weights = torch.tensor([float(len(m)) for m in self.members])
+        self.groups, self.each = min(groups, len(self.members)), size // min(groups, len(self.members))
+
+    def draw(self) -> torch.Tensor:
+        """The next batch, by torch's generator."""
+        chosen = [self.members[g] for g in torch.multinomial(self.weights, self.groups)]
+        return torch.cat([m[torch.randperm(len(m))[:self.each]] for m in chosen])
+
+
+def text_tower(config: StarterConfig, work: Path, tokens: CLIPTokenizer) -> CLIPTextModel:
+    """The finished text tower: that of `work`'s denoiser, or where none was trained there, the one that ships."""
+    if (work / "diffusion.pt").exists():
+        trained: CLIPTextModel = averaged(config, work, tokens)["text_encoder"]
+        return trained
+    return CLIPTextModel.from_pretrained(STARTER / "pipeline" / "text_encoder").float().eval()
 
 
 def train(config: StarterConfig, work: Path) -> None:
     """Train or resume; state lives in `work/pair.pt`."""
     p, where = config.pair, device()
     tokens = tokenizer.build(config.diffusion.text_length)
-    text_encoder = averaged(config, work, tokens)["text_encoder"].to(where)
+    text_encoder = text_tower(config, work, tokens).to(where)
     images, specs = scenes(Order(config.seed + 3, p.image_size), p.scenes)
     pooled = pooled_states(text_encoder, tokens, [s.caption for s in specs])
     torch.manual_seed(config.seed + 4)
     side = ImageSide(build(config, text_encoder)).to(where)
+    side.vision_model.config._attn_implementation = "eager"  # for 65 tokens quicker than torch's fused one on a CPU
+    batches = Batches([s.scene for s in specs], p.batch, p.groups)
     optimizer = MixedOptimizer(side, p.muon_rate, p.learning_rate, weight_decay=0.01)
     stage = Stage("pair", work, {"model": side, "optimizer": optimizer})
 
     def step(n: int) -> dict[str, float]:
         optimizer.set_schedule(one_cycle(n, p.steps, warmup=100))
-        index = torch.randperm(len(images))[:p.batch]
-        x = _worn(from_bytes(images[index.numpy()], where))
+        index = batches.draw()
+        x = worn(from_bytes(images[index.numpy()], where), p.shift)
         with torch.autocast(where.type, torch.bfloat16):
             logits = side(x, pooled[index].to(where))
         right = torch.arange(len(index), device=where)
@@ -112,8 +151,10 @@ def export(config: StarterConfig, work: Path, pipeline: Path) -> None:
     side = ImageSide(model)
     side.load_state_dict(torch.load(work / "pair.pt", map_location="cpu", weights_only=True)["model"])
     texts = pipeline / "text_encoder" / "model.safetensors"
-    renamed = {k if k.startswith(_TEXT) else _TEXT + k: v for k, v in load_file(texts).items()}
-    save_file(renamed, texts, {"format": "pt"})
+    stored = load_file(texts)
+    renamed = {k if k.startswith(_TEXT) else _TEXT + k: v for k, v in stored.items()}
+    if renamed.keys() != stored.keys():
+        save_file(renamed, texts, {"format": "pt"})
     folder = pipeline / FOLDER
     folder.mkdir()
     model.half().config.save_pretrained(folder)

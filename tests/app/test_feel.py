@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect, sync_playwright
 from tests.app.browser import CHROMIUM, FLAGS, MARKS, Server, open_room, serving
 from tests.app.filled import KOALAS, fill
 
-pytestmark = MARKS
+pytestmark = [*MARKS, pytest.mark.alone]
 FIRST_PAGE, OURS = 1_000_000, 150_000  # bytes
 USABLE = 2.0  # seconds
 ANSWER, CLICKS, MOST = 200, 50, 0.95  # milliseconds, how many, the share that is as quick

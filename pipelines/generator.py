@@ -14,14 +14,17 @@ import torch.nn.functional as F
 from PIL import Image
 
 from adapters.base import Adapter
+from adapters.bundle import BundleAdapter
 from adapters.errors import StudioError
 from adapters.host import Host
 from adapters.identity import FAMILY_TITLES
+from adapters.lora.merging import mergeable, merged
 from adapters.record import AdapterRecord
 from pipelines.base_models.stock import latents_pipeline, stock_pipeline
 from pipelines.dataset import bucket
 from pipelines.editing import LONGEST, Blend, Edit
 from pipelines.encode import encode_images
+from pipelines.free_memory import free_on
 from pipelines.image_file import Safety
 from pipelines.prompt_filter import flagged
 from pipelines.regions import Region, bound, prompts_of
@@ -50,7 +53,7 @@ class Painted:
 Progress = Callable[[int, int], None]
 """Called with steps done and steps in all, after each one; may raise to cancel."""
 Preview = Callable[[Image.Image], None]
-"""Called now and then with the picture as far as it has come, small."""
+"""Called now and then with the picture as far as it has come, small; never where the base has a safety checker."""
 
 
 @dataclass(frozen=True)
@@ -127,11 +130,13 @@ class Generator:
             options = {**words, "num_inference_steps": steps, "guidance_scale": guidance}
             sheet = _Sheet(self.host, self.pipeline, options)
             shares = [strength, *([request.upscale_strength] if request.upscale else [])]
+            if self.host.safety is not None:
+                preview = None  # the checker judges finished pictures, and takes a second for each
             sheet.watch(progress, preview, request.images * sum(_count(scheduler, steps, s) for s in shares))
             blend = Blend(self.host, edit, size) if edit else None
             begun = (edit.picture if edit else start) if strength else None
             images, seeds = [], [request.seed + n for n in range(request.images)]
-            with self._bound(request):
+            with self._bound(request), self._merged():
                 for seed in seeds:
                     image = sheet.paint(seed, size, strength, begun, blend)
                     if request.upscale:
@@ -169,6 +174,17 @@ class Generator:
             tokens = self.host.text.tokenize_weighted([*prompts, request.prompt, request.negative_prompt])
             texts = [self.host.text.encode(tokens[n:n + 1]) for n in range(len(prompts))]
         return bound(self.host, self._regions, texts)
+
+    def _merged(self) -> AbstractContextManager[None]:
+        """LoRAs are in the denoiser's weights meanwhile, where there is room for these twice.
+
+        Not beside regions, which change strengths from one to the next, nor beside kinds that read the weights.
+        """
+        layers = mergeable(self.host.unet)
+        needed = sum(w.numel() * w.element_size() for w in layers.values())
+        if self._regions or not all(map(_is_update, self._injected)) or 2 * needed > free_on(self.host.device):
+            return contextlib.nullcontext()
+        return merged(layers)
 
     def _words(self, request: Request, guidance: float) -> dict[str, Any]:
         """Both prompts as the stock pipeline takes them."""
@@ -273,6 +289,13 @@ def _check(request: Request, edit: Edit | None, start: Image.Image | None) -> No
         raise StudioError("A picture that is painted inside a mask keeps its size; leave the second pass out.")
     if request.upscale and max(request.width or 0, request.height or 0) * request.upscale > _MAX_SIDE:
         raise StudioError(f"The second pass would be over {_MAX_SIDE} pixels a side; enlarge by less.")
+
+
+def _is_update(adapter: Adapter) -> bool:
+    """Whether an adapter is a LoRA, words, or both together."""
+    if isinstance(adapter, BundleAdapter):
+        return all(map(_is_update, adapter.parts.values()))
+    return adapter.kind in ("lora", "tokens")
 
 
 def _region(chosen: Chosen, mask: Image.Image) -> Region:

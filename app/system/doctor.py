@@ -9,9 +9,10 @@ from typing import Any
 
 from adapters.errors import StudioError
 from app.home import Home
-from app.system.machine import memory, missing_packages, versions
+from app.system.machine import missing_packages, versions
 from app.system.repair import damage, data_folders
 from pipelines.base_models.locate import STARTER_PATH
+from pipelines.free_memory import main_memory
 
 
 def examine(home: str | None) -> dict[str, Any]:
@@ -43,7 +44,7 @@ def examine(home: str | None) -> dict[str, Any]:
 
 
 def _memory() -> str:
-    known = memory()
+    known = main_memory()
     return f"{known[0] / 1e9:.1f} GB, {known[1] / 1e9:.1f} GB free" if known else "unknown"
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from app.home import Home
+from pipelines.free_memory import main_memory
 
 PACKAGES = ("torch", "diffusers", "transformers", "peft", "accelerate", "gradio", "safetensors", "pillow")
 
@@ -31,25 +32,9 @@ def missing_packages() -> list[str]:
     return [f"the package '{p}' (pip install -r requirements.txt)" for p in PACKAGES if p not in have]
 
 
-def memory() -> tuple[int, int] | None:
-    """(all, free) bytes of main memory; None where the system does not say."""
-    try:
-        page = os.sysconf("SC_PAGE_SIZE")
-        total, free = page * os.sysconf("SC_PHYS_PAGES"), page * os.sysconf("SC_AVPHYS_PAGES")
-    except (ValueError, OSError, AttributeError):
-        return None
-    try:
-        # Linux counts what it can drop as free here alone.
-        lines = Path("/proc/meminfo").read_text("ascii").splitlines()
-        free = next((1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")), free)
-    except (OSError, ValueError):
-        pass
-    return total, free
-
-
 def facts(home: Home) -> dict[str, Any]:
     """System, cores, memory and disk in bytes, the data folder and its parts, versions, what is missing."""
-    disk, ram = shutil.disk_usage(home.root), memory()
+    disk, ram = shutil.disk_usage(home.root), main_memory()
     return {"system": f"{platform.system()} {platform.machine()}", "cores": os.cpu_count(),
             "memory": {"total": ram[0], "free": ram[1]} if ram else None,
             "disk": {"total": disk.total, "free": disk.free}, "home": str(home.root), "parts": parts(home),

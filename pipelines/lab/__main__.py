@@ -1,6 +1,7 @@
 """Run a series of trials: `python -m pipelines.lab methods|ablations|curve|tune|report [--minutes N] [--only NAME]`.
 
-What was run before is not run again, so a series may be ended and gone on with. Figures are kept in
+What was run before is not run again, so a series may be ended and gone on with, and be run by several processes at
+once: each takes trials that no other is at (`--untimed`, with OMP_NUM_THREADS=1 for each). Figures are kept in
 docs/report/trials.jsonl; the table of what is there so far is printed. `report` runs nothing and writes
 docs/report and the README's table.
 """
@@ -33,16 +34,19 @@ def run(lab: Lab, trials: Sequence[Trial], minutes: float, sheets: Path | None =
     for trial in missing:
         if time.monotonic() > ends:
             break
+        if lab.find(trial):  # another process was quicker
+            continue
         began = time.monotonic()
         name = "+".join(trial.samples)
         plain = trial == Trial(trial.samples, trial.method)  # a sheet shows the method as it is
         sheet = sheets / f"{name.replace('/', '-')}-{trial.method}.webp" if sheets and plain else None
-        lab.run(trial, sheet)
+        if lab.run(trial, sheet) is None:
+            continue
         done += 1
         told = ", ".join(f"{k}={v}" for k, v in (*trial.settings, *trial.dials))
         print(f"{done}/{len(missing)} {name} {trial.method} seed {trial.seed} {told} {time.monotonic() - began:.0f} s",
               file=sys.stderr, flush=True)
-    return len(missing) - done
+    return sum(lab.find(t) is None for t in missing)
 
 
 def ablation_table(lab: Lab, ablations: Sequence[Ablation]) -> str:
@@ -63,8 +67,9 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=math.inf, help="begin no trial after so many")
     parser.add_argument("--only", default="", help="trials or ablations whose name or method has this in it")
     parser.add_argument("--kept", type=Path, default=KEPT)
+    parser.add_argument("--untimed", action="store_true", help="other work runs beside: keep no training's seconds")
     options = parser.parse_args()
-    lab = Lab(options.kept)
+    lab = Lab(options.kept, timed=not options.untimed)
     try:
         if options.series == "report":
             report.write(lab, options.kept.parent)

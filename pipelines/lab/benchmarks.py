@@ -43,7 +43,8 @@ def speed_section(speed: dict[str, Any]) -> str:
                      + ", ".join(f"{count}: {seconds:.2f}" for count, seconds in g["rows"].items()) + ".\n"
                      for name, g in speed.get("growth", {}).items())
     switched = speed["switching"]
-    return (f"## Speed\n\n{table}\nA picture of 20 steps takes {speed['image_seconds']:.2f} s. An adapter switch takes "
+    return (f"## Speed\n\n{table}\nA picture of 20 steps takes {speed['image_seconds']:.2f} s, with a LoRA on every "
+            f"layer {speed['image_seconds_lora']:.2f} s. An adapter switch takes "
             f"{switched['milliseconds']:.1f} ms, 95% of them at most {switched['slowest']:.1f} ms, among "
             f"{switched['adapters']} adapters; after {switched['switches']} switches the process has grown by "
             f"{switched['grown_bytes'] / 1e6:.1f} MB, and pictures are "

@@ -1,7 +1,7 @@
 """One trial: a method taught one sample, painted 24 times, and judged. What was found is kept.
 
 Trained adapters lie in a work folder that may be thrown away; the figures are one JSON line each in a
-file that is part of the repository, so that a long series can run over several sittings.
+file that is part of the repository, so that a long series can run over several sittings, and in several processes.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
 from PIL import Image
 
 from adapters.errors import StudioError
@@ -118,6 +119,12 @@ class Lab:
     kept: Path = KEPT
     work: Path = WORK
     painter: Painter = field(default_factory=Painter)
+    timed: bool = True
+    """Whether this machine does nothing else, so that the seconds of a training say something."""
+
+    def __post_init__(self) -> None:
+        self._version: tuple[int, int, int] | None = None
+        self._lines: dict[str, dict[str, Any]] = {}
 
     @cached_property
     def base(self) -> str:
@@ -131,21 +138,35 @@ class Lab:
         """Look-alikes among which the right individual must be found."""
         return Gallery()
 
-    @cached_property
+    @property
     def lines(self) -> dict[str, dict[str, Any]]:
-        """What is kept, by key."""
-        if not self.kept.exists():
+        """What is kept, by key, whichever process kept it."""
+        try:
+            stat = self.kept.stat()
+        except FileNotFoundError:
             return {}
-        return {line["key"]: line for line in map(json.loads, self.kept.read_text("utf-8").splitlines())}
+        version = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+        if version != self._version:
+            told = map(json.loads, self.kept.read_text("utf-8").splitlines())
+            self._version, self._lines = version, {line["key"]: line for line in told}
+        return self._lines
 
     def find(self, trial: Trial) -> dict[str, Any] | None:
         """The figures of a trial that was run on this base before."""
         return self.lines.get(trial.key(self.base))
 
-    def run(self, trial: Trial, sheet: Path | None = None) -> dict[str, Any]:
-        """The trial's figures: kept ones, or new ones, which are kept before this returns."""
-        if found := self.find(trial):
-            return found
+    def run(self, trial: Trial, sheet: Path | None = None) -> dict[str, Any] | None:
+        """The trial's figures: kept ones, or new ones, which are kept before this returns.
+
+        None where another process is at this very trial.
+        """
+        try:
+            with self._lock(trial.key(self.base), wait=False):
+                return self.find(trial) or self._run(trial, sheet)
+        except Timeout:
+            return None
+
+    def _run(self, trial: Trial, sheet: Path | None) -> dict[str, Any]:
         adapters = [] if trial.method == BASELINE else [self.adapter(trial, s) for s in trial.samples]
         judged = self.measure(trial, adapters, sheet)
         key = trial.key(self.base)
@@ -155,9 +176,16 @@ class Lab:
             "orthogonal": trial.orthogonal, "train_seconds": round(sum(map(_seconds, adapters)), 1),
             "bytes": sum(a.stat().st_size for a in adapters), "images": judged,
         }
-        self.lines[key] = line
-        write_text(self.kept, "".join(json.dumps(v, ensure_ascii=False) + "\n" for v in self.lines.values()))
+        with self._lock("kept"):
+            lines = {**self.lines, key: line}
+            write_text(self.kept, "".join(json.dumps(v, ensure_ascii=False) + "\n" for v in lines.values()))
         return line
+
+    def _lock(self, name: str, wait: bool = True) -> FileLock:
+        """Held by one process at a time, and free again when that dies; Timeout where it is held and not waited for."""
+        folder = self.work / "locks"
+        folder.mkdir(parents=True, exist_ok=True)
+        return FileLock(folder / f"{name}.lock", blocking=wait)
 
     def measure(self, trial: Trial, adapters: Sequence[Path], sheet: Path | None = None) -> list[dict[str, Any]]:
         """Paint with adapter files and judge (see `judge`); all that was judged goes on a sheet when one is named."""
@@ -168,18 +196,21 @@ class Lab:
 
     def adapter(self, trial: Trial, name: str) -> Path:
         """The adapter of one sample, trained now unless it lies in the work folder."""
-        folder = self.work / "runs" / trial.training_key(name, self.base)
-        path = folder / ADAPTER_FILE
-        if path.exists():
-            return path
+        key = trial.training_key(name, self.base)
+        path = self.work / "runs" / key / ADAPTER_FILE
+        with self._lock(f"training-{key}"):
+            if not path.exists():
+                self._train(path.parent, name, trial)
+        return path
+
+    def _train(self, folder: Path, name: str, trial: Trial) -> None:
         if not (folder / "config.json").exists():
             _prepare(folder, Sample(name), trial)
         whole, started = not (folder / "checkpoints").exists(), time.monotonic()
         if train_run(folder, report=_quiet, control=Uninterrupted(), cache=self.work / "cache") is None:
             raise StudioError(f"The training of '{name}' ended early; run the same command again.")
-        if whole:
+        if whole and self.timed:
             write_text(folder / _SECONDS, f"{time.monotonic() - started:.1f}")
-        return path
 
     def paint(self, trial: Trial, adapters: Sequence[Path]) -> tuple[list[Image.Image], list[Ask]]:
         """All pictures of a trial and what each was asked to show."""
@@ -243,7 +274,7 @@ def _prepare(folder: Path, sample: Sample, trial: Trial) -> None:
 
 
 def _seconds(adapter: Path) -> float:
-    """How long the training of an adapter took; 0 where it was broken off and gone on with."""
+    """How long the training of an adapter took; 0 where it was broken off and gone on with, or not timed."""
     file = adapter.with_name(_SECONDS)
     return float(file.read_text("utf-8")) if file.exists() else 0.0
 

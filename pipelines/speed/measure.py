@@ -53,8 +53,9 @@ def measure(quick: bool, say: Any = print) -> dict[str, Any]:
             found["seconds_per_step"][method] = asdict(e)
             say(f"loop efficiency {method:18} {e.ratio:.3f}  (blocks {e.lowest:.3f} to {e.highest:.3f}; "
                 f"{e.studio:.3f} s against {e.bare:.3f} s a step)")
-    found["image_seconds"] = image_seconds(1 if quick else 3)
-    say(f"a picture of 20 steps  {found['image_seconds']:.2f} s")
+    pictures = image_seconds(1 if quick else 3)
+    found |= {"image_seconds": pictures["plain"], "image_seconds_lora": pictures["lora"]}
+    say(f"a picture of 20 steps  {pictures['plain']:.2f} s, with a LoRA on every layer {pictures['lora']:.2f} s")
     switched = switching(5, 20) if quick else switching()
     found["switching"] = asdict(switched)
     say(f"adapter switch {switched.milliseconds:.1f} ms (95% within {switched.slowest:.1f}) among {switched.adapters}; "

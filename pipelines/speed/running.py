@@ -8,27 +8,35 @@ import time
 from pathlib import Path
 from typing import Any
 
+from adapters.lora.adapter import ATTENTION, CONVOLUTIONS, FEED_FORWARD
 from adapters.record import Concept
+from adapters.studio_file import load
 from pipelines.base_models.load import load_base
-from pipelines.generator import Generator, Request
+from pipelines.generator import Chosen, Generator, Request
 from pipelines.masks import find_masks, take_in_masks
 from pipelines.methods.common import resolve
 from pipelines.references import list_folder, take_in
 from pipelines.run_config import RunConfig
 from pipelines.shipped import SAMPLES
+from pipelines.speed.switching import make_loras
 from pipelines.trainer import Uninterrupted
 from pipelines.training import train_run
 
 
-def image_seconds(count: int = 3) -> float:
-    """Median of `count` pictures of 20 steps with guidance, warm, fp32."""
+def image_seconds(count: int = 3) -> dict[str, float]:
+    """Medians of `count` warm pictures of 20 steps with guidance, fp32: 'plain', and 'lora' with one on every layer."""
     painter = Generator(load_base("starter"))
-    times = []
+    times: dict[str, list[float]] = {"plain": [], "lora": []}
+    with tempfile.TemporaryDirectory() as scratch:
+        file = make_loras(Path(scratch), 1, 16, (*ATTENTION, *FEED_FORWARD, *CONVOLUTIONS))[0]
+        chosen = Chosen(*load(file))
     for seed in range(count + 1):
-        started = time.perf_counter()
-        painter.paint(Request(prompt="a photo of a cat on the beach", seed=seed, steps=20))
-        times.append(time.perf_counter() - started)
-    return round(statistics.median(times[1:]), 2)
+        for name, adapters in (("plain", []), ("lora", [chosen])):
+            started = time.perf_counter()
+            with painter.using(adapters):
+                painter.paint(Request(prompt="a photo of a cat on the beach", seed=seed, steps=20))
+            times[name].append(time.perf_counter() - started)
+    return {name: round(statistics.median(took[1:]), 2) for name, took in times.items()}
 
 
 def training_seconds(steps: int, method: str = "lora", *, pictures: int = 5, **settings: Any) -> dict[str, float]:

@@ -7,6 +7,7 @@ import resource
 import statistics
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from pipelines.generator import Chosen, Generator, Request
 
 @dataclass(frozen=True)
 class Switching:
-    """`milliseconds` are the median and the slowest twentieth of putting the next adapter in and out, warm.
+    """`milliseconds` are the median and the slowest twentieth of an adapter's way into the weights and out, warm.
 
     `grown_bytes` is how much more memory the process has after all switches than after the first hundred;
     `identical` whether the last picture is, bit for bit, one painted after a fresh load.
@@ -36,13 +37,13 @@ class Switching:
     identical: bool
 
 
-def _make(folder: Path, count: int, rank: int) -> list[Path]:
+def make_loras(folder: Path, count: int, rank: int, targets: Sequence[str] = ATTENTION) -> list[Path]:
     """LoRA files with random weights."""
     host = load_base("starter")
     files = []
     for n in range(count):
         torch.manual_seed(n)
-        adapter = LoraAdapter.for_training(host, rank=rank, alpha=rank, targets=ATTENTION)
+        adapter = LoraAdapter.for_training(host, rank=rank, alpha=rank, targets=targets)
         adapter.inject(host, "made")
         for p in (p for group in adapter.groups().values() for p in group):
             torch.nn.init.normal_(p, std=0.05)
@@ -62,13 +63,13 @@ def _picture(generator: Generator, chosen: Chosen) -> bytes:
 def switching(adapters: int = 50, switches: int = 1000, rank: int = 16) -> Switching:
     """Switch `switches` times between `adapters` LoRAs that were read once."""
     with tempfile.TemporaryDirectory() as scratch:
-        files = _make(Path(scratch), adapters, rank)
+        files = make_loras(Path(scratch), adapters, rank)
         generator = Generator(load_base("starter"))
         chosen = [Chosen(*load(f)) for f in files]
         times, early = [], 0
         for n in range(switches):
             started = time.perf_counter()
-            with generator.using([chosen[n % adapters]]):
+            with generator.using([chosen[n % adapters]]), generator.merging():
                 pass
             times.append(1000 * (time.perf_counter() - started))
             if n == min(100, switches // 2):

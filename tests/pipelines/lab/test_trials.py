@@ -43,23 +43,48 @@ def test_dials_share_one_training() -> None:
     assert turned.key("base") != KOALA.key("base")
 
 
-def test_what_was_run_is_kept_and_not_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    painted = []
+@pytest.fixture
+def painted(monkeypatch: pytest.MonkeyPatch) -> list[Trial]:
+    """Trials that were painted; nothing is, and the judge says the same of all."""
+    seen: list[Trial] = []
 
     def paint(self: Lab, trial: Trial, adapters: Any) -> Any:
-        painted.append(trial)
+        seen.append(trial)
         return [Image.new("RGB", (64, 64))], [Ask("a cat", 0, "plain", (0,), "beach")]
 
     monkeypatch.setattr(Lab, "paint", paint)
     row = {"group": "plain", "shows": [0], "right": {}, "cosine": [0.5], "rank": [1]}
     monkeypatch.setattr(Lab, "judge", lambda *a: [row])
     monkeypatch.setattr(Lab, "base", "b")
+    return seen
+
+
+def test_what_was_run_is_kept_and_not_run_again(tmp_path: Path, painted: list[Trial]) -> None:
     kept = tmp_path / "trials.jsonl"
     trial = Trial(("koala",), trials.BASELINE)
-    first = Lab(kept).run(trial)
-    again = Lab(kept).run(trial)
+    first = Lab(kept, tmp_path).run(trial)
+    again = Lab(kept, tmp_path).run(trial)
     assert painted == [trial] and first == again
     assert [json.loads(x)["key"] for x in kept.read_text().splitlines()] == [trial.key("b")]
+
+
+def test_two_processes_keep_each_others_trials(tmp_path: Path, painted: list[Trial]) -> None:
+    one, two = (Lab(tmp_path / "trials.jsonl", tmp_path) for _ in range(2))
+    koala, unicorn = (Trial((name,), trials.BASELINE) for name in ("koala", "unicorn"))
+    assert one.find(koala) is None and two.find(unicorn) is None  # both have read the file
+    one.run(koala)
+    two.run(unicorn)
+    assert one.find(koala) and one.find(unicorn) and two.find(koala)
+    two.run(koala)
+    assert painted == [koala, unicorn]
+
+
+def test_a_trial_that_another_process_is_at_is_left_to_it(tmp_path: Path, painted: list[Trial]) -> None:
+    one, two = (Lab(tmp_path / "trials.jsonl", tmp_path) for _ in range(2))
+    trial = Trial(("koala",), trials.BASELINE)
+    with one._lock(trial.key("b")):
+        assert two.run(trial) is None and not painted
+    assert two.run(trial) and painted == [trial]
 
 
 def test_a_single_concept_is_asked_for_plainly_in_styles_and_beside_things() -> None:

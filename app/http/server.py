@@ -6,6 +6,7 @@ import contextlib
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 
 import gradio as gr
 import uvicorn
@@ -19,6 +20,7 @@ from starlette.staticfiles import StaticFiles
 from adapters.errors import StudioError
 from app.accounts.people import People
 from app.http import login_routes
+from app.http.client_verbs import add_verbs
 from app.http.explaining import explain_errors
 from app.http.gate import Gate
 from app.http.hosts import LOOPBACK, is_loopback, names_of
@@ -49,7 +51,7 @@ def create_app(studio: Studio, hosts: list[str]) -> FastAPI:
     app = _parent(lifespan, OPENAPI)
     add_studio(app, studio)
     explain_errors(app, missing=400)
-    return _with_page(app, hosts, HEAD)
+    return _with_page(app, hosts, HEAD, partial(add_verbs, app))
 
 
 def create_shared_app(people: People, hosts: list[str]) -> FastAPI:
@@ -72,7 +74,7 @@ def _parent(lifespan: _Lifespan, openapi: str | None) -> FastAPI:
     return FastAPI(title="Semblance", docs_url=None, redoc_url=None, openapi_url=openapi, lifespan=lifespan)
 
 
-def _with_page(app: FastAPI, hosts: list[str], head: str) -> FastAPI:
+def _with_page(app: FastAPI, hosts: list[str], head: str, verbs: Callable[[], None] | None = None) -> FastAPI:
     """The page at /, and in front of everything the checks of Host and Origin and the security headers."""
     # Compressed here alone: pictures are so already, and a run's events must not be held back.
     app.mount("/studio/static", GZipMiddleware(StaticFiles(directory=concepts.STATIC), minimum_size=500))
@@ -94,10 +96,15 @@ def _with_page(app: FastAPI, hosts: list[str], head: str) -> FastAPI:
     # Without its own rule, Gradio would answer any origin with credentials.
     app.add_middleware(CORSMiddleware, allow_origins=[])
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=hosts)
-    return gr.mount_gradio_app(
-        app, build(), path="/", theme=THEME, css=CSS, head=head, allowed_paths=[], max_file_size=MAX_UPLOAD,
+    page = build(verbs)
+    app = gr.mount_gradio_app(
+        app, page, path="/", theme=THEME, css=CSS, head=head, allowed_paths=[], max_file_size=MAX_UPLOAD,
         show_error=True, ssr_mode=False, enable_monitoring=False, footer_links=[],
     )
+    # A page that is mounted counts as not launched, and of such a one Gradio takes any file of this machine that a
+    # program names for one that was uploaded.
+    page.has_launched = True
+    return app
 
 
 def serve(studio: Studio, host: str, port: int, names: list[str]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import gradio as gr
 
 from app.ui import concepts, create, library_room, system, train
@@ -15,8 +17,8 @@ ACCOUNT = '<script type="module" src="/studio/static/account.js"></script>'
 HEAD = concepts.HEAD + train.HEAD + create.HEAD + library_room.HEAD + system.HEAD
 
 
-def build() -> gr.Blocks:
-    """The whole page; its scripts ask the server whose studio it is."""
+def build(add_verbs: Callable[[], None] | None = None) -> gr.Blocks:
+    """The whole page; its scripts ask the server whose studio it is. `add_verbs` adds what gradio_client calls."""
     with gr.Blocks(title="Semblance", analytics_enabled=False, delete_cache=(3600, 86400)) as page:
         gr.HTML(_BRAND)
         with gr.Tabs():
@@ -30,4 +32,6 @@ def build() -> gr.Blocks:
                 library_room.build()
             with gr.Tab("System", id="system"):
                 system.build()
+        if add_verbs:
+            add_verbs()
     return page

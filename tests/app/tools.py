@@ -12,6 +12,7 @@ from PIL import Image
 
 from app.painting.painter import Watch
 from pipelines.image_file import UsedAdapter, save_png
+from pipelines.ingredients import source_of
 from pipelines.request import Request
 
 STEPS = 3
@@ -23,13 +24,19 @@ class FakePainter:
     def __init__(self) -> None:
         self.asked: list[dict[str, Any]] = []
         self.hold = False
+        self.checked = False
+        """Whether the base brings a safety checker."""
 
     def paint(self, base: str, adapters: Sequence[tuple[Path, float, dict[str, str]]], request: dict[str, Any],
-              files: Sequence[Path], *, offline: bool, watch: Watch, edit: Any = None,
+              files: Sequence[Path], *, offline: bool, watch: Watch | None, edit: Any = None,
               regions: Any = None) -> None:
+        watch = watch or Watch(lambda done, total: None)
         self.asked.append({"base": base, "adapters": [(p.stem, s, d) for p, s, d in adapters], "request": request,
                            "edit": edit, "regions": regions})
         full = Request.model_validate(request)
+        source = {"source": source_of(edit[0]).told()} if edit else {}  # as `Painter.paint_files` does
+        if self.checked and watch.unseen:
+            watch.unseen()
         step = 0
         while self.hold or step < STEPS:
             step += 1
@@ -38,7 +45,7 @@ class FakePainter:
             watch.check()
             time.sleep(0.002)
         settings = {"steps": 20, "guidance": 4.0, "sampler": "DDIM", "width": 64, "height": 64, "base": base,
-                    **full.model_dump(exclude_none=True)}
+                    **full.model_dump(exclude_none=True), **source}
         used = [UsedAdapter(p.stem, s, d) for p, s, d in adapters]
         for n, file in enumerate(files):
             picture = Image.new("RGB", (64, 64), ((full.seed * 40 + n) % 256, 90, 120))

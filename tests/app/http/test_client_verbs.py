@@ -1,0 +1,92 @@
+"""Gradio's own client and the studio's verbs, over a real server."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+import uvicorn
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+
+from app.http.server import create_app
+from app.studio import Studio
+from pipelines.shipped import SAMPLES
+from tests.app.tools import FakePainter
+
+
+@pytest.fixture
+def address(studio: Studio, painter: FakePainter, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    monkeypatch.setattr(studio.supervisor, "start", lambda: None)  # what is queued stays there
+    config = uvicorn.Config(create_app(studio, ["127.0.0.1"]), host="127.0.0.1", port=0, log_level="error")
+    server, socket = uvicorn.Server(config), config.bind_socket()
+    thread = threading.Thread(target=server.run, args=([socket],))
+    thread.start()
+    while not server.started:
+        assert thread.is_alive()
+        time.sleep(0.05)
+    yield f"http://127.0.0.1:{socket.getsockname()[1]}"
+    server.should_exit = True
+    thread.join(60)
+
+
+@pytest.fixture
+def gradio(address: str) -> Iterator[Client]:
+    client = Client(address, verbose=False, httpx_kwargs={"timeout": 120})
+    yield client
+    client.close()
+
+
+def test_the_client_sees_what_can_be_asked(gradio: Client) -> None:
+    told = gradio.view_api(return_format="dict")
+    assert {"/train", "/run", "/stop", "/resume", "/generate", "/settings", "/list", "/export", "/import", "/evaluate",
+            "/recommend", "/result"} <= set(told["named_endpoints"])
+    names = [p["parameter_name"] for p in told["named_endpoints"]["/train"]["parameters"]]
+    assert names[:3] == ["name", "noun", "pictures"]
+    assert not told["unnamed_endpoints"]
+
+
+def test_a_training_is_queued_from_files_and_stopped(gradio: Client, studio: Studio) -> None:
+    files = [handle_file(p) for p in sorted((SAMPLES / "koala").glob("*.png"))[:3]]
+    run = gradio.predict("mykoala", "bear", files, preset="fast", settings={"steps": 7}, api_name="/train")
+    assert run["state"] == "queued" and run["name"] == "mykoala"
+    assert len(list((studio.home.runs / run["id"] / "references").glob("*.png"))) == 3
+    assert gradio.predict(run["id"], api_name="/run")["total"] in (0, 7)
+    assert gradio.predict(run["id"], api_name="/stop")["state"] == "stopped"
+    assert [r["id"] for r in gradio.predict(api_name="/runs")] == [run["id"]]
+
+
+def test_what_is_refused_is_the_studios_sentence_and_leaves_nothing(gradio: Client, studio: Studio,
+                                                                     tmp_path: Path) -> None:
+    picture = sorted((SAMPLES / "koala").glob("*.png"))[0]
+    with pytest.raises(AppError, match="no setting 'steeps'"):
+        gradio.predict("mykoala", "bear", [handle_file(picture)], settings={"steeps": 7}, api_name="/train")
+    (tmp_path / "no.png").write_bytes(b"no picture")
+    with pytest.raises(AppError, match=r"no\.png"):
+        gradio.predict("mykoala", "bear", [handle_file(tmp_path / "no.png")], api_name="/train")
+    assert studio.drafts.all() == [] and studio.jobs() == []
+
+
+def test_pictures_are_painted_and_say_how(gradio: Client, address: str, tmp_path: Path) -> None:
+    made = gradio.predict("a cat", ["mycat:0.7"], request={"seed": 5}, api_name="/generate")
+    file = tmp_path / "cat.png"
+    file.write_bytes(httpx.get(address + made[0]).content)
+    told = gradio.predict(handle_file(file), api_name="/settings")
+    assert told["request"]["prompt"] == "a cat" and told["request"]["seed"] == 5
+    assert told["adapters"][0][:2] == ["mycat", 0.7]
+
+
+@pytest.mark.parametrize(("meta", "sentence"), [
+    ({"meta": {"_type": "gradio.FileData"}}, "was not uploaded"), ({}, "handle_file")])
+def test_a_file_of_the_machine_cannot_be_named(address: str, tmp_path: Path, meta: dict[str, object],
+                                               sentence: str) -> None:
+    secret = tmp_path / "secret.png"
+    secret.write_bytes(sorted((SAMPLES / "koala").glob("*.png"))[0].read_bytes())
+    event = httpx.post(f"{address}/gradio_api/call/settings", timeout=60,
+                       json={"data": [{"path": str(secret), **meta}]}).json()["event_id"]
+    said = httpx.get(f"{address}/gradio_api/call/settings/{event}", timeout=60).text
+    assert "event: error" in said and sentence in said

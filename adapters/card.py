@@ -20,15 +20,16 @@ _BY = re.compile(r"^By (.+) on (\d+) pictures, ", re.MULTILINE)
 _FIGURE = re.compile(r"^\| ([a-z ]+) \| (-?[\d.]+)(?: ± ([\d.]+))? \|$", re.MULTILINE)
 
 
-def model_card(record: AdapterRecord, figures: Mapping[str, Any] | None = None) -> str:
-    """The card as Markdown with the hub's header. `figures` are those of `evaluate`, where it was run."""
+def model_card(record: AdapterRecord, figures: Mapping[str, Any] | None = None, notes: Sequence[str] = ()) -> str:
+    """The card as Markdown with the hub's header. `figures` are those of `evaluate`, where it was run, `notes` what
+    there is to know of the file that the card lies beside."""
     facts = FAMILIES[record.base.family]
     data = ModelCardData(
         library_name="diffusers", pipeline_tag="text-to-image", base_model=None, license=facts.licence,
         tags=["semblance", record.method, *_TAGS.get(record.kind, [])],
         instance_prompt=record.phrase or None)
-    parts = [f"# {record.name}", _what(record, facts.title), _words(record), _made_from(record), _figures(figures),
-             _limits(record)]
+    parts = [f"# {record.name}", _what(record, facts.title), _words(record), _notes(notes), _made_from(record),
+             _figures(figures), _limits(record)]
     return str(ModelCard(f"---\n{data.to_yaml()}\n---\n\n" + "\n\n".join(p for p in parts if p) + "\n"))
 
 
@@ -64,6 +65,10 @@ def _words(record: AdapterRecord) -> str:
         return "Its trigger word is not known."
     rows = [(c.name, c.phrase, c.noun) for c in record.concepts] or [(record.name, record.phrase, record.class_noun)]
     return "## Words\n" + _table(("concept", "in a prompt", "what it is"), [(n, f"`{p}`", w) for n, p, w in rows])
+
+
+def _notes(notes: Sequence[str]) -> str:
+    return "## This file\n" + "\n".join(f"* {note[:1].upper()}{note[1:]}." for note in notes) if notes else ""
 
 
 def _made_from(record: AdapterRecord) -> str:

@@ -88,9 +88,14 @@ def sweep(folder: Path, older: float = 0.0) -> int:
     return count
 
 
+def is_full(error: OSError) -> bool:
+    """Whether the system refused it since the disk, or a person's share of it, is full."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
 def disk_error(error: OSError, path: Path) -> StudioError:
     """The sentence for a write that the system refused."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if is_full(error):
         return StudioError(
             f"The disk is full: '{path.name}' could not be written; free some space and try again, "
             "nothing that existed was changed."

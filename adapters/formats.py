@@ -64,10 +64,8 @@ def check_format(record: AdapterRecord, format: str, *, approximate: bool = Fals
     if reason := next((r for kind, r in _REASONS.items() if kind in kinds), ""):
         if approximate and format in _APPROXIMATE:
             return
-        near = (f"with --approximate a {' or '.join(_APPROXIMATE)} LoRA that comes near it" if format in _APPROXIMATE
-                else f"{' or '.join(_APPROXIMATE)} with --approximate, which comes near it")
-        raise StudioError(f"'{record.name}' is {reason}, so it cannot be written as {format}; choose studio, or "
-                          f"{near}.")
+        raise StudioError(f"'{record.name}' is {reason}, so it cannot be written as {format}; choose studio, or what "
+                          f"comes near it, a {' or '.join(_APPROXIMATE)} LoRA (on the command line: --approximate).")
     instead = _INSTEAD.get(("lora" if "lora" in kinds else record.kind, format),
                            f"a {record.kind} adapter; choose {' or '.join(formats_of(record))}")
     raise StudioError(f"'{record.name}' cannot be written as {format}: it is {instead}.")

@@ -66,6 +66,13 @@ class AdapterRecord(BaseModel):
         return any(c.kind == "person" for c in self.concepts)
 
     @property
+    def concept_kind(self) -> ConceptKind | Literal[""]:
+        """What it counts as: a person where one of its concepts is, else what the first one is."""
+        if self.shows_a_person:
+            return "person"
+        return self.concepts[0].kind if self.concepts else ""
+
+    @property
     def phrase(self) -> str:
         """The words that call the first concept up."""
         if self.concepts:

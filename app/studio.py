@@ -34,7 +34,7 @@ from app.library import credentials
 from app.library.library import Library
 from app.library.library_entry import Entry
 from app.painting.gallery import Gallery
-from app.painting.painter import PainterProcess, Watch
+from app.painting.painter import PainterProcess, Watch, keep_only_with
 from app.painting.paintings import Paintings
 from app.painting.styles import Styles
 from app.system.bases import Bases
@@ -69,12 +69,12 @@ class Studio:
         self.looker = common.looker if common else LookerProcess()
         self.drafts = Drafts(home.drafts, home.trash / "drafts")
         self.consents = Consents(home.consents)
-        self.eraser = Eraser(home, self.store, self.drafts)
         self.lab = Lab(home, self.store, self.library, self.drafts, self.queue, self.consents,
                        offline=lambda: self.offline)
         self.gallery = Gallery(home)
         self.styles = Styles(home.root / "styles.json")
         self.paintings = Paintings(home, self.generate, self.new_pictures, part.most_jobs if part else None)
+        self.eraser = Eraser(home, self.store, self.drafts, self.consents, self.paintings)
         self.bases = common.bases if common else Bases(home)
         self.downloads = common.downloads if common else Downloads(self.bases)
 
@@ -117,13 +117,12 @@ class Studio:
         check_words(dataset, training, named)
         folder = self.home.runs / folder_id(name)
         try:
-            references = take_in_dataset(dataset, folder, len(named), training)
-            hashes = tuple(r.sha256 for r in references)
+            take_in_dataset(dataset, folder, len(named), training)
             if not consent and any(c.kind == "person" for c in named):
-                consent = self.consents.for_images(hashes).id
+                consent = self.consents.for_images(dataset.hashes).id
             config = RunConfig(
                 name=name, class_noun=noun, base=base, offline=self.offline, trigger=trigger, concepts=named,
-                image_hashes=hashes, tensorboard=tensorboard, training=training, draft=draft, consent=consent,
+                image_hashes=dataset.hashes, tensorboard=tensorboard, training=training, draft=draft, consent=consent,
                 repeats=unless_ones([s.repeats for s in dataset.samples]),
                 weights=unless_ones([s.weight for s in dataset.samples]),
             )
@@ -161,7 +160,7 @@ class Studio:
         return self.start_training(self.drafts.dataset(draft), name, found.things[0].noun, **options)
 
     def erase(self, name: str) -> list[str]:
-        """Erase everything about a concept, for good; says what went."""
+        """Erase everything about a concept, for good; says what went. What is being painted with it is cancelled."""
         return self.eraser.concept(name)
 
     def revoke(self, consent: str) -> Statement:
@@ -253,8 +252,11 @@ class Studio:
         self.painter.paint(base, chosen, {**asked.model_dump(exclude_unset=True), "prompt": prompt}, files,
                            offline=self.offline, watch=watch, edit=edit,
                            regions={self.adapter_file(name): mask for name, mask in (regions or {}).items()})
-        for file in files:
-            credentials.sign(file, self.home.root)
+        try:
+            for file in files:
+                credentials.sign(file, self.home.root)
+        finally:
+            keep_only_with([*(path for path, *_ in chosen), *(edit or ())[:1]], files)
         return list(files)
 
     def new_pictures(self, count: int) -> list[Path]:

@@ -26,7 +26,7 @@ def fill_in(host: Host, lesson: Lesson, wanted: str, source: str = "attention", 
     nouns = [c.noun for c in lesson.concepts]
     if len(set(nouns)) < len(nouns):
         raise StudioError(f"Automatic masks tell concepts apart by their nouns, which are {', '.join(nouns)}; give "
-                          "each another noun, or give masks.")
+                          "each another noun, or paint masks.")
     lesson.report({"type": "stage", "text": "Finding the subject in the pictures"})
     finder = open_source(source, host, model)
     images = [p.image for p in lesson.pictures]
@@ -34,8 +34,8 @@ def fill_in(host: Host, lesson: Lesson, wanted: str, source: str = "attention", 
     for number, masks in enumerate(found):
         for noun, mask in zip(nouns, masks, strict=True):
             if not lesson.pictures[number].masks and np.asarray(mask).max() < 128:
-                raise StudioError(f"No {noun} was found in picture {number + 1}; give masks, or try another "
-                                  "mask_source.")
+                raise StudioError(f"No {noun} was found in picture {number + 1}; paint one, or try another "
+                                  "source of masks (mask_source).")
     return lesson.with_masks([p.masks or m for p, m in zip(lesson.pictures, found, strict=True)])
 
 

@@ -40,7 +40,7 @@ class Captioner:
         try:
             self.tokens: Any = AutoTokenizer.from_pretrained(self.name, local_files_only=True)
         except (OSError, ValueError) as error:
-            raise StudioError(f"'{self.name}' has no tokenizer beside its weights; download all of it.") from error
+            raise StudioError(f"'{self.name}' has no tokenizer beside its weights; fetch all of it.") from error
         self._write = self._blip if kind == "blip" else self._florence
 
     @torch.no_grad()
@@ -70,8 +70,8 @@ def _found() -> str:
     for place in (FLORENCE, BLIP):
         if isinstance(try_to_load_from_cache(place, "model.safetensors"), str):
             return place
-    raise StudioError(f"Captions need the weights of a captioner, and none are here; download '{BLIP}' or "
-                      f"'{FLORENCE}' with 'hf download', or type captions by hand.")
+    raise StudioError(f"Captions need the weights of a captioner, and none are here; type captions by hand, or "
+                      f"fetch '{BLIP}' or '{FLORENCE}' from the hub ('hf download' in a terminal).")
 
 
 def _kind(place: str) -> str:
@@ -83,5 +83,6 @@ def _kind(place: str) -> str:
         said = ""
     if said not in ("blip", "florence2"):
         raise StudioError(f"'{place}' should be BLIP or Florence-2 as transformers keeps them, but it is "
-                          f"{said or 'not here'}; download '{BLIP}' or '{FLORENCE}'.")
+                          f"{said or 'not here'}; fetch '{BLIP}' or '{FLORENCE}' from the hub ('hf "
+                          "download' in a terminal).")
     return str(said)

@@ -9,13 +9,18 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
+from pipelines.image_file import save_sheet
+
 SIDE, GAP, LABEL, ACROSS = 112, 4, 24, 8
 MAX_SIDE = 8192  # of a sheet
 
 
 def grid(pictures: Sequence[Image.Image], captions: Sequence[str], path: Path, *, across: int = ACROSS,
-         side: int = SIDE) -> None:
-    """Pictures in rows of `across`, each under a caption of two lines at most."""
+         side: int = SIDE, files: Sequence[Path] = ()) -> None:
+    """Pictures in rows of `across`, each under a caption of two lines at most.
+
+    With `files`, which the pictures are from, the sheet is a PNG that says what made them (see `save_sheet`).
+    """
     rows = math.ceil(len(pictures) / across)
     sheet = Image.new("RGB", (across * (side + GAP) + GAP, rows * (side + LABEL + GAP) + GAP), "white")
     pen = ImageDraw.Draw(sheet)
@@ -24,8 +29,11 @@ def grid(pictures: Sequence[Image.Image], captions: Sequence[str], path: Path, *
         for line, words in enumerate(textwrap.wrap(caption, side // 5)[:2]):
             pen.text((x, y + 11 * line), words, fill="black", font_size=10)
         sheet.paste(picture.resize((side, side), Image.Resampling.LANCZOS), (x, y + LABEL))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    sheet.save(path, optimize=True)
+    if files:
+        save_sheet(sheet, path, files)
+    else:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        sheet.save(path, optimize=True)
 
 
 def labelled(files: Sequence[Path], columns: Sequence[str], rows: Sequence[str]) -> Image.Image:

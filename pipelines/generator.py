@@ -136,7 +136,7 @@ class Generator:
             blend = Blend(self.host, edit, size) if edit else None
             begun = (edit.picture if edit else start) if strength else None
             images, seeds = [], [request.seed + n for n in range(request.images)]
-            with self._bound(request), self._merged():
+            with self._bound(request), self.merging():
                 for seed in seeds:
                     image = sheet.paint(seed, size, strength, begun, blend)
                     if request.upscale:
@@ -158,6 +158,17 @@ class Generator:
         }
         return Painted([image for image, _ in checked], seeds, settings, [safety for _, safety in checked])
 
+    def merging(self) -> AbstractContextManager[None]:
+        """LoRAs are in the denoiser's weights meanwhile, where there is room for these twice.
+
+        Not beside regions, which change strengths from one to the next, nor beside kinds that read the weights.
+        """
+        layers = mergeable(self.host.unet)
+        needed = sum(w.numel() * w.element_size() for w in layers.values())
+        if self._regions or not all(map(_is_update, self._injected)) or 2 * needed > free_on(self.host.device):
+            return contextlib.nullcontext()
+        return merged(layers)
+
     def _checked(self, image: Image.Image) -> tuple[Image.Image, Safety]:
         """The picture, black where the base's safety checker withholds it (as the stock pipeline does)."""
         if self.host.safety is None:
@@ -174,17 +185,6 @@ class Generator:
             tokens = self.host.text.tokenize_weighted([*prompts, request.prompt, request.negative_prompt])
             texts = [self.host.text.encode(tokens[n:n + 1]) for n in range(len(prompts))]
         return bound(self.host, self._regions, texts)
-
-    def _merged(self) -> AbstractContextManager[None]:
-        """LoRAs are in the denoiser's weights meanwhile, where there is room for these twice.
-
-        Not beside regions, which change strengths from one to the next, nor beside kinds that read the weights.
-        """
-        layers = mergeable(self.host.unet)
-        needed = sum(w.numel() * w.element_size() for w in layers.values())
-        if self._regions or not all(map(_is_update, self._injected)) or 2 * needed > free_on(self.host.device):
-            return contextlib.nullcontext()
-        return merged(layers)
 
     def _words(self, request: Request, guidance: float) -> dict[str, Any]:
         """Both prompts as the stock pipeline takes them."""

@@ -65,6 +65,14 @@ def tensors_hash(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()[:12]
 
 
+def base_told(base: str, hash: str) -> dict[str, str]:
+    """What a picture says of its base, given as `--base`: its name, and the hash of its weights where that is known.
+
+    Where it lies on this machine is nobody's business who gets the picture.
+    """
+    return {"base": Path(base).name if Path(base).exists() else base, **({"base_hash": hash} if hash else {})}
+
+
 def parameters(settings: Mapping[str, Any], adapters: Sequence[UsedAdapter]) -> str:
     """The `parameters` text that A1111, ComfyUI, InvokeAI and Civitai read."""
     tags = "".join(f" <lora:{a.name}:{a.strength:g}>" for a in adapters)

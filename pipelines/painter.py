@@ -9,13 +9,15 @@ from typing import Any
 import torch
 from PIL import Image
 
+from adapters.errors import StudioError
 from adapters.files import sha256
 from adapters.record import AdapterRecord
 from adapters.studio_file import StoredAdapter, load
 from pipelines.base_models.load import load_base
 from pipelines.editing import Edit
 from pipelines.generator import Chosen, Generator, Painted, Preview, Progress
-from pipelines.image_file import UsedAdapter, save_png, tensors_hash
+from pipelines.image_file import UsedAdapter, base_told, save_png, tensors_hash
+from pipelines.ingredients import source_of
 from pipelines.masks import open_mask
 from pipelines.references import open_image
 from pipelines.request import Request
@@ -37,6 +39,14 @@ def _opened(picture: Path, mask: Path | None) -> tuple[Edit | None, Image.Image 
     return (Edit(image, open_mask(mask, image)), None) if mask else (None, image)
 
 
+def _state(path: Path) -> tuple[Path, int]:
+    """A file and when it was written. Raises StudioError for one that is gone, even where it is in memory still."""
+    try:
+        return path, path.stat().st_mtime_ns
+    except FileNotFoundError as error:
+        raise StudioError(f"'{path.stem}' was deleted meanwhile; choose something else to paint with.") from error
+
+
 class Painter:
     """Paints requests one after the other with any base and adapters."""
 
@@ -55,7 +65,7 @@ class Painter:
         return self._base[1]
 
     def _adapter(self, path: Path) -> tuple[StoredAdapter, AdapterRecord]:
-        key = (path, path.stat().st_mtime_ns)
+        key = _state(path)
         if key not in self._adapters:
             self._adapters[key] = load(path)
         return self._adapters[key]
@@ -83,26 +93,38 @@ class Painter:
         `edit` are a picture's file, painted anew by `request.strength`, and its mask's, where only inside a mask.
         """
         inside, start = _opened(*edit) if edit else (None, None)
+        source = {"source": source_of(edit[0]).told()} if edit else {}
+        made_with = self.made_with(adapters)  # before: a file may be deleted while it is painted with
         painted = self.paint(base, adapters, request, offline=offline, progress=progress, edit=inside, start=start,
                              preview=preview, regions=regions)
-        made_with = []
-        for path, strength, *others in adapters:
-            dials: dict[str, float | str] = dict(*others)
-            made_with.append(UsedAdapter(path.stem, strength, {n: str(v) for n, v in dials.items()},
-                                         self._hash(path, tensors_hash)))
-        # Where it lies on this machine is nobody's business who gets the picture.
-        model = {"base": Path(base).name if Path(base).exists() else base}
-        if known := self._generator(base, offline).host.identity.hash:
-            model["base_hash"] = known
+        for image, settings, file in zip(painted.images, self.told(base, painted, offline=offline), files, strict=True):
+            save_png(image, file, {**settings, **source}, made_with)
+        return painted.settings
+
+    def checked(self, base: str, offline: bool) -> bool:
+        """Whether a base brings a safety checker, so that no picture of it is shown before it is finished."""
+        return self._generator(base, offline).host.safety is not None
+
+    def told(self, base: str, painted: Painted, *, offline: bool = False) -> list[dict[str, Any]]:
+        """What the file of each picture says of its settings and its base."""
+        model = base_told(base, self._generator(base, offline).host.identity.hash)
         if Path(base).is_file():
             model["model_hash"] = self._hash(Path(base), lambda p: sha256(p)[:10])
-        for image, seed, safety, file in zip(painted.images, painted.seeds, painted.safety, files, strict=True):
-            save_png(image, file, {**painted.settings, "seed": seed, "safety": safety, **model}, made_with)
-        return painted.settings
+        return [{**painted.settings, "seed": seed, "safety": safety, **model}
+                for seed, safety in zip(painted.seeds, painted.safety, strict=True)]
+
+    def made_with(self, adapters: Sequence[Use]) -> list[UsedAdapter]:
+        """What the files of pictures say of the adapters that they were painted with."""
+        found = []
+        for path, strength, *others in adapters:
+            dials: dict[str, float | str] = dict(*others)
+            found.append(UsedAdapter(path.stem, strength, {n: str(v) for n, v in dials.items()},
+                                     self._hash(path, tensors_hash)))
+        return found
 
     def _hash(self, path: Path, make: Callable[[Path], str]) -> str:
         """`make(path)`, once for each state of the file."""
-        key = (path, path.stat().st_mtime_ns)
+        key = _state(path)
         if key not in self._hashes:
             self._hashes[key] = make(path)
         return self._hashes[key]

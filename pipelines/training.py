@@ -14,7 +14,6 @@ from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ from accelerate.state import AcceleratorState
 from PIL import Image
 
 from adapters.errors import StudioError
-from adapters.files import sweep, write_atomic, write_bytes
+from adapters.files import sweep, write_bytes
 from adapters.host import Host
 from adapters.record import AdapterRecord
 from adapters.studio_file import save
@@ -35,6 +34,7 @@ from pipelines.class_images import given_class_images
 from pipelines.class_images import paint_class_images as own_class_images
 from pipelines.dataset_folders import TRIGGER
 from pipelines.generator import Generator, Request
+from pipelines.image_file import UsedAdapter, base_told, save_png
 from pipelines.lesson import Lesson, Picture
 from pipelines.masks import open_mask
 from pipelines.memory import MORE_MEMORY, OutOfMemory, let_go, lower, ran_out
@@ -121,13 +121,16 @@ class Run:
         if not self.accelerator.is_main_process:
             return
         subject = " and ".join(with_article(c.phrase) for c in self.record.concepts)
+        # It has no file yet, so no hash; it is called as its checkpoint of this step would be.
+        adapter = UsedAdapter(f"{self.config.name}-step{step:08d}", 1.0)
+        base = base_told(self.config.base, self.host.identity.hash)
         with self.accelerator.autocast(), self.trainer.averaged():
             painter = Generator(self.host)
             for number, prompt in enumerate(PREVIEW_PROMPTS):
                 painted = painter.paint(Request(prompt=prompt.format(subject), seed=PREVIEW_SEED,
                                                 steps=self.config.training.preview_steps))
                 path = self.folder / "previews" / f"step{step:08d}-{number}.png"
-                write_atomic(path, partial(painted.images[0].save, format="PNG"))
+                save_png(painted.images[0], path, {**painted.settings, "safety": painted.safety[0], **base}, [adapter])
                 report({"type": "preview", "step": step, "number": number, "file": path.name,
                         "prompt": painted.settings["prompt"]})
 

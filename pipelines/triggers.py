@@ -33,8 +33,8 @@ def choose_trigger(tokenizer: Any, taken: Collection[str]) -> str:
     for word in CANDIDATES:
         if word not in taken and word not in _WORDS_WITH_A_MEANING and is_one_token(tokenizer, word):
             return word
-    raise StudioError("Every trigger word of this base is taken; delete a concept or give one "
-                      "with --trigger.")
+    raise StudioError("Every trigger word of this base is taken; delete a concept, or give a word "
+                      "on the command line (--trigger).")
 
 
 def noun_warning(tokenizer: Any, noun: str, known: Collection[str]) -> str | None:

@@ -41,6 +41,8 @@ class Statement(BaseModel):
     """When the person agreed; not in the future."""
     images: Annotated[tuple[Hash, ...], Field(min_length=1)]
     """SHA-256 of each picture file that it is about."""
+    pixels: tuple[Hash, ...] = ()
+    """SHA-256 of each one's pixels: a copy that was saved anew is found by these when it is revoked."""
     made: float = Field(default_factory=time.time)
     revoked: float | None = None
     removed: tuple[str, ...] = ()
@@ -81,6 +83,13 @@ class Consents:
         if not (len(id) == 12 and id.isalnum() and path.is_file()):
             raise Missing(f"There is no statement of consent '{id[:40]}'; see the list of them.")
         return self._read(path)
+
+    def stands(self, id: str) -> bool:
+        """Whether there is a statement of that id that was not revoked."""
+        try:
+            return self.get(id).revoked is None
+        except Missing:
+            return False
 
     def look(self, images: Collection[str]) -> tuple[Statement | None, int]:
         """The standing statement that names the most of these pictures (SHA-256), if it names all, and how many not."""

@@ -273,7 +273,7 @@ class Drafts:
         if caption and len(draft.things) == 1:
             caption = mark(caption, draft.things[0].name)
             caption = caption if TRIGGER in caption else f"{TRIGGER}, {caption}"
-        return Sample(picture, tuple(masks), caption)
+        return Sample(picture, tuple(masks), caption, sha256=shot.sha256)
 
     def picture(self, id: str, shot: str) -> Path:
         """The picture as it was taken in."""

@@ -1,7 +1,8 @@
 """Erasing for good: everything about a concept, or all that was made from pictures whose consent is revoked.
 
-What goes: adapters, trainings with checkpoints and previews, evaluations, drafts, pictures painted with the adapters;
-in the trash too. What was downloaded or exported is out of reach.
+What goes: adapters, trainings with checkpoints and previews, evaluations, drafts, pictures painted with the adapters or
+begun from the drafts' pictures; in the trash too, and the copies that are kept for an hour or a day. What is being
+painted with them is cancelled. What was downloaded or exported is out of reach.
 """
 
 from __future__ import annotations
@@ -10,23 +11,26 @@ import contextlib
 import json
 import re
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
 from adapters.errors import StudioError
 from adapters.files import sha256
 from adapters.record import AdapterRecord, read_record
-from app.concepts.consent import Statement
+from app.concepts.consent import Consents, Statement
 from app.concepts.drafts import Draft, Drafts
 from app.errors import Missing
 from app.home import Home
+from app.jobs.queue import DOING
 from app.jobs.store import ACTIVE, JobStore
 from app.library.library_entry import BESIDE
+from app.painting.paintings import Painting, Paintings
 from pipelines.image_file import tensors_hash
+from pipelines.ingredients import made_from, pixels_of
+
+_CHECKPOINT = re.compile(r"-step\d+$")
 
 
 @dataclass
@@ -39,18 +43,33 @@ class _Found:
     shots: dict[str, set[str]] = field(default_factory=dict)
     names: set[str] = field(default_factory=set)
     hashes: set[str] = field(default_factory=set)
+    pictures: set[str] = field(default_factory=set)
+    """SHA-256 of picture files and of their pixels."""
+
+    def has(self, adapter: str) -> bool:
+        """Whether that is the name of one of its adapters, or of a checkpoint of one."""
+        return _CHECKPOINT.sub("", adapter).lower() in {n.lower() for n in self.names} - {""}
+
+    def shown_in(self, picture: Path) -> bool:
+        """Whether a picture was made from it.
+
+        By name too: rather a picture of a namesake too many than one of the person left.
+        """
+        used = made_from(picture)
+        return not self.pictures.isdisjoint(used.pictures) or any(
+            hash in self.hashes or self.has(name) for name, hash in used.adapters)
 
 
 class Eraser:
     """Erases on one data folder."""
 
-    def __init__(self, home: Home, store: JobStore, drafts: Drafts) -> None:
-        self.home, self.store, self.drafts = home, store, drafts
+    def __init__(self, home: Home, store: JobStore, drafts: Drafts, consents: Consents, paintings: Paintings) -> None:
+        self.home, self.store, self.drafts, self.consents, self.paintings = home, store, drafts, consents, paintings
 
     def concept(self, name: str) -> list[str]:
         """Everything about the concept of that name; what was removed, a line each.
 
-        Raises StudioError when there is nothing, or while one of its trainings waits or runs.
+        Raises StudioError when there is nothing, or while a job of it or with its adapter waits or runs.
         """
         found = _Found()
         for path, record in self._adapters():
@@ -58,18 +77,25 @@ class Eraser:
                 self._with_adapter(found, path, record)
         for id, told in self._runs():
             if id in found.runs or str(told.get("name", "")).lower() == name.lower():
-                found.runs.add(id)
+                self._with_run(found, id, told)
                 found.drafts |= {str(told["draft"])} if told.get("draft") else set()
         found.drafts |= {d.id for d in self.drafts.all() if [t.name.lower() for t in d.things] == [name.lower()]}
+        found.pictures |= self._pictures_of(found.drafts)
         return self._erase(found, f"There is nothing called '{name[:60]}' to erase; choose one from the library.")
 
     def statement(self, statement: Statement) -> list[str]:
-        """All that was made under a statement of consent, and its pictures themselves."""
-        found, images = _Found(), set(statement.images)
+        """All that was made under a statement of consent, or of its pictures under none, and its pictures themselves.
+
+        Raises StudioError while a job of that waits or runs.
+        """
+        found, images = _Found(pictures={*statement.images, *statement.pixels}), set(statement.images)
         for path, record in self._adapters():
-            if record.provenance.get("consent") == statement.id:
+            told = record.provenance
+            if self._is_under(statement, told.get("consent"), told.get("images_sha256")):
                 self._with_adapter(found, path, record)
-        found.runs |= {id for id, told in self._runs() if told.get("consent") == statement.id}
+        for id, told in self._runs():
+            if id in found.runs or self._is_under(statement, told.get("consent"), told.get("image_hashes")):
+                self._with_run(found, id, told)
         for draft in self.drafts.all():
             if gone := {s.id for s in (*draft.shots, *draft.removed) if s.sha256 in images}:
                 found.shots[draft.id] = gone
@@ -77,12 +103,33 @@ class Eraser:
                          if any(s.sha256 in images for s in (*d.shots, *d.removed))}
         return self._erase(found, "")
 
+    def _is_under(self, statement: Statement, consent: object, images: object) -> bool:
+        """Whether what was learned from `images` goes with a statement: by its consent, or where no other covers it,
+        such as when the person was called an object."""
+        if consent == statement.id:
+            return True
+        listed = images if isinstance(images, list) else []
+        return any(h in statement.images for h in listed) and not self.consents.stands(str(consent))
+
+    def _pictures_of(self, drafts: Collection[str]) -> set[str]:
+        found = set[str]()
+        for place in (self.drafts.folder, self.drafts.trash):
+            for draft in _drafts_in(place):
+                if draft.id in drafts:
+                    found |= {s.sha256 for s in (*draft.shots, *draft.removed)}
+                    found |= set(_pixels_in(place / draft.id / "pictures"))
+        return found
+
     def _with_adapter(self, found: _Found, path: Path, record: AdapterRecord) -> None:
         found.adapters.append(path)
         found.names |= {path.stem, record.name}
         found.hashes.add(tensors_hash(path))
         if run := str(record.provenance.get("run", "")):
             found.runs.add(run)
+
+    def _with_run(self, found: _Found, id: str, told: dict[str, Any]) -> None:
+        found.runs.add(id)
+        found.names.add(str(told.get("name", "")))  # which its checkpoints have, whatever its adapter is called now
 
     def _adapters(self) -> Iterator[tuple[Path, AdapterRecord]]:
         """Every adapter of the library and of the trash."""
@@ -102,35 +149,39 @@ class Eraser:
         return self.home.runs, self.home.trash / "runs"
 
     def _erase(self, found: _Found, nothing: str) -> list[str]:
-        busy = next((j for j in self.store.all() if j.id in found.runs and j.state in ACTIVE), None)
+        jobs = self._jobs_of(found)
+        busy = next((j for j in self.store.all() if j.id in {*jobs, *found.runs} and j.state in ACTIVE), None)
         if busy:
-            raise StudioError(f"'{busy.name}' is {busy.state}; stop it first, then erase it.")
-        removed = [*self._erase_jobs(found), *self._erase_pictures(found), *self._erase_drafts(found)]
-        for path in found.adapters:  # last: cut off in between, the rest is still found by them
-            removed.append(f"adapter {path.stem} (SHA-256 {sha256(path)})")
-            for part in (*(path.with_suffix(ending) for ending in BESIDE), path):
-                part.unlink(missing_ok=True)
-            if self.home.trash in path.parents:
-                shutil.rmtree(path.parent, ignore_errors=True)
+            raise StudioError(f"'{busy.name}' ({DOING[busy.kind]}) is {busy.state}; stop it first, then erase.")
+        self.paintings.call_off(lambda painting: _is_painted_from(painting, found))
+        removed = [*self._erase_jobs(jobs), *self._erase_pictures(found), *self._erase_drafts(found),
+                   *self._erase_copies(found), *self._erase_adapters(found)]
+        # Once more: a picture or an export that was finished in between is kept by nobody from here on.
+        removed += [*self._erase_pictures(found), *self._erase_copies(found)]
         if not removed and nothing:
             raise Missing(nothing)
         return removed
 
-    def _erase_jobs(self, found: _Found) -> Iterator[str]:
-        about = {n.lower() for n in found.names}
-        for id, told in list(self._runs()):
-            adapter = str(told.get("adapter", "")).split(":")[0].lower()
-            if id in found.runs or adapter in about - {""} or told.get("run") in found.runs - {""} or (
-                    told.get("draft") in found.drafts - {""}):
-                for place in self._run_places():
-                    shutil.rmtree(place / id, ignore_errors=True)
-                self.store.forget(id)
-                yield f"{told.get('kind', 'training') if 'kind' in told else 'training'} {id}"
+    def _jobs_of(self, found: _Found) -> dict[str, str]:
+        """The jobs that belong to it or use its adapters, by id: what each is called."""
+        jobs = dict[str, str]()  # of folders that are here: what a file says of its run may be anything
+        for id, told in self._runs():
+            if id in found.runs or found.has(str(told.get("adapter", "")).split(":")[0]) or (
+                    told.get("run") in found.runs - {""} or told.get("draft") in found.drafts - {""}):
+                jobs[id] = str(told.get("kind", DOING["train"]))
+        return jobs
+
+    def _erase_jobs(self, jobs: dict[str, str]) -> Iterator[str]:
+        for id, called in jobs.items():
+            for place in self._run_places():
+                shutil.rmtree(place / id, ignore_errors=True)
+            self.store.forget(id)
+            yield f"{called} {id}"
 
     def _erase_pictures(self, found: _Found) -> Iterator[str]:
         for place in (self.home.images, self.home.trash / "images"):
             for file in sorted(place.glob("*.png")):
-                if _painted_with(file, found.names, found.hashes):
+                if found.shown_in(file):
                     (self.home.cache / "thumbnails" / f"{file.name}.jpg").unlink(missing_ok=True)
                     file.unlink()
                     yield f"picture {file.name}"
@@ -145,8 +196,26 @@ class Eraser:
             self.drafts.erase(id, shots)
             yield f"{len(shots)} pictures of draft {id}"
 
+    def _erase_copies(self, found: _Found) -> Iterator[str]:
+        """What is kept for a while only: pictures to paint on, and exported files."""
+        for picture in sorted((self.home.temporary / "sources").glob("*.png")):
+            if found.shown_in(picture):
+                picture.unlink()
+                picture.with_name(f"{picture.stem}-mask.png").unlink(missing_ok=True)
+                yield f"picture to paint on {picture.stem}"
+        for hash in sorted(found.hashes):
+            for folder in sorted((self.home.temporary / "exports").glob(f"{hash}*")):
+                shutil.rmtree(folder, ignore_errors=True)
+                yield f"export {folder.name}"
 
-_CHECKPOINT = re.compile(r"-step\d+$")
+    def _erase_adapters(self, found: _Found) -> Iterator[str]:
+        """After what is found by them: cut off in between, the rest can still be erased."""
+        for path in found.adapters:
+            yield f"adapter {path.stem} (SHA-256 {sha256(path)})"
+            for part in (*(path.with_suffix(ending) for ending in BESIDE), path):
+                part.unlink(missing_ok=True)
+            if self.home.trash in path.parents:
+                shutil.rmtree(path.parent, ignore_errors=True)
 
 
 def _drafts_in(folder: Path) -> Iterable[Draft]:
@@ -155,12 +224,12 @@ def _drafts_in(folder: Path) -> Iterable[Draft]:
             yield Draft.model_validate_json(path.read_text("utf-8"))
 
 
-def _painted_with(file: Path, names: set[str], hashes: set[str]) -> bool:
-    try:
-        with Image.open(file) as image:
-            used = json.loads(image.info.get("semblance", "{}")).get("adapters", [])
-    except (OSError, ValueError, AttributeError):
-        return False
-    # By name too, its checkpoints' among it: rather a picture of a namesake too many than one of the person left.
-    return any(isinstance(u, dict) and (u.get("hash") in hashes or _CHECKPOINT.sub("", str(u.get("name"))) in names)
-               for u in used)
+def _pixels_in(folder: Path) -> Iterator[str]:
+    for picture in sorted(folder.glob("*.png")):
+        with contextlib.suppress(StudioError):  # a damaged one is erased as the others are
+            yield pixels_of(picture)
+
+
+def _is_painted_from(painting: Painting, found: _Found) -> bool:
+    return any(found.has(name) for name in painting.adapters()) or (
+        painting.edit is not None and found.shown_in(painting.edit[0]))

@@ -20,9 +20,8 @@ class LookerProcess:
     def __init__(self, idle: float = IDLE) -> None:
         self.idle = idle
         self._lock = threading.Lock()
-        self._child = Child(
-            "app.concepts.looker_child", "The process that looks at pictures ended (code {}), most often because the "
-            "memory was not enough; try again, or paint by hand.")
+        self._child = Child("app.concepts.looker_child", "The process that looks at pictures",
+                            "try again, or paint by hand")
         self._timer: threading.Timer | None = None
 
     def ask(self, verb: str, **told: Any) -> dict[str, Any]:

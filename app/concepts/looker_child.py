@@ -10,6 +10,7 @@ from typing import Any
 
 from adapters.errors import StudioError
 from adapters.files import write_atomic
+from app.child import telling_a_full_disk
 
 
 class Looker:
@@ -81,4 +82,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with telling_a_full_disk():
+        main()

@@ -47,7 +47,7 @@ def _verbs(studio: _Studio) -> list[Any]:
     async def train(name: str, noun: str, pictures: list[dict], method: str = "lora", preset: str = "balanced",
                     base: str = "starter", kind: str = "object", settings: dict | None = None) -> dict:
         """Queue a training of a concept: `name`, what it is, pictures by `handle_file`. Answers with the run."""
-        files = [("files", (_file(p).name, _file(p).read_bytes())) for p in pictures]
+        files = [("files", _taken(p)) for p in pictures]
         draft = (await ask("POST", "drafts"))["id"]
         try:
             await ask("PATCH", "drafts", draft, json={"things": [{"name": name, "noun": noun, "kind": kind}]})
@@ -85,8 +85,7 @@ def _verbs(studio: _Studio) -> list[Any]:
 
     async def settings(picture: dict) -> dict:
         """How a picture was made, by this studio or A1111."""
-        return await ask("POST", "images", "settings",
-                         files={"file": (_file(picture).name, _file(picture).read_bytes())})
+        return await ask("POST", "images", "settings", files={"file": _taken(picture)})
 
     async def list_(search: str = "") -> list:
         """The adapters of the library."""
@@ -98,7 +97,8 @@ def _verbs(studio: _Studio) -> list[Any]:
 
     async def import_(file: dict) -> dict:
         """Take an adapter file in."""
-        return await ask("POST", "library", params={"file": _file(file).name}, content=_file(file).read_bytes())
+        name, content = _taken(file)
+        return await ask("POST", "library", params={"file": name}, content=content)
 
     async def evaluate(adapter: str, run: str, options: dict | None = None) -> dict:
         """Queue an evaluation of an adapter against a training's pictures; `options`: seeds, prompts, force."""
@@ -115,12 +115,17 @@ def _verbs(studio: _Studio) -> list[Any]:
     return [train, runs, run, stop, resume, generate, settings, list_, export, import_, evaluate, recommend, result]
 
 
-def _file(sent: Answer) -> Path:
-    """The file that Gradio took in. Raises gr.Error for any other path: a program could name one of this machine's."""
+def _taken(sent: Answer) -> tuple[str, bytes]:
+    """Name and content of a file that Gradio took in, which keeps no copy of it.
+
+    Raises gr.Error for any other path: a program could name one of this machine's.
+    """
     path = Path(str(sent.get("path", "") if isinstance(sent, dict) else "")).resolve()
     if not (path.is_relative_to(Path(get_upload_folder()).resolve()) and path.is_file()):
         _refuse("A file is sent by gradio_client's handle_file(path), not by its path alone; send it so.")
-    return path
+    content = path.read_bytes()
+    path.unlink()
+    return path.name, content
 
 
 def _refuse(sentence: str) -> NoReturn:

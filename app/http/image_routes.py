@@ -18,6 +18,7 @@ from app.painting.grid import FIELDS, Asked, Axis, lay_out
 from app.painting.paintings import Painting
 from app.studio import Studio
 from pipelines.image_file import Made, read_settings
+from pipelines.ingredients import save_source, source_of
 from pipelines.masks import open_mask
 from pipelines.references import open_image
 from pipelines.request import Request
@@ -131,7 +132,7 @@ def _add_paintings(router: APIRouter, studio: Studio) -> None:
         def keep(path: Path) -> str:
             image = open_image(path)
             upright = path.with_name("picture.png")
-            image.save(upright)
+            save_source(image, upright, source_of(path))
             if mask is None:
                 return studio.paintings.take_source(upright, None)
 

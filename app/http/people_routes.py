@@ -8,6 +8,7 @@ from fastapi import APIRouter, Body
 
 from app.concepts.consent import Statement
 from app.studio import Studio
+from pipelines.ingredients import pixels_of
 
 
 def told(statement: Statement) -> dict[str, Any]:
@@ -28,8 +29,9 @@ def routes(studio: Studio) -> APIRouter:
     def give(draft: Annotated[str, Body()], who: Annotated[str, Body()], scope: Annotated[str, Body()],
              by: Annotated[str, Body()], date: Annotated[str, Body(examples=["2026-05-01"])]) -> dict[str, Any]:
         """Record who agreed to what, for the pictures that a draft has now."""
-        images = [s.sha256 for s in studio.drafts.get(draft).shots]
-        return told(studio.consents.give(who=who, scope=scope, by=by, date=date, images=images))
+        shots = studio.drafts.get(draft).shots
+        return told(studio.consents.give(who=who, scope=scope, by=by, date=date, images=[s.sha256 for s in shots],
+                                         pixels=[pixels_of(studio.drafts.picture(draft, s.id)) for s in shots]))
 
     @router.post("/consents/{id}/revoke")
     def revoke(id: str) -> dict[str, Any]:
@@ -45,7 +47,7 @@ def routes(studio: Studio) -> APIRouter:
 
     @router.post("/concepts/{name}/erase")
     def erase(name: str) -> dict[str, list[str]]:
-        """Erase a concept for good: adapter, trainings, evaluations, drafts, pictures painted with it; no trash."""
+        """Erase a concept for good: adapter, trainings, evaluations, drafts, pictures made from it; no trash."""
         return {"removed": studio.erase(name)}
 
     return router

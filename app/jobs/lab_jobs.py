@@ -29,12 +29,13 @@ from app.jobs.store import JobStore
 from app.library.library import Library
 from pipelines.base_models.families import find_family
 from pipelines.base_models.locate import locate
+from pipelines.dataset_folders.model import Dataset
 from pipelines.lab.prompts import DREAMBENCH_OBJECTS, STARTER
 from pipelines.masks import find_masks
 from pipelines.methods import config_class
 from pipelines.methods.common import resolve, settings_error
 from pipelines.references import list_folder, take_in
-from pipelines.run_config import RunConfig
+from pipelines.run_config import FILE, RunConfig
 
 TASK, RESULT, RECOMMENDED = "task.json", "result.json", "recommended.json"
 Prompt = Annotated[str, Field(max_length=400, pattern=r"\{(noun)?\}")]
@@ -49,6 +50,8 @@ class _Task(BaseModel):
     """The draft that the references come from, if they do."""
     consent: str = ""
     """The statement of consent that covers them, where they show a person."""
+    image_hashes: tuple[str, ...] = ()
+    """SHA-256 of the files that the references are of."""
     force: bool = False
     """Score pictures that the encoder was not made for."""
     seeds: int = Field(4, ge=1, le=64)
@@ -121,18 +124,21 @@ class Lab:
                 raise StudioError(f"'{method}' needs a mask in each picture and not all have one; paint them under "
                                   "Concepts, or leave this method out.")
         task = _made(CompareTask, base=base, offline=self.offline(), draft=draft, consent=consent, noun=noun,
-                     methods=tuple(dict.fromkeys(methods)), preset=preset, steps=steps, **options)
+                     image_hashes=dataset.hashes, methods=tuple(dict.fromkeys(methods)), preset=preset, steps=steps,
+                     **options)
         return self._add(task, name, dataset.pictures, dataset.masks)
 
     def compare_here(self, references: Path, noun: str, methods: Sequence[str], *, base: str, preset: str,
-                     steps: int | None, seeds: int, prompts: Sequence[str], force: bool) -> Path:
+                     steps: int | None, seeds: int, prompts: Sequence[str], force: bool, consent: str = "") -> Path:
         """Note a comparison of a folder's pictures that this process makes itself; returns the job's folder.
 
-        The browser shows it as it shows those of the queue, and nothing else has the device meanwhile.
+        The browser shows it as it shows those of the queue, and nothing else has the device meanwhile. `consent` is the
+        statement for pictures of a person.
         """
-        task = _made(CompareTask, base=base, offline=self.offline(), noun=check_noun(noun), methods=tuple(methods),
-                     preset=preset, steps=steps, seeds=seeds, prompts=tuple(prompts), force=force)
         pictures = list_folder(references)
+        task = _made(CompareTask, base=base, offline=self.offline(), noun=check_noun(noun), methods=tuple(methods),
+                     preset=preset, steps=steps, seeds=seeds, prompts=tuple(prompts), force=force, consent=consent,
+                     image_hashes=Dataset.of(pictures).hashes)
         name = re.sub(r"[^A-Za-z0-9_-]+", "-", references.resolve().name).strip("-_")[:MAX_LENGTH] or "pictures"
         return self.home.runs / self._add(task, name, pictures, find_masks(pictures), running_in=os.getpid())
 
@@ -144,13 +150,22 @@ class Lab:
         entry = self.library.get(parse_adapter(adapter)[0])
         consent = (self.consents.for_draft(self.drafts.get(draft)) if draft else
                    str(entry.record.provenance.get("consent", "")))
-        pictures = (self.drafts.dataset(draft).pictures if draft else
-                    sorted((self.home.runs / self.queue.job(run).id / "references").glob("*.png")))
+        pictures, hashes = self._of_draft(draft) if draft else self._of_job(run)
         base = base or entry.base_spec
         if not base:
             raise StudioError(f"The base of '{entry.name}' is not here; name one that it fits.")
         return self._add(_made(EvaluateTask, base=base, offline=self.offline(), draft=draft, consent=consent,
-                               adapter=adapter, **options), entry.name, pictures)
+                               image_hashes=hashes, adapter=adapter, **options), entry.name, pictures)
+
+    def _of_draft(self, draft: str) -> tuple[list[Path], Sequence[str]]:
+        dataset = self.drafts.dataset(draft)
+        return dataset.pictures, dataset.hashes
+
+    def _of_job(self, run: str) -> tuple[list[Path], Sequence[str]]:
+        """The pictures of a training or a comparison, and the SHA-256 of the files that they are of."""
+        folder = self.home.runs / self.queue.job(run).id
+        told = read_json(folder / FILE) or read_json(folder / TASK) or {}
+        return sorted((folder / "references").glob("*.png")), told.get("image_hashes", ())
 
     def recommend(self, run: str, **options: Any) -> str:
         """Queue the choice of a training's checkpoint; returns the id of that job."""

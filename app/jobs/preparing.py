@@ -55,7 +55,7 @@ def take_in_dataset(dataset: Dataset, folder: Path, concepts: int, training: Tra
     wanted = concepts * len(references)
     if training.needs_masks and training.masks != "auto" and kept < wanted:
         raise StudioError(f"'{training.method}' needs a mask for each concept in each picture, {kept} of {wanted} are "
-                          "there; give maskN.png files, paint them, or set masks=auto.")
+                          "there; paint them, give maskN.png files, or let masks be found (masks = auto).")
     for sample, reference in zip(dataset.samples, references, strict=True):
         if sample.caption:
             write_text(reference.path.with_suffix(".txt"), sample.caption)

@@ -15,11 +15,13 @@ from typing import Any
 
 from adapters.errors import StudioError
 from adapters.formats import check_format
+from app.child import why_it_ended
 from app.studio import Studio
+from pipelines.image_file import tensors_hash
 from pipelines.shipped import REPOSITORY
 
 KEPT = 3600  # seconds
-_ID = re.compile(r"[0-9a-f]{16}")
+_ID = re.compile(r"[0-9a-f]{28}")
 
 
 class Exports:
@@ -39,7 +41,7 @@ class Exports:
         self.sweep()
         entry = self.studio.library.get(name)
         check_format(entry.record, format, approximate=rank is not None)
-        id = secrets.token_hex(8)
+        id = f"{tensors_hash(entry.path)}{secrets.token_hex(8)}"  # by its beginning, erasing finds it
         folder = self.folder / id
         folder.mkdir(parents=True)
         try:
@@ -47,6 +49,7 @@ class Exports:
             report = (self.studio.export(entry.name, format, out).as_dict() if rank is None
                       else self._nearly(entry.name, format, out, rank))
             file = out if len(report["files"]) == 1 else packed(folder, entry.name)
+            self.studio.library.get(entry.name)  # raises for one that was deleted or erased meanwhile
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
@@ -63,8 +66,8 @@ class Exports:
         try:
             answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
         except (ValueError, IndexError) as error:
-            raise StudioError("The export ended without a word, most often because the memory was not enough; close "
-                              "other programs and try again.") from error
+            raise StudioError(why_it_ended("The export", done.returncode, "close other programs and try again")
+                              ) from error
         if "error" in answer:
             raise StudioError(answer["error"])
         return answer

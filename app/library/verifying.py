@@ -6,7 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from adapters.errors import StudioError
-from adapters.record import read_record
+from adapters.files import read_header
+from adapters.identity import BaseIdentity, family_hint
+from adapters.labels import with_own_labels
+from adapters.record import HEADER_KEY, AdapterRecord, read_record
 from app.library import credentials
 from pipelines import image_file
 
@@ -27,11 +30,25 @@ def verify(path: Path) -> dict[str, Any]:
 def _adapter(path: Path) -> dict[str, Any]:
     from adapters.studio_file import intact
 
-    record, whole = read_record(path), intact(path)
+    record, whole = _exported(path) or read_record(path), intact(path)
     told = {"name": record.name, "method": record.method, "base": record.base.name or record.base.family,
-            "trigger": record.phrase, "provenance": record.provenance,
+            "base_hash": record.base.hash, "trigger": record.phrase, "provenance": record.provenance,
             "person": record.shows_a_person}
     return {"file": path.name, "kind": "adapter", "intact": whole, "says": _sentence(path, whole, "tensors"), **told}
+
+
+def _exported(path: Path) -> AdapterRecord | None:
+    """What a file says that the studio exported for other programs; None for any other."""
+    from adapters.studio_file import DIGEST_KEY
+
+    metadata = read_header(path).metadata
+    family = family_hint(metadata)
+    if family is None or HEADER_KEY in metadata or DIGEST_KEY not in metadata:
+        return None
+    said = AdapterRecord(kind="", method="exported", name=metadata.get("modelspec.title", ""),
+                         base=BaseIdentity(family=family, name="", hash=""),
+                         trigger=metadata.get("modelspec.trigger_phrase", ""))
+    return with_own_labels(said, metadata)
 
 
 def _picture(path: Path) -> dict[str, Any]:

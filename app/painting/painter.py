@@ -26,6 +26,8 @@ class Watch:
     """A file that shows, now and then, how far the picture has come."""
     cancel: Path | None = None
     """A file; once it is there, painting ends after the step."""
+    unseen: Callable[[], None] | None = None
+    """Called where there is no preview, since the base's safety checker is to see each picture first."""
 
     def check(self) -> None:
         """Raise Cancelled when the file is there."""
@@ -33,13 +35,25 @@ class Watch:
             raise Cancelled("The picture was cancelled.")
 
 
+def keep_only_with(sources: Sequence[Path | None], pictures: Sequence[Path]) -> None:
+    """Take finished pictures away again, and raise StudioError, when one of the files they were made from is gone.
+
+    Whoever erases looks for pictures once more after those files are gone: so none is left, whichever comes first.
+    """
+    gone = next((s for s in sources if s and not s.is_file()), None)
+    if gone:
+        for picture in pictures:
+            picture.unlink(missing_ok=True)
+        raise StudioError(f"What it is painted from ('{gone.stem}') was deleted meanwhile, so the picture was not "
+                          "kept; choose something else and paint it again.")
+
+
 class PainterProcess:
     """One painting child; calls from many threads take turns."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._child = Child("app.painting.painter_child", "The painting process ended (code {}), most often because "
-                            "the memory was not enough; try a smaller size.", greets=True)
+        self._child = Child("app.painting.painter_child", "The painting process", "try a smaller size", greets=True)
 
     def warm_up(self) -> None:
         """Start the child now, so that the first picture does not wait for its imports."""
@@ -68,6 +82,9 @@ class PainterProcess:
                 if "progress" in message:
                     if watch.progress:
                         watch.progress(*message["progress"])
+                elif "unseen" in message:
+                    if watch.unseen:
+                        watch.unseen()
                 elif "cancelled" in message:
                     raise Cancelled("The picture was cancelled.")
                 elif "error" in message:

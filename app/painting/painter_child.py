@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from adapters.errors import StudioError
 from adapters.files import write_atomic
+from app.child import telling_a_full_disk
 from app.painting.painter import Cancelled, Watch
 from pipelines.methods.common import settings_error
 from pipelines.request import Request
@@ -57,6 +58,8 @@ def _paint(painter: Painter, job: dict[str, Any], answer: Callable[[dict[str, An
     def preview(image: Image.Image) -> None:
         write_atomic(Path(job["preview"]), lambda p: image.save(p, "PNG"))
 
+    if job["preview"] and painter.checked(job["base"], job["offline"]):
+        answer({"unseen": True})
     picture, mask = (Path(p) if p else None for p in job["edit"] or (None, None))
     return painter.paint_files(
         job["base"], [(Path(p), float(s), d) for p, s, d in job["adapters"]], Request.model_validate(job["request"]),
@@ -66,4 +69,5 @@ def _paint(painter: Painter, job: dict[str, Any], answer: Callable[[dict[str, An
 
 
 if __name__ == "__main__":
-    main()
+    with telling_a_full_disk():
+        main()

@@ -17,11 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from adapters.errors import StudioError
+from adapters.prompt_syntax import take_loras
 from app.errors import Missing, QueueQuota
 from app.home import Home
 from app.jobs.order import as_turn
+from app.library import credentials
 from app.painting.grid import Sheet
-from app.painting.painter import Cancelled, Watch
+from app.painting.painter import Cancelled, Watch, keep_only_with
 from app.painting.turns import Turns
 from pipelines.contact_sheet import labelled
 from pipelines.image_file import save_sheet
@@ -30,6 +32,7 @@ KEPT = 50
 ACTIVE = ("waiting", "painting")
 NAMED = 60  # letters of the prompt that a painting is called by in the queue
 _OLD = 24 * 3600.0  # seconds that a picture to paint on is kept
+_PATIENCE = 20.0  # seconds: a step on a slow machine
 Generate = Callable[..., list[Path]]
 Edit = tuple[Path, Path | None]
 
@@ -50,18 +53,26 @@ class Painting:
     """The file that shows all in one, where there is one."""
     step: tuple[int, int] = (0, 0)
     """Of the picture that is painted now."""
+    unseen: bool = False
+    """No picture is shown before it is finished: its base has a safety checker, which must see it first."""
     asked: float = field(default_factory=time.time)
 
     def told(self) -> dict[str, Any]:
         """For the page."""
         return {"id": self.id, "state": self.state, "message": self.message, "columns": self.sheet.columns,
                 "rows": self.sheet.rows, "images": self.images, "sheet": self.made, "step": self.step, **self._count(),
-                "compared": self.compared}
+                "compared": self.compared, "unseen": self.unseen}
 
     def entry(self) -> dict[str, Any]:
         """For the queue: what it is called there, and how far it is."""
         prompt = str(self.sheet.cells[0][0].request["prompt"]) if self.sheet.cells and self.sheet.cells[0] else ""
         return {"id": self.id, "name": prompt[:NAMED].strip(), "state": self.state, **self._count()}
+
+    def adapters(self) -> set[str]:
+        """The names of all that it is painted with, those of tags in its prompts too."""
+        cells = [c for row in self.sheet.cells for c in row]
+        tags = [take_loras(str(c.request["prompt"]))[1] for c in cells]
+        return {name for c in cells for name, *_ in c.adapters} | {name for found in tags for name, _ in found}
 
     def _count(self) -> dict[str, int]:
         return {"done": sum(bool(i) for row in self.images for i in row),
@@ -74,7 +85,8 @@ class Paintings:
     def __init__(self, home: Home, generate: Generate, names: Callable[[int], list[Path]],
                  most: Callable[[], int] | None = None) -> None:
         """`most` says how many may wait and be painted at a time; without it there is no limit."""
-        self._folder, self._generate, self._names = home.temporary / "paintings", generate, names
+        self._home, self._folder = home, home.temporary / "paintings"
+        self._generate, self._names = generate, names
         self._all: dict[str, Painting] = {}
         self._turns = Turns(self._paint, "paintings")
         self._most, self._lock, self._direct = most, threading.Lock(), 0
@@ -137,6 +149,15 @@ class Paintings:
             self._stop_file(id).touch()
         return painting
 
+    def call_off(self, concerned: Callable[[Painting], bool], patience: float = _PATIENCE) -> None:
+        """Cancel all that are `concerned`, and wait for the one under way to end: its step, or `patience` seconds."""
+        called_off = [p for p in self.all() if p.state in ACTIVE and concerned(p)]
+        for painting in called_off:
+            self.cancel(painting.id)
+        until = time.monotonic() + patience
+        while any(p.state in ACTIVE for p in called_off) and time.monotonic() < until:
+            time.sleep(0.05)
+
     def move(self, id: str, where: str) -> Painting:
         """Give a waiting one another turn: up, down, first or last."""
         painting = self.get(id)
@@ -179,7 +200,10 @@ class Paintings:
         def progress(done: int, total: int) -> None:
             painting.step = (done, total)
 
-        watch = Watch(progress, self._folder / f"{painting.id}.png", self._stop_file(painting.id))
+        def unseen() -> None:
+            painting.unseen = True
+
+        watch = Watch(progress, self._folder / f"{painting.id}.png", self._stop_file(painting.id), unseen)
         columns = len(painting.sheet.columns)
         try:
             files = self._names(columns * len(painting.sheet.rows))
@@ -192,7 +216,7 @@ class Paintings:
                                                             if name in [a[0] for a in cell.adapters]})
                 painting.images[n // columns][n % columns] = files[n].name
             if painting.compared and len(files) > 1:
-                painting.made = _one_sheet(painting.sheet, files)
+                painting.made = self._one_sheet(painting.sheet, files)
             painting.state = "done"
         except Cancelled:
             painting.state = "cancelled"
@@ -207,15 +231,17 @@ class Paintings:
             for file in (self._stop_file(painting.id), self._folder / f"{painting.id}.png"):
                 file.unlink(missing_ok=True)
 
+    def _one_sheet(self, sheet: Sheet, files: list[Path]) -> str:
+        """All pictures of a sheet as one labelled PNG with what made them, signed as each is; returns the file's name.
+        """
+        path = files[0].with_name(f"{files[0].stem.rpartition('-')[0]}-sheet.png")
+        save_sheet(labelled(files, sheet.columns, sheet.rows), path, files)
+        credentials.sign(path, self._home.root)
+        keep_only_with(files, [path])
+        return path.name
+
     def close(self) -> None:
         """Take nothing more on, and end what is running after its step."""
         for painting in self.all():
             self.cancel(painting.id)
         self._turns.close()
-
-
-def _one_sheet(sheet: Sheet, files: list[Path]) -> str:
-    """All pictures of a sheet as one labelled PNG with what made them; returns the file's name."""
-    path = files[0].with_name(f"{files[0].stem.rpartition('-')[0]}-sheet.png")
-    save_sheet(labelled(files, sheet.columns, sheet.rows), path, files)
-    return path.name

@@ -15,13 +15,12 @@ from typing import Any
 
 from adapters.errors import StudioError
 from adapters.formats import DEFAULT_RANK, FORMATS
-from adapters.record import KINDS
 from app.arguments import parse_settings
 from app.home import Home
 from app.jobs.device import the_device
 from app.jobs.runs import EventLog, StopFile, WishFiles
 from app.studio import Studio
-from app.verbs import image_verbs, lab_verbs, library_verbs, people_verbs, queue_verbs, user_verbs
+from app.verbs import image_verbs, kinds, lab_verbs, library_verbs, people_verbs, queue_verbs, user_verbs
 from app.verbs.ranks import from_main, is_main
 from pipelines.methods import METHODS
 from pipelines.wording import parse_concepts
@@ -65,7 +64,7 @@ def build_parser() -> argparse.ArgumentParser:
     train.add_argument("--masks", type=Path, help="folder of masks: maskN.png, or <picture>-maskN.png")
     train.add_argument("--concepts", default="", metavar="NAME:NOUN,...",
                        help="the concepts behind the masks, in their order; made up when not given")
-    train.add_argument("--kind", choices=KINDS, default="", help="what it is; a person needs consent (verb 'consent')")
+    kinds.add_kind(train)
     train.add_argument("--trigger", default="", help="made for you when not given")
     train.add_argument("--set", action="append", default=[], metavar="NAME=VALUE",
                        help="any other setting of the method (see docs/METHODS.md)")
@@ -190,11 +189,12 @@ def _train(options: argparse.Namespace) -> dict[str, Any]:
             dataset = read_dataset(options.images, masks=options.masks, trigger=options.trigger)
         for notice in dataset.notices:
             print(notice, file=sys.stderr, flush=True)
+        kinds.check_faces(dataset.pictures, options)
         folder = studio.prepare_run(
             dataset, options.name, options.class_noun, base=options.base,
             method=options.method, preset=options.preset, memory=options.memory, trigger=options.trigger,
             tensorboard=options.tensorboard, concepts=parse_concepts(options.concepts),
-            kinds=[options.kind] if options.kind else [],
+            kinds=[options.kind],
             **({o: getattr(options, o) for o in _SETTINGS} | parse_settings(options.set)),
         )
         studio.store.add(folder.name, options.name, running_in=os.getpid())

@@ -16,6 +16,7 @@ from adapters.naming import check_name
 from app.home import Home
 from app.studio import Studio
 from app.verbs.as_job import as_job
+from app.verbs.kinds import add_kind, check_faces, consent_for
 from pipelines.methods import METHODS, config_class
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ def add(verb: Verb) -> None:
     compare.add_argument("--class-noun", required=True)
     compare.add_argument("--preset", default="balanced")
     compare.add_argument("--steps", type=int)
+    add_kind(compare)
 
 
 def open_studio(options: argparse.Namespace) -> Studio:
@@ -158,15 +160,17 @@ def _compare(options: argparse.Namespace) -> dict[str, Any]:
     methods = [m.strip() for m in options.methods.split(",") if m.strip()]
     for method in methods:
         config_class(method)  # a wrong name is said before anything is trained
-    plan = _plan(options)
-    encoder = _encoders(options, [open_image(p) for p in list_folder(options.references)])[0]
+    plan, pictures = _plan(options), list_folder(options.references)
+    check_faces(pictures, options)
+    consent = consent_for(studio, pictures, options)
+    encoder = _encoders(options, [open_image(p) for p in pictures])[0]
     folder = studio.lab.compare_here(options.references, options.class_noun, methods, base=options.base,
                                      preset=options.preset, steps=options.steps, seeds=options.seeds,
-                                     prompts=plan.prompts, force=options.force)
+                                     prompts=plan.prompts, force=options.force, consent=consent)
     out = options.out or folder
     with as_job(studio, folder, speaker(options)) as say:
         rows = Comparison(out, options.base, options.class_noun, options.references, methods, options.preset,
-                          options.steps, plan, studio.offline).run(encoder, say)
+                          options.steps, plan, studio.offline, consent=consent).run(encoder, say)
         _pictures(rows, out, encoder.name)
         if out != folder:
             _shown_too(rows, out, folder)
@@ -223,9 +227,9 @@ def _pictures(rows: list[Row], out: Path, encoder: str) -> None:
     from pipelines.lab.plots import Point, pareto
     from pipelines.references import open_image
 
-    across = len(rows[0].pictures)
-    grid([open_image(Path(p)) for r in rows for p in r.pictures],
-         [r.label if not n else "" for r in rows for n in range(across)], out / "grid.png", across=across)
+    across, files = len(rows[0].pictures), [Path(p) for r in rows for p in r.pictures]
+    grid([open_image(f) for f in files], [r.label if not n else "" for r in rows for n in range(across)],
+         out / "grid.png", across=across, files=files)
     if rows[0].figures["prompt"] is None:  # the encoder reads no words, so there is nothing to plot against
         return
     points = [Point(r.label, r.method, r.figures["prompt"] or 0, r.figures["identity"],

@@ -10,6 +10,7 @@ from typing import Any
 from adapters.errors import StudioError
 from adapters.files import sha256
 from app.studio import Studio
+from pipelines.ingredients import pixels_of
 from pipelines.references import list_folder
 
 Verb = Callable[[str, Callable[[argparse.Namespace], dict[str, Any]], str], argparse.ArgumentParser]
@@ -42,8 +43,9 @@ def _consent(options: argparse.Namespace, studio: Studio) -> dict[str, Any]:
         return closed.model_dump(mode="json")
     if options.images is None:
         raise StudioError("A statement of consent is about pictures; give their folder with --images.")
+    pictures = list_folder(options.images)
     made = studio.consents.give(who=options.who, scope=options.scope, by=options.by, date=options.date,
-                                images=[sha256(p) for p in list_folder(options.images)])
+                                images=[sha256(p) for p in pictures], pixels=[pixels_of(p) for p in pictures])
     print(f"recorded as {made.id}, for {len(made.images)} pictures")
     return made.model_dump(mode="json")
 

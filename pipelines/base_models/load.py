@@ -79,6 +79,7 @@ def _open(location: BaseLocation, family: Family, offline: bool, dtype: torch.dt
         pipeline = open_single_file(location.path, read_header(location.path), family, dtype, fewer_bits)
         return pipeline, location.path, None
     folder = location.path or fetch(location.name, offline, PATTERNS, tell)
+    safety = safety_checker(folder, location.name)
     options: dict[str, Any] = {"use_safetensors": True, "local_files_only": True, "feature_extractor": None,
                                "image_encoder": None}
     if fewer_bits:
@@ -94,4 +95,4 @@ def _open(location: BaseLocation, family: Family, offline: bool, dtype: torch.dt
     held = {name for file in files for name in read_header(file).tensors}
     if missing := sorted({name for name, _ in pipeline.unet.named_parameters()} - held):
         raise ValueError(f"the denoiser's '{missing[0]}' is not in its files")
-    return pipeline, next(iter(files), None), safety_checker(folder)
+    return pipeline, next(iter(files), None), safety

@@ -48,7 +48,20 @@ class SafetyChecker:
         return self._parts
 
 
-def safety_checker(folder: Path) -> SafetyChecker | None:
-    """That of a base in diffusers' folders, None where it has none."""
-    weights = (folder / FOLDER).glob("*.safetensors")
-    return SafetyChecker(folder) if any(weights) and (folder / PROCESSOR).is_dir() else None
+def safety_checker(folder: Path, base: str) -> SafetyChecker | None:
+    """That of a base in diffusers' folders, None where it has none. `base` is what the base is called.
+
+    Raises StudioError for one that is not whole or no safetensors: a pickle is never opened, and a base that brings a
+    checker never paints without it.
+    """
+    if not (folder / FOLDER).is_dir():
+        return None
+    if not any((folder / FOLDER).glob("*.safetensors")):
+        found = ", ".join(sorted(p.name for p in (folder / FOLDER).iterdir())) or "nothing"
+        raise StudioError(f"The safety checker of the base '{base}' should be there as .safetensors, but its folder "
+                          f"'{FOLDER}' holds {found[:120]}; convert its weights to safetensors (a .bin file is a "
+                          "pickle, which can carry programs and is not opened), or take that folder out of the base.")
+    if not (folder / PROCESSOR).is_dir():
+        raise StudioError(f"The safety checker of the base '{base}' needs the folder '{PROCESSOR}', which is not "
+                          f"there; fetch the base again, or take the folder '{FOLDER}' out of it.")
+    return SafetyChecker(folder)

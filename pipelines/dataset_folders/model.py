@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from adapters.errors import StudioError
+from adapters.files import sha256
 from pipelines import references
 from pipelines.masks import find_masks
 from pipelines.references import SUFFIXES, list_folder
@@ -27,6 +28,8 @@ class Sample:
     caption: str = ""
     repeats: float = 1.0
     weight: float = 1.0
+    sha256: str = ""
+    """Of the file that a person gave, where `picture` was made of it; '': `picture` is that file."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,11 @@ class Dataset:
     def masks(self) -> list[tuple[Path, ...]]:
         """The masks of each picture."""
         return [s.masks for s in self.samples]
+
+    @property
+    def hashes(self) -> tuple[str, ...]:
+        """SHA-256 of the file that each picture is of: what a statement of consent names."""
+        return tuple(s.sha256 or sha256(s.picture) for s in self.samples)
 
 
 def no_caption(picture: Path) -> str:

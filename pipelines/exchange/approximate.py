@@ -68,7 +68,7 @@ def full_as_lora(adapter: FullAdapter, host: Host, rank: int) -> tuple[LoraWeigh
            for path, p in network.named_parameters()}
     if odd := sorted(own.keys() ^ tuned.keys()) or [n for n in own if own[n].shape != tuned[n].shape]:
         raise StudioError(f"The fully tuned weights are not of this base (at '{odd[0]}'); give the base that they "
-                          "were trained on with --base.")
+                          "were trained on (on the command line: --base).")
     modules, total, lost, held = dict[str, LoraModule](), 0.0, 0.0, 0.0
     for name, weight in tuned.items():
         change = weight.half().float() - own[name].half().float().to(weight.device)
@@ -82,7 +82,7 @@ def full_as_lora(adapter: FullAdapter, host: Host, rank: int) -> tuple[LoraWeigh
             lost += size
     if not total:
         raise StudioError("The fully tuned weights are those of this base, so there is nothing to write; give the "
-                          "base that they were trained on with --base.")
+                          "base that they were trained on (on the command line: --base).")
     return LoraWeights(modules), {"rank": float(rank), "relative_error": (lost / total) ** 0.5,
                                   "in_no_lora": ((total - held) / total) ** 0.5}
 

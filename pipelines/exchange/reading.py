@@ -12,6 +12,7 @@ from adapters.errors import StudioError
 from adapters.files import Header, read_header
 from adapters.host import Host
 from adapters.identity import FAMILY_TITLES, BaseIdentity, Family
+from adapters.labels import with_own_labels
 from adapters.lora import LoraAdapter
 from adapters.naming import MAX_LENGTH
 from adapters.record import AdapterRecord, Concept
@@ -56,7 +57,8 @@ def import_file(path: Path, name: str) -> tuple[StoredAdapter, AdapterRecord]:
 def _lora(path: Path, name: str, header: Header) -> tuple[StoredAdapter, AdapterRecord]:
     adapter, family = lora.read(path)
     trigger = header.metadata.get("modelspec.trigger_phrase", "")[:200]
-    return adapter, _record("lora", family, name, path).model_copy(update={"trigger": trigger})
+    record = _record("lora", family, name, path).model_copy(update={"trigger": trigger})
+    return adapter, with_own_labels(record, header.metadata)
 
 
 def _words(path: Path, name: str) -> tuple[StoredAdapter, AdapterRecord]:
@@ -65,8 +67,9 @@ def _words(path: Path, name: str) -> tuple[StoredAdapter, AdapterRecord]:
     alone = len(adapter.words) == 1
     concepts = tuple(Concept(name=name[:MAX_LENGTH] if alone else words.bare(w), trigger=w, learned=True)
                      for w in adapter.words)
-    return adapter, _record("tokens", family, name, path).model_copy(
+    record = _record("tokens", family, name, path).model_copy(
         update={"trigger": adapter.words[0], "concepts": concepts, "spec": adapter.spec})
+    return adapter, with_own_labels(record, metadata)
 
 
 def _record(kind: str, family: Family, name: str, path: Path) -> AdapterRecord:

@@ -18,7 +18,7 @@ from adapters.tensors import read_tensors
 from pipelines.base_models.load import load_base
 from pipelines.exchange import lora, words
 from pipelines.exchange.content import content_of
-from pipelines.exchange.dress import write_sidecar
+from pipelines.exchange.dress import write_card, write_sidecar
 from pipelines.exchange.report import ExportReport, FileReport
 from pipelines.generator import check_family
 
@@ -29,8 +29,9 @@ def export(source: Path, format: str, out: Path, *, approximate: int | None = No
            offline: bool = False) -> ExportReport:
     """Write the adapter in `source` as `format` to `out`, then read the files and compare every key.
 
-    Words go into files beside `out` where it is a LoRA: `<stem>-words.safetensors`. What no LoRA can hold
-    is written only with `approximate`, the rank at most, which takes the base from the record or `base`.
+    Its model card is written beside it, `<stem>.md`. Words go into files beside `out` where it is a LoRA:
+    `<stem>-words.safetensors`. What no LoRA can hold is written only with `approximate`, the rank at most, which takes
+    the base from the record or `base`.
     Raises StudioError for a format that does not fit, or when a file does not read back as it was.
     """
     record = read_record(source)
@@ -40,7 +41,10 @@ def export(source: Path, format: str, out: Path, *, approximate: int | None = No
     preview = source.with_suffix(".preview.png")
     if format == "studio":
         _check_targets(source, [out])
-        return ExportReport(format, (_copy(source, out, record, preview),))
+        record = _without_places(record)
+        copied = ExportReport(format, (_copy(source, out, record, preview),))
+        write_card(out, record, source.with_suffix(".md"), (), exact=True)
+        return copied
     adapter, record = load(source)
     notes: list[str] = []
 
@@ -56,15 +60,16 @@ def export(source: Path, format: str, out: Path, *, approximate: int | None = No
     if content.lora:
         reports = (lora.write(content.lora, format, out, record, preview),)
     reports += words.write(content.words, format, beside, record, preview)
-    return ExportReport(format, reports, (*content.notes, *notes, *_how_to_use(reports, content.words)),
-                        content.errors)
+    told = (*content.notes, *notes, *_how_to_use(reports, content.words))
+    write_card(out, record, source.with_suffix(".md"), told, exact=not content.errors)
+    return ExportReport(format, reports, told, content.errors)
 
 
 def _check_targets(source: Path, files: Sequence[Path]) -> None:
     if any(f.resolve() == source.resolve() for f in files):
         raise StudioError(f"'{source}' is the adapter in the library itself; write to another file.")
-    if files[0].suffix.lower() in (".json", ".png"):
-        raise StudioError(f"'{files[0].name}' ends like a sidecar or a picture; give a name that ends in "
+    if files[0].suffix.lower() in (".json", ".md", ".png"):
+        raise StudioError(f"'{files[0].name}' ends like a sidecar, a card or a picture; give a name that ends in "
                           ".safetensors.")
 
 
@@ -73,7 +78,7 @@ def _base(record: AdapterRecord, given: str, offline: bool) -> tuple[Host, list[
     spec = given or str(record.provenance.get("base", "")) or record.base.family
     if spec != "starter" and spec == record.base.family:
         raise StudioError(f"'{record.name}' does not say which base it was trained on, and an approximation needs its "
-                          "weights; give it with --base.")
+                          "weights; give it on the command line (--base).")
     host = load_base(spec, offline=offline)
     check_family(host, record)
     if record.base.hash and host.identity.hash and record.base.hash != host.identity.hash:
@@ -82,11 +87,17 @@ def _base(record: AdapterRecord, given: str, offline: bool) -> tuple[Host, list[
     return host, []
 
 
-def _copy(source: Path, out: Path, record: AdapterRecord, preview: Path) -> FileReport:
-    """The studio's own file: its tensors byte by byte, and its record without where the base lies on this machine."""
+def _without_places(record: AdapterRecord) -> AdapterRecord:
+    """The record without where its base lies on this machine."""
     told = record.provenance
-    if Path(str(told.get("base", ""))).is_absolute():
-        record = record.model_copy(update={"provenance": {**told, "base": Path(str(told["base"])).name}})
+    if not Path(str(told.get("base", ""))).is_absolute():
+        return record
+    return record.model_copy(update={"provenance": {**told, "base": Path(str(told["base"])).name}})
+
+
+def _copy(source: Path, out: Path, record: AdapterRecord, preview: Path) -> FileReport:
+    """The studio's own file: its tensors byte by byte, with this record."""
+    if record != read_record(source):
         copy_with_metadata(source, out, {**read_header(source).metadata, **record.to_metadata()})
     else:
         write_atomic(out, lambda p: shutil.copyfile(source, p) and None)

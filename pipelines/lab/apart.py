@@ -31,7 +31,7 @@ def train_apart(folder: Path, cache: Path) -> Cost:
     lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
     if done.returncode or not lines:
         said = (done.stderr.strip().splitlines() or ["no reason given"])[-1][:300]
-        raise StudioError(f"The training in '{folder.name}' failed ({said}); mend that and run the same command again.")
+        raise StudioError(f"The training in '{folder.name}' failed ({said}); mend that and start it again.")
     told = json.loads(lines[-1])
     return Cost(Path(told["adapter"]), round(time.monotonic() - started, 1), int(told["peak_bytes"]))
 

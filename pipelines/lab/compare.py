@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from adapters.files import write_text
 from adapters.record import Concept, read_record
 from pipelines.base_models.families import find_family
 from pipelines.base_models.locate import locate
+from pipelines.image_file import save_png
 from pipelines.lab.apart import train_apart
 from pipelines.lab.encoders import Encoder
 from pipelines.lab.evaluate import Pictures, Plan, evaluate, paint, words_of
@@ -102,7 +103,7 @@ class Comparison:
         masks = find_masks(sources)
         if config_class(method).needs_masks and not all(masks):
             raise StudioError(f"'{method}' needs a mask for each picture, and '{self.references.name}' has not all; "
-                              "add maskN.png files or leave the method out.")
+                              "paint them, give maskN.png files, or leave the method out.")
         if any(masks):
             take_in_masks(sources, masks, 1, [r.path for r in taken], folder / "masks")
         RunConfig(name="compared", class_noun=self.noun, base=self.base, offline=self.offline,
@@ -121,7 +122,9 @@ class Comparison:
         if pictures is None:
             pictures = paint(self.painter, self.base, [(Path(a), 1.0, dict(dials)) for a in adapters], phrase, noun,
                              self.plan, offline=self.offline)
-            keep(place, pictures)
+            # Their files are all called alike; in a picture each goes by its method.
+            named = [replace(a, name=f"compared-{method}") for a in pictures.adapters]
+            keep(place, replace(pictures, adapters=named))
         found = evaluate(pictures, references, encoder, seeds=self.plan.seeds)
         size = sum(Path(a).stat().st_size for a in adapters)
         shown = [str(place / f"{n:04}.png") for n in range(0, len(pictures.images), len(self.plan.seeds))]
@@ -129,10 +132,10 @@ class Comparison:
 
 
 def keep(place: Path, pictures: Pictures) -> None:
-    """Write painted pictures and their prompts into a folder."""
-    place.mkdir(parents=True, exist_ok=True)
-    for n, image in enumerate([*pictures.images, *pictures.of_class]):
-        image.save(place / f"{n:04}.png")
+    """Write painted pictures, each with what made it, and their prompts into a folder."""
+    shown = [*pictures.images, *pictures.of_class]
+    for n, (image, settings) in enumerate(zip(shown, pictures.settings, strict=True)):
+        save_png(image, place / f"{n:04}.png", settings, pictures.adapters)
     write_text(place / "prompts.json", json.dumps({"prompts": pictures.prompts, "said": pictures.said}))
 
 

@@ -13,6 +13,7 @@ from PIL import Image
 from adapters.errors import StudioError
 from adapters.record import AdapterRecord
 from pipelines.generator import Request
+from pipelines.image_file import UsedAdapter
 from pipelines.lab import measures
 from pipelines.lab.encoders import Encoder, TextEncoder
 from pipelines.lab.measures import Score, score
@@ -33,12 +34,18 @@ class Plan:
 
 @dataclass(frozen=True)
 class Pictures:
-    """What was painted. `said` are the prompts with the class word, which encoders know, in the phrase's place."""
+    """What was painted. `said` are the prompts with the class word, which encoders know, in the phrase's place.
+
+    `settings` are those of every picture, the class's last, and `adapters` those of all, for the pictures' files; both
+    are empty where the pictures were read from such files.
+    """
 
     images: list[Image.Image]
     prompts: list[str]
     said: list[str]
     of_class: list[Image.Image]
+    settings: list[dict[str, Any]] = field(default_factory=list)
+    adapters: list[UsedAdapter] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -77,12 +84,15 @@ def paint(painter: Painter, base: str, use: Sequence[Use], phrase: str, noun: st
     asked = [(fill(p, phrase), fill(p, noun), s) for p in plan.prompts for s in plan.seeds]
     of_class = [(fill(p, noun), 1000 + n) for n, p in enumerate(
         (plan.prompts * plan.class_images)[:plan.class_images])]
-    total, images = len(asked) + len(of_class), []
+    total, images, settings = len(asked) + len(of_class), list[Image.Image](), list[dict[str, Any]]()
     for n, (text, seed) in enumerate([(t, s) for t, _, s in asked] + of_class):
-        images += painter.paint(base, use, Request(prompt=text, seed=seed), offline=offline).images
+        painted = painter.paint(base, use, Request(prompt=text, seed=seed), offline=offline)
+        images += painted.images
+        settings += painter.told(base, painted, offline=offline)
         if progress:
             progress(n + 1, total)
-    return Pictures(images[:len(asked)], [t for t, _, _ in asked], [t for _, t, _ in asked], images[len(asked):])
+    return Pictures(images[:len(asked)], [t for t, _, _ in asked], [t for _, t, _ in asked], images[len(asked):],
+                    settings, painter.made_with(use))
 
 
 def evaluate(pictures: Pictures, references: Sequence[Image.Image], encoder: Encoder, *,
@@ -126,8 +136,8 @@ def _by(groups: Sequence[str], values: Sequence[float]) -> list[float]:
 def words_of(record: AdapterRecord) -> tuple[str, str]:
     """(phrase, class noun) of an adapter's first concept. Raises StudioError when it has no word at all."""
     if not record.phrase:
-        raise StudioError(f"'{record.name}' does not say its trigger word; rename or import it with one, or give "
-                          "--phrase.")
+        raise StudioError(f"'{record.name}' does not say its trigger word; import it with one, or give it on the "
+                          "command line (--phrase).")
     return record.phrase, record.class_noun or "thing"
 
 

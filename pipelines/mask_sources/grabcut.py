@@ -28,8 +28,8 @@ def opencv() -> Any:
     try:
         import cv2
     except ImportError as error:
-        raise StudioError("GrabCut needs OpenCV, which is not installed; run 'pip install opencv-python-headless', "
-                          "or choose another mask_source.") from error
+        raise StudioError("GrabCut needs OpenCV, which is not installed; choose another source of masks "
+                          "(mask_source), or install it with: pip install opencv-python-headless") from error
     return cv2
 
 

@@ -44,9 +44,14 @@ def studio(tmp_path: Path) -> Studio:
 @pytest.fixture
 def painter(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakePainter]:
     """In the place of the studio's painting process; every adapter that is named is there."""
+    def there(name: str) -> Path:
+        path = studio.home.temporary / f"{name}.safetensors"
+        path.touch()
+        return path
+
     fake = FakePainter()
     monkeypatch.setattr(studio.painter, "paint", fake.paint)
-    monkeypatch.setattr(studio, "adapter_file", lambda name: Path(f"{name}.safetensors"))
+    monkeypatch.setattr(studio, "adapter_file", there)
     yield fake
     studio.paintings.close()  # what waits still would be painted by the real one
     fake.hold = False

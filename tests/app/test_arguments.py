@@ -34,10 +34,12 @@ def test_the_studio_takes_a_tags_adapter_from_the_library(studio: Studio, monkey
     with pytest.raises(StudioError, match="no adapter 'ghost'"):
         studio.generate({"prompt": "a cat <lora:ghost:0.5>"})
     assert not asked
-    monkeypatch.setattr(studio, "adapter_file", lambda name: Path(f"{name}.safetensors"))
+    hat = studio.home.temporary / "hat.safetensors"
+    hat.touch()
+    monkeypatch.setattr(studio, "adapter_file", lambda name: hat)
     studio.generate({"prompt": "a (cat:1.2) <lora:hat:0.5>"})
     ((_, adapters, request, _),) = asked
-    assert adapters == [(Path("hat.safetensors"), 0.5, {})] and request == {"prompt": "a (cat:1.2)"}
+    assert adapters == [(hat, 0.5, {})] and request == {"prompt": "a (cat:1.2)"}
 
 
 def test_the_command_line_names_a_tags_missing_adapter(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

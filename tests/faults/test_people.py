@@ -33,7 +33,7 @@ from tests.faults.conftest import FULL, Note
 
 PICTURE = "20260101-000000-abcdef-0.png"
 PREVIEW = "step00000010-0.png"
-EXPORT = "0123456789abcdef"
+EXPORT = "0123456789abcdef0123456789ab"
 KOALA = SAMPLES / "koala" / "0.png"
 
 

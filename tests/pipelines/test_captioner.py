@@ -86,7 +86,7 @@ def test_the_picture_reaches_florence_as_one_token_a_place(florence: Path, monke
 
 
 def test_no_weights_here_says_what_to_download() -> None:
-    with pytest.raises(StudioError, match="download 'Salesforce/blip-image-captioning-base'"):
+    with pytest.raises(StudioError, match="fetch 'Salesforce/blip-image-captioning-base'"):
         Captioner()
 
 

@@ -8,10 +8,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from adapters.card import model_card
 from adapters.errors import StudioError
-from adapters.files import read_header
+from adapters.files import copy_with_metadata, read_header
 from adapters.lora import LoraAdapter, LoraModule, LoraWeights
-from adapters.record import AdapterRecord, read_record
+from adapters.record import AdapterRecord, Concept, read_record
 from adapters.studio_file import load, save
 from adapters.tensors import read_tensors, write_tensors
 from pipelines.base_models.locate import STARTER_PATH
@@ -95,6 +96,59 @@ def test_an_exported_file_has_no_studio_record(studio_file: Path, tmp_path: Path
     for format in FORMATS:
         export(studio_file, format, tmp_path / "out.safetensors")
         assert "semblance" not in read_header(tmp_path / "out.safetensors").metadata
+
+
+PERSON = Concept(name="ada", noun="woman", trigger="zok", kind="person")
+MUG = Concept(name="mug", noun="cup", trigger="zig", kind="object")
+
+
+@pytest.mark.parametrize("format", [*FORMATS, "studio"])
+@pytest.mark.parametrize(("concepts", "kind"), [((PERSON,), "person"), ((MUG, PERSON), "person"), ((MUG,), "object"),
+                                                ((), "")])
+def test_an_exported_file_says_its_base_and_what_it_shows_and_comes_back_with_them(
+        sd1: AdapterRecord, tmp_path: Path, format: str, concepts: tuple[Concept, ...], kind: str) -> None:
+    told = {"consent": "0123456789ab"} if kind == "person" else {}
+    base = sd1.base.model_copy(update={"hash": "0123456789abcdef"})
+    save(tmp_path / "a.safetensors", LoraAdapter.from_weights(weights()), sd1.model_copy(update={
+        "concepts": concepts, "provenance": told, "base": base}))
+    export(tmp_path / "a.safetensors", format, tmp_path / "out.safetensors")
+    _, record = import_file(tmp_path / "out.safetensors", "again")
+    assert (record.base.hash, record.concept_kind, record.shows_a_person) == (base.hash, kind, kind == "person")
+    assert record.provenance.get("consent") == told.get("consent")
+    assert record.phrase == (concepts[0].phrase if concepts else "zok cat")
+
+
+@pytest.mark.parametrize(("key", "value"), [("base_hash", "../../x"), ("concept_kind", "king"), ("consent", "x" * 999)])
+def test_labels_that_make_no_sense_are_left_out(studio_file: Path, tmp_path: Path, key: str, value: str) -> None:
+    export(studio_file, "kohya", tmp_path / "out.safetensors")
+    plain = import_file(tmp_path / "out.safetensors", "again")[1]
+    metadata = dict(read_header(tmp_path / "out.safetensors").metadata)
+    copy_with_metadata(tmp_path / "out.safetensors", tmp_path / "odd.safetensors",
+                       metadata | {f"semblance_{key}": value})
+    record = import_file(tmp_path / "odd.safetensors", "again")[1]
+    assert (record.concepts, record.provenance) == (plain.concepts, {"file": "odd.safetensors"})
+    assert record.base.hash in ("", plain.base.hash)
+
+
+@pytest.mark.parametrize("format", [*FORMATS, "studio"])
+def test_a_card_lies_beside_an_export_and_nothing_says_folders_or_captions(sd1: AdapterRecord, tmp_path: Path,
+                                                                           format: str) -> None:
+    library = tmp_path / "library-of-anna"
+    record = sd1.model_copy(update={"provenance": {"base": "/home/anna/bases/b", "images_sha256": ["ab" * 32]}})
+    library.mkdir()
+    save(library / "mycat.safetensors", LoraAdapter.from_weights(weights()), record)
+    figures = {"encoder": "CLIP x", "images": 32, "identity": 0.71}
+    (library / "mycat.md").write_text(model_card(record, figures) + "\nOf a caption: anna at the lake\n")
+    export(library / "mycat.safetensors", format, tmp_path / "out" / "cat.safetensors")
+    card = (tmp_path / "out" / "cat.md").read_text("utf-8")
+    assert all(said in card for said in ("# mycat", sd1.base.hash, f"`{'ab' * 8}`", "| identity | 0.71 |"))
+    assert {p.suffix for p in (tmp_path / "out").iterdir()} == {".safetensors", ".json", ".md"}
+    assert not [p for p in (tmp_path / "out").iterdir() if b"anna" in p.read_bytes()]
+
+
+def test_a_card_is_no_place_to_export_to(studio_file: Path, tmp_path: Path) -> None:
+    with pytest.raises(StudioError, match="ends like a sidecar, a card or a picture"):
+        export(studio_file, "kohya", tmp_path / "README.md")
 
 
 def test_a_studio_file_imports_with_its_own_record(studio_file: Path, sd1: AdapterRecord) -> None:

@@ -260,7 +260,7 @@ def test_a_base_of_other_weights_is_named(host: Host, record: AdapterRecord, tmp
 def test_without_a_base_an_approximation_is_refused(record: AdapterRecord, tmp_path: Path) -> None:
     adapter = perfusion(skeleton("sd1"))
     stored(tmp_path / "a.safetensors", adapter, record, family="sd1")
-    with pytest.raises(StudioError, match="give it with --base"):
+    with pytest.raises(StudioError, match=r"give it on the command line \(--base\)"):
         export(tmp_path / "a.safetensors", "kohya", tmp_path / "out.safetensors", approximate=4)
 
 

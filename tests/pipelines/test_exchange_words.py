@@ -59,6 +59,18 @@ def test_a_word_goes_out_and_comes_back_bit_by_bit(tmp_path: Path, family: Famil
     assert [(c.name, c.trigger, c.phrase) for c in record.concepts] == [("other", word.lower(), word.lower())]
 
 
+@pytest.mark.parametrize(("family", "format"), FORMS)
+def test_a_persons_word_comes_back_as_a_persons(tmp_path: Path, family: Family, format: str) -> None:
+    stored(tmp_path / "a.safetensors", family, {"<ada>": 1})
+    adapter, record = load(tmp_path / "a.safetensors")
+    person = record.model_copy(update={"concepts": (record.concepts[0].model_copy(update={"kind": "person"}),)})
+    save(tmp_path / "a.safetensors", adapter, person)
+    export(tmp_path / "a.safetensors", format, tmp_path / "out.safetensors")
+    again = import_file(tmp_path / "out.safetensors", "other")[1]
+    assert again.shows_a_person and [(c.name, c.trigger, c.kind) for c in again.concepts] == [
+        ("other", "<ada>", "person")]
+
+
 @pytest.mark.parametrize("format", ["diffusers", "a1111"])
 def test_several_words_go_into_a_file_each(tmp_path: Path, format: str) -> None:
     original = stored(tmp_path / "a.safetensors", "sd1", {"<mycat>": 1, "<hisDog>": 2})

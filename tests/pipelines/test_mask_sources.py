@@ -172,7 +172,7 @@ def test_sam_gets_the_prompts_in_its_own_pixels_and_its_padding_is_cut_off(
 def test_weights_that_are_not_here_are_named_with_what_to_download(host: Host, source: str, model: str,
                                                                    tmp_path: Path) -> None:
     for named in ("", str(tmp_path / "none"), str(tmp_path), "nobody/nothing"):
-        with pytest.raises(StudioError, match=f"are not at '{named or model}'; download '{model}'"):
+        with pytest.raises(StudioError, match=f"are not at '{named or model}'; fetch '{model}'"):
             open_source(source, host, named)
 
 
@@ -294,5 +294,5 @@ def test_a_thing_that_is_not_found_is_named(host: Host, monkeypatch: pytest.Monk
 
 
 def test_break_a_scene_without_masks_says_that_they_can_be_found(host: Host) -> None:
-    with pytest.raises(StudioError, match="set masks=auto"):
+    with pytest.raises(StudioError, match=r"let masks be found \(masks = auto\)"):
         recipe_builder("break-a-scene")(host, Config(steps=2, learning_rate=1e-3), two())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,6 +16,7 @@ from transformers import CLIPConfig, CLIPImageProcessorPil
 from adapters.errors import StudioError
 from adapters.host import Host
 from app.library.verifying import verify
+from pipelines import generator
 from pipelines.base_models.safety import SafetyChecker, safety_checker
 from pipelines.class_images import paint_class_images
 from pipelines.generator import Generator
@@ -41,16 +43,55 @@ def with_checker(folder: Path, threshold: float) -> Path:
 
 @pytest.mark.parametrize(("threshold", "withheld"), [(-2.0, True), (2.0, False)])
 def test_the_bases_own_checker_is_read_and_asked(tmp_path: Path, threshold: float, withheld: bool) -> None:
-    checker = safety_checker(with_checker(tmp_path, threshold))
+    checker = safety_checker(with_checker(tmp_path, threshold), "mybase")
     assert checker is not None and checker(image()) is withheld
 
 
 def test_a_base_without_one_has_none_and_one_that_cannot_be_read_is_a_sentence(tmp_path: Path) -> None:
-    assert safety_checker(tmp_path) is None
+    assert safety_checker(tmp_path, "mybase") is None
     folder = with_checker(tmp_path, 2.0)
     (folder / "safety_checker" / "model.safetensors").write_bytes(b"\0" * 64)
     with pytest.raises(StudioError, match=r"safety checker in .* cannot be read"):
         SafetyChecker(folder)(image())
+
+
+@pytest.mark.parametrize("left", [["pytorch_model.bin"], []])
+def test_a_checker_that_is_a_pickle_or_without_weights_is_refused_and_never_left_out(tmp_path: Path,
+                                                                                     left: list[str]) -> None:
+    place = with_checker(tmp_path, 2.0) / "safety_checker"
+    (place / "model.safetensors").unlink()
+    for name in left:
+        torch.save({"a": Opened()}, place / name)
+    with pytest.raises(StudioError, match=r"the base 'mybase' should be there as \.safetensors.*convert") as refused:
+        safety_checker(tmp_path, "mybase")
+    assert all(name in str(refused.value) for name in ("config.json", *left)) and not Opened.times
+
+
+class Opened:
+    """Counts how often it is unpickled."""
+
+    times = 0
+
+    def __setstate__(self, state: object) -> None:
+        Opened.times += 1
+
+
+def test_a_checker_without_what_prepares_its_pictures_is_refused(tmp_path: Path) -> None:
+    shutil.rmtree(with_checker(tmp_path, 2.0) / "feature_extractor")
+    with pytest.raises(StudioError, match="'mybase' needs the folder 'feature_extractor'"):
+        safety_checker(tmp_path, "mybase")
+
+
+@pytest.mark.parametrize("checked", [False, True])
+def test_no_live_preview_goes_around_a_checker(host: Host, monkeypatch: pytest.MonkeyPatch, checked: bool) -> None:
+    monkeypatch.setattr(generator, "_PREVIEW_EVERY", 0.0)
+    host.safety = (lambda _: False) if checked else None
+    shown: list[Image.Image] = []
+    Generator(host).paint(Request(prompt="a cat", steps=3), preview=shown.append)
+    assert bool(shown) is not checked
+    painter = Painter("cpu")
+    painter._base = ("tiny", Generator(host))
+    assert painter.checked("tiny", offline=True) is checked
 
 
 def test_what_is_withheld_is_black_and_every_file_tells_what_was_done(host: Host, tmp_path: Path) -> None:

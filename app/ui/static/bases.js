@@ -49,7 +49,7 @@ export class Bases {
       make("div", { class: "s-base" }, make("b", {}, base.name),
         make("small", {}, [base.family_title, forms[base.form](), bytes(base.bytes), t("bases.licence", { licence: base.licence })].join(" · ")),
         base.form === "folder" || base.form === "file" ? make("small", { class: "s-path" }, base.spec) : null,
-        base.problem ? make("div", { class: "s-note bad" }, base.problem) : null),
+        base.problem ? make("div", { class: "s-note bad" }, said(base.problem)) : null),
       base.form === "starter" ? null : button(t("bases.remove"), () => this.remove(base), { "data-act": "remove-base" }));
   }
 
@@ -126,7 +126,7 @@ export class Bases {
   }
 
   show(coming) {
-    const ends = { failed: (d) => d.message, cancelled: () => t("bases.cancelled") };
+    const ends = { failed: (d) => said(d.message), cancelled: () => t("bases.cancelled") };
     this.coming.replaceChildren(...coming.filter((d) => d.state !== "finished").map((d) => make("div", { class: "s-line", "data-state": d.state },
       make("b", {}, d.id), d.state === "running" ? progress(d.done, d.total) : make("small", {}, ends[d.state](d)),
       d.state === "running" ? button(t("bases.cancel"), async () => { await bases.cancel(d.id).catch(complain); this.refresh(); }) : null)));

@@ -1,7 +1,7 @@
 // An export: written, read back, and what came of that shown, before anything is downloaded.
 import { dialog } from "./dialog.js";
 import { make } from "./dom.js";
-import { bytes, t } from "./i18n.js";
+import { bytes, said, t } from "./i18n.js";
 import { downloadAt, library } from "./library_api.js";
 
 const SHOWN = 200; // keys of a list
@@ -18,7 +18,7 @@ function checked(report) {
     make("div", { class: `s-note ${good ? "good" : "bad"}`, id: "check" },
       t("export.read_back", { matched: report.matched, n: report.layers,
                               difference: report.max_difference ? report.max_difference.toExponential(1) : 0 })),
-    ...report.notes.map((note) => make("div", { class: "s-note" }, note)),
+    ...report.notes.map((note) => make("div", { class: "s-note" }, said(note))),
     ...report.files.map((file) => make("div", { class: "s-file" },
       make("b", {}, file.file), make("small", {}, t("export.keys", { matched: file.matched.length, n: file.keys })),
       keys(t("export.matched", { n: file.matched.length }), file.matched),
@@ -34,7 +34,7 @@ export async function exportAs(entry, way) {
   try {
     body.replaceChildren(...checked(await library.check(entry.name, way)));
   } catch (error) {
-    body.replaceChildren(make("div", { class: "s-note bad" }, error.message));
+    body.replaceChildren(make("div", { class: "s-note bad" }, said(error.message)));
   }
   box.dataset.ready = "true";
 }

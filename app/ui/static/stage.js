@@ -73,7 +73,7 @@ export class Stage {
   }
 
   drawStatus() {
-    const { state, message, done, total, step: [at, steps], preview, id, sheet } = this.told;
+    const { state, message, done, total, step: [at, steps], preview, unseen, id, sheet } = this.told;
     const share = 100 * (done + (steps ? at / steps : 0)) / Math.max(total, 1);
     if (ACTIVE.includes(state)) {
       const place = { n: Math.min(done + 1, total), total, at, steps };
@@ -88,7 +88,8 @@ export class Stage {
       this.words.textContent = words;
       this.bar.style.width = `${share}%`;
       this.track.setAttribute("aria-valuenow", String(Math.round(share)));
-      this.drawPreview(preview ? previewAt(id, preview) : "");
+      if (unseen) this.live.textContent = t("stage.unseen");
+      else this.drawPreview(preview ? previewAt(id, preview) : "");
       return;
     }
     this.bar = null;

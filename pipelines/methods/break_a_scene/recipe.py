@@ -32,8 +32,8 @@ def build(host: Host, config: Config, lesson: Lesson) -> Recipe:
     Raises StudioError when a picture has no masks, unless they are to be found by the concepts' nouns.
     """
     if config.masks != "auto" and not all(p.masks for p in lesson.pictures):
-        raise StudioError("Break-A-Scene needs a mask for each concept in each picture; give maskN.png files "
-                          "beside the picture, paint them, or set masks=auto.")
+        raise StudioError("Break-A-Scene needs a mask for each concept in each picture; paint them, give "
+                          "maskN.png files, or let masks be found (masks = auto).")
     if any(p.caption for p in lesson.pictures):
         lesson.report({"type": "warning", "text": "Break-A-Scene makes prompts of its own, the captions are not used."})
     initialisers = {c.trigger: c.noun for c in lesson.concepts}

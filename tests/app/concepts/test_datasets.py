@@ -138,7 +138,7 @@ def test_a_dataset_may_have_more_pictures_than_the_browser_takes(studio: Studio,
 def test_break_a_scene_may_look_for_its_masks(studio: Studio, tmp_path: Path) -> None:
     scene = put(tmp_path / "p", "img.png")
     both = {"method": "break-a-scene", "concepts": [("bear", "toy"), ("cup", "mug")]}
-    with pytest.raises(StudioError, match=r"0 of 2 are there; give maskN\.png files, paint them, or set masks=auto"):
+    with pytest.raises(StudioError, match=r"0 of 2 are there; paint them, give maskN\.png files, or let"):
         prepared(studio, scene, **both)
     _, config = prepared(studio, scene, **both, masks="auto")
     assert config.training.masks == "auto" and len(config.concepts) == 2

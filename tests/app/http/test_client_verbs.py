@@ -20,7 +20,8 @@ from tests.app.tools import FakePainter
 
 
 @pytest.fixture
-def address(studio: Studio, painter: FakePainter, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def address(studio: Studio, painter: FakePainter, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "uploads"))
     monkeypatch.setattr(studio.supervisor, "start", lambda: None)  # what is queued stays there
     config = uvicorn.Config(create_app(studio, ["127.0.0.1"]), host="127.0.0.1", port=0, log_level="error")
     server, socket = uvicorn.Server(config), config.bind_socket()
@@ -50,12 +51,13 @@ def test_the_client_sees_what_can_be_asked(gradio: Client) -> None:
     assert not told["unnamed_endpoints"]
 
 
-def test_a_training_is_queued_from_files_and_stopped(gradio: Client, studio: Studio) -> None:
+def test_a_training_is_queued_from_files_and_stopped(gradio: Client, studio: Studio, tmp_path: Path) -> None:
     files = [handle_file(p) for p in sorted((SAMPLES / "koala").glob("*.png"))[:3]]
     run = gradio.predict("mykoala", "bear", files, preset="fast", settings={"steps": 7}, api_name="/train")
     assert run["state"] == "queued" and run["name"] == "mykoala"
     assert len(list((studio.home.runs / run["id"] / "references").glob("*.png"))) == 3
     assert gradio.predict(run["id"], api_name="/run")["total"] in (0, 7)
+    assert not list((tmp_path / "uploads").rglob("*.png")), "a copy was left where nothing is erased"
     assert gradio.predict(run["id"], api_name="/stop")["state"] == "stopped"
     assert [r["id"] for r in gradio.predict(api_name="/runs")] == [run["id"]]
 

@@ -23,9 +23,9 @@ from app.verbs.cli import build_parser, main
 WIDTH = 768  # of the text encoder of Stable Diffusion 1
 
 
-def word_file(path: Path, record: AdapterRecord, **changed: Any) -> Path:
+def word_file(path: Path, record: AdapterRecord, value: float = 1.0, **changed: Any) -> Path:
     """A learned word for Stable Diffusion 1 as a studio file."""
-    adapter = TokensAdapter({"<mycat>": [torch.ones(2, WIDTH)]})
+    adapter = TokensAdapter({"<mycat>": [torch.full((2, WIDTH), value)]})
     base = record.base.model_copy(update={"family": "sd1", "name": "v1-5"})
     save(path, adapter, record.model_copy(update={
         "kind": "tokens", "method": "textual-inversion", "spec": adapter.spec, "trigger": "<mycat>", "base": base,
@@ -94,7 +94,7 @@ def test_an_export_is_checked_before_it_is_downloaded(client: TestClient, studio
     got = client.get(f"/studio/exports/{report['id']}")
     assert got.status_code == 200 and len(got.content) == report["bytes"]
     assert "mycat.safetensors" in got.headers["content-disposition"]
-    for id in ("0" * 16, "..", "%2e%2e"):
+    for id in ("0" * 28, "..", "%2e%2e"):
         assert client.get(f"/studio/exports/{id}").status_code in (400, 404)
     assert "not be written as kohya" in client.post("/studio/library/mycat/export/kohya", json={}).json()["error"]
 

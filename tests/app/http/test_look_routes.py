@@ -106,7 +106,7 @@ def test_a_process_that_ends_is_one_sentence_and_the_next_question_starts_anothe
         monkeypatch: pytest.MonkeyPatch) -> None:
     looker = LookerProcess()
     monkeypatch.setattr("app.child.sys.executable", "/bin/true")
-    with pytest.raises(StudioError, match=r"ended \(code 0\)"):
+    with pytest.raises(StudioError, match=r"ended unexpectedly \(code 0\)"):
         looker.ask("mask")
     assert looker._child.pid is None
     looker.close()

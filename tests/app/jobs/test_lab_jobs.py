@@ -166,7 +166,9 @@ def painted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         if progress:
             progress(len(prompts), len(prompts))
         image = Image.new("RGB", (8, 8), (0, 0, 255) if use else (255, 0, 0))
-        return Pictures([image] * len(prompts), prompts, prompts, [])
+        settings = {"prompt": "", "negative_prompt": "", "steps": 1, "sampler": "DDIM", "guidance": 1.0, "seed": 0,
+                    "width": 8, "height": 8, "base": base}
+        return Pictures([image] * len(prompts), prompts, prompts, [], [settings] * len(prompts))
 
     monkeypatch.setattr("pipelines.lab.compare.paint", paint)
     monkeypatch.setattr("pipelines.lab.evaluate.paint", paint)

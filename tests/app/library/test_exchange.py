@@ -14,6 +14,7 @@ from fastapi.testclient import TestClient
 from safetensors.torch import save_file
 
 from adapters.bundle import BundleAdapter
+from adapters.card import model_card
 from adapters.lora import LoraAdapter, LoraModule, LoraWeights
 from adapters.perfusion import PerfusionAdapter
 from adapters.record import AdapterRecord, Concept
@@ -105,10 +106,14 @@ def test_perfusion_needs_the_word_approximate(studio: Studio, tmp_path: Path,
 @pytest.mark.skipif(not STARTER_PATH.exists(), reason="the starter is not built yet")
 def test_an_approximation_takes_the_base_that_the_adapter_names(studio: Studio, tmp_path: Path,
                                                                 capsys: pytest.CaptureFixture[str]) -> None:
+    card = studio.library.folder / "perfusion.md"
+    card.write_text(model_card(studio.library.get("perfusion").record, {"identity": 0.71}))
     report = answer(capsys, studio, "export", "perfusion", "--format", "kohya", "--out",
                     str(tmp_path / "out.safetensors"), "--approximate", "--offline")
     assert report["approximation"]["layer_outputs"] > 0 and len(report["files"]) == 2
     assert any("off by" in n for n in report["notes"])
+    said = (tmp_path / "out.md").read_text("utf-8")  # what was measured was not measured on this
+    assert "off by" in said and "out-words.safetensors" in said and "0.71" not in said
 
 
 @pytest.fixture
@@ -125,8 +130,8 @@ def test_every_format_that_the_library_offers_gives_a_file(studio: Studio, clien
             assert got.status_code == 200
             assert f"{entry.name}.{'zip' if several else 'safetensors'}" in got.headers["content-disposition"]
             if several:
-                names = zipfile.ZipFile(io.BytesIO(got.content)).namelist()
-                assert {"both.safetensors", "both-words.safetensors", "both.json"} <= set(names)
+                names = set(zipfile.ZipFile(io.BytesIO(got.content)).namelist())
+                assert {"both.safetensors", "both-words.safetensors", "both.json", "both.md"} <= names
     near = [e["format"] for e in client.get("/studio/library/perfusion").json()["exports"] if e["approximate"]]
     assert near == ["diffusers", "kohya"]
     assert list(studio.home.temporary.iterdir()) == []

@@ -7,16 +7,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image, PngImagePlugin
+from safetensors.torch import save_file
 
 from adapters.errors import StudioError
 from adapters.files import copy_with_metadata, read_header
 from adapters.host import Host
 from adapters.lora import LoraAdapter
-from adapters.record import AdapterRecord
-from adapters.studio_file import save
+from adapters.record import AdapterRecord, Concept
+from adapters.studio_file import load, save
 from app.library.verifying import verify
 from app.verbs.cli import main
+from pipelines.exchange import export
 
 
 @pytest.fixture
@@ -74,6 +77,24 @@ def test_every_byte_of_an_adapters_tensors_counts_and_its_name_does_not(adapter:
     copy_with_metadata(adapter, adapter.with_name("b.safetensors"), metadata)
     found = verify(adapter.with_name("b.safetensors"))
     assert found["intact"] is True and found["name"] == "other"
+
+
+@pytest.mark.parametrize("format", ["diffusers", "kohya"])
+def test_an_exported_adapter_is_checked_too_and_says_its_base_and_whom_it_shows(
+        adapter: Path, record: AdapterRecord, tmp_path: Path, format: str) -> None:
+    made, _ = load(adapter)
+    save(adapter, made, record.model_copy(update={"concepts": (Concept(name="ada", trigger="zok", kind="person"),)}))
+    out = tmp_path / "out.safetensors"
+    export(adapter, format, out)
+    found = verify(out)
+    assert (found["intact"], found["name"], found["trigger"], found["person"]) == (True, "mycat", "zok", True)
+    assert (found["base"], found["base_hash"]) == (record.base.family, record.base.hash)
+    whole = out.read_bytes()
+    out.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    assert verify(out)["intact"] is False
+    save_file({"a.lora_A.weight": torch.ones(2, 2)}, out)
+    with pytest.raises(StudioError, match="was not made by this studio"):
+        verify(out)
 
 
 def test_the_verb_says_it_and_refuses_what_is_none(picture: Path, tmp_path: Path,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from app.painting import painter_child
 from app.painting.painter import Cancelled, PainterProcess, Watch
 
 
@@ -34,3 +36,37 @@ def test_cancel_ends_within_a_step_and_the_next_picture_is_painted(tmp_path: Pat
         assert painter._child.pid == child and np.array(Image.open(tmp_path / "b.png")).std() > 0
     finally:
         painter.close()
+
+
+class Checked:
+    """In the place of a painter: every base brings a safety checker, or none does."""
+
+    def __init__(self, checked: bool) -> None:
+        self.brings = checked
+
+    def checked(self, base: str, offline: bool) -> bool:
+        return self.brings
+
+    def paint_files(self, *_: Any, **options: Any) -> dict[str, Any]:
+        return {"steps": 1}
+
+
+@pytest.mark.parametrize(("checked", "preview", "said"), [(True, "p.png", [{"unseen": True}]), (False, "p.png", []),
+                                                         (True, None, [])])
+def test_the_process_says_where_no_picture_is_seen_before_its_checker(checked: bool, preview: str | None,
+                                                                      said: list[dict[str, Any]]) -> None:
+    job = {"base": "b", "adapters": [], "request": {"prompt": "a cat"}, "files": ["a.png"], "offline": True, "edit": [],
+           "preview": preview, "cancel": None, "regions": {}}
+    answers: list[dict[str, Any]] = []
+    assert painter_child._paint(Checked(checked), job, answers.append) == {"steps": 1}  # type: ignore[arg-type]
+    assert answers == said
+
+
+def test_the_studio_hears_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    painter, seen = PainterProcess(), list[str]()
+    messages = iter([{"unseen": True}, {"settings": {"steps": 1}}])
+    monkeypatch.setattr(painter._child, "tell", lambda **_: None)
+    monkeypatch.setattr(painter._child, "read", lambda: next(messages))
+    painter.paint("starter", [], {"prompt": "a"}, [tmp_path / "a.png"], offline=True,
+                  watch=Watch(unseen=lambda: seen.append("unseen")))
+    assert seen == ["unseen"]

@@ -11,6 +11,7 @@ from PIL import Image
 
 import app.http.image_routes
 from adapters.record import AdapterRecord
+from app.library.verifying import verify
 from app.painting.grid import Asked, Axis, lay_out
 from app.studio import Studio
 from tests.app.http.test_draft_routes import png
@@ -134,6 +135,23 @@ def test_a_preview_is_shown_while_it_is_there(client: TestClient, painter: FakeP
     assert client.get(f"/studio/images/paintings/{id}/preview").content == png()
     client.delete(f"/studio/images/paintings/{id}")
     assert until(client, id, "cancelled")["preview"] == ""
+
+
+def test_the_page_is_told_where_a_checker_sees_each_picture_first(client: TestClient, painter: FakePainter) -> None:
+    assert made(client)["unseen"] is False
+    painter.checked = True
+    assert made(client)["unseen"] is True
+
+
+def test_a_labelled_sheet_is_signed_as_its_pictures_are(client: TestClient, painter: FakePainter,
+                                                        studio: Studio) -> None:
+    pytest.importorskip("c2pa")
+    told = made(client, seed=2, images=2, adapters=["mycat"], x={"field": "adapter", "values": ["", "mycat"]},
+                sheet=True)
+    for name in (told["images"][0][0], told["sheet"]):
+        found = verify(studio.home.images / name)
+        assert found["intact"] is True and found["credentials"]["valid"]
+    assert [a["name"] for a in found["credentials"]["made"]["adapters"]] == ["mycat"]
 
 
 def test_a_picture_to_paint_on_is_checked_and_kept_with_its_mask(client: TestClient, painter: FakePainter) -> None:

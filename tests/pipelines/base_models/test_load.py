@@ -71,6 +71,13 @@ def broken(folder: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(folder, tmp_path / "broken", copy_function=os.link))
 
 
+def test_a_base_whose_safety_checker_is_a_pickle_is_not_opened(broken: Path) -> None:
+    (broken / "safety_checker").mkdir()
+    (broken / "safety_checker" / "pytorch_model.bin").write_bytes(b"\x80\x04.")
+    with pytest.raises(StudioError, match=r"safety checker of the base 'broken'.*holds pytorch_model\.bin; convert"):
+        load_base(str(broken), offline=True)
+
+
 def replace(path: Path, data: bytes) -> None:
     """Write without touching the original that the copy is a link to."""
     path.unlink()

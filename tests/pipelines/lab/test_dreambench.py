@@ -17,6 +17,7 @@ from adapters.studio_file import save
 from adapters.tokens import TokensAdapter
 from pipelines.base_models.load import load_base
 from pipelines.generator import Painted, Request
+from pipelines.image_file import UsedAdapter
 from pipelines.lab.compare import Comparison
 from pipelines.lab.dreambench import LIVE, SUBJECTS, DreamBench, prompts_of, subjects_in
 
@@ -40,6 +41,13 @@ class Painter:
     def paint(self, base: str, use: Any, request: Request, **_: Any) -> Painted:
         self.asked.append(request.prompt)
         return Painted([Image.new("RGB", (64, 64))], [request.seed], {}, ["none"])
+
+    def told(self, base: str, *_: Any, **__: Any) -> list[dict[str, Any]]:
+        return [{"prompt": self.asked[-1], "negative_prompt": "", "steps": 1, "sampler": "DDIM", "guidance": 1.0,
+                 "seed": 0, "width": 64, "height": 64, "base": base}]
+
+    def made_with(self, use: Any) -> list[UsedAdapter]:
+        return []
 
 
 @pytest.fixture

@@ -124,12 +124,19 @@ def test_a_plan_paints_every_prompt_with_every_seed_and_the_class() -> None:
             self.asked.append((request.prompt, request.seed))  # type: ignore[attr-defined]
             return type("P", (), {"images": [RED]})
 
+        def told(self, base: str, painted: object, *, offline: bool) -> list[dict[str, object]]:
+            return [dict(zip(("prompt", "seed"), self.asked[-1], strict=True))]
+
+        def made_with(self, use: object) -> list[object]:
+            return []
+
     painter, counted = Paints(), []
     found = paint(painter, "starter", [], "<toy>", "bear", Plan(("{} on the beach", "a red {noun}"), (0, 1), 3),  # type: ignore[arg-type]
                   progress=lambda n, of: counted.append((n, of)))
     assert painter.asked[:4] == [("a <toy> on the beach", 0), ("a <toy> on the beach", 1), ("a red <toy>", 0),
                                  ("a red <toy>", 1)]
     assert [t for t, _ in painter.asked[4:]] == ["a bear on the beach", "a red bear", "a bear on the beach"]
+    assert [(s["prompt"], s["seed"]) for s in found.settings] == painter.asked
     assert found.said[0] == "a bear on the beach" and len(found.of_class) == 3 and counted[-1] == (7, 7)
 
 

@@ -14,10 +14,10 @@ from transformers import AutoTokenizer, BlipForConditionalGeneration, Florence2F
 
 from adapters.errors import StudioError
 from pipelines.base_models.listed import check_listed
+from pipelines.captioners import BLIP, FLORENCE, here
 from pipelines.mask_sources.pixels import normalised
 from pipelines.mask_sources.weights import open_weights
 
-BLIP, FLORENCE = "Salesforce/blip-image-captioning-base", "florence-community/Florence-2-base"
 _WORDS = 60  # tokens at most
 _CLIP = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)  # mean, deviation; BLIP's too
 _FLORENCE_SIDE, _ASKED = 768, "What does the image describe?"  # its task "<CAPTION>", spelled out
@@ -67,9 +67,8 @@ class Captioner:
 
 
 def _found() -> str:
-    for place in (FLORENCE, BLIP):
-        if isinstance(try_to_load_from_cache(place, "model.safetensors"), str):
-            return place
+    if found := here():
+        return found[0]
     raise StudioError(f"Captions need the weights of a captioner, and none are here; type captions by hand, or "
                       f"fetch '{BLIP}' or '{FLORENCE}' from the hub ('hf download' in a terminal).")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,15 +53,13 @@ def check(pictures: Mapping[str, Image.Image], masks: Mapping[str, Sequence[Imag
           side: int = 512) -> list[Finding]:
     """Findings about pictures by name, most harmful first; `side` is what the base was made for, in pixels."""
     found: list[Finding] = []
-    names = list(pictures)
-    if 0 < len(names) < FEW and not any(map(len, (masks or {}).values())):
-        found.append(Finding(f"{len(names)} {'picture is' if len(names) == 1 else 'pictures are'} few; {FEW} to 6 from "
-                             "different sides teach more."))
-    for number, name in enumerate(names):
-        for other in names[:number]:
-            if alike(pictures[name], pictures[other]):
-                found.append(Finding(f"'{name}' and '{other}' are nearly the same picture; one of them is enough.",
-                                     (name, other)))
+    masked = {name for name, drawn in (masks or {}).items() if drawn}
+    if 0 < len(pictures) < FEW and not masked.issuperset(pictures):  # masks in each make a scene of them
+        are = "picture is" if len(pictures) == 1 else "pictures are"
+        found.append(Finding(f"{len(pictures)} {are} few; {FEW} to 6 from different sides teach more."))
+    for group in _groups(pictures):
+        others = ", ".join(f"'{n}'" for n in group[:-1])
+        found.append(Finding(f"{others} and '{group[-1]}' are nearly the same picture; one of them is enough.", group))
     if blurred := tuple(n for n, p in pictures.items() if sharpness(p) < BLURRED):
         found.append(Finding(f"{_listed(blurred)} {'is' if len(blurred) == 1 else 'are'} blurred; the blur will be "
                              "learned too.", blurred))
@@ -78,6 +77,15 @@ def check(pictures: Mapping[str, Image.Image], masks: Mapping[str, Sequence[Imag
                 found.append(Finding(f"What is painted in '{name}' fills {share:.0%} of the picture; crop it closer.",
                                      (name,)))
     return found
+
+
+def _groups(pictures: Mapping[str, Image.Image]) -> list[tuple[str, ...]]:
+    """Names of pictures that are alike, or that others between them make so."""
+    groups: list[list[str]] = []
+    for name, picture in pictures.items():
+        near = [g for g in groups if any(alike(picture, pictures[other]) for other in g)]
+        groups = [g for g in groups if g not in near] + [[*chain(*near), name]]
+    return [tuple(g) for g in groups if len(g) > 1]
 
 
 def look_for_people(pictures: Mapping[str, Image.Image]) -> list[Finding]:

@@ -87,7 +87,8 @@ def _add_drafts(router: APIRouter, studio: Studio) -> None:
         """What is likely to spoil a training on a base of `side` pixels."""
         draft = drafts.get(id)
         shown = {s.name: framed(open_image(drafts.picture(id, s.id)), s) for s in draft.shots}
-        masks = {s.name: [framed(open_image(drafts.mask(id, s.id, m)).convert("L"), s) for m in s.masks]
+        things = {t.id for t in draft.things}  # one that was taken out leaves its masks behind
+        masks = {s.name: [framed(open_image(drafts.mask(id, s.id, m)).convert("L"), s) for m in s.masks if m in things]
                  for s in draft.shots}
         objects = all(t.kind != "person" for t in draft.things)
         return [asdict(f) for f in (*(look_for_people(shown) if objects else ()), *check(shown, masks, side))]

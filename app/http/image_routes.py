@@ -72,7 +72,7 @@ def _add_choices(router: APIRouter, studio: Studio) -> None:
                              "noun": e.record.class_noun, "base": e.base_spec, "family": e.record.base.family,
                              "picture": studio.library.thumbnail(e.name).is_file(),
                              "dials": dials if e.record.kind == "perfusion" else {}})
-        checkpoints = [p.stem for job in studio.jobs()
+        checkpoints = [p.stem for job in studio.jobs() if job.kind == "train"  # one that is tried for a step is none
                        for p in sorted((studio.home.runs / job.id / "checkpoints").glob("*-step*.safetensors"))]
         return {"adapters": adapters, "checkpoints": checkpoints[:_MANY], "samplers": list(SAMPLERS),
                 "schedules": list(SCHEDULES), "axes": FIELDS,
@@ -144,6 +144,14 @@ def _add_paintings(router: APIRouter, studio: Studio) -> None:
             return received(studio.home, mask, "mask.png", keep_both)
 
         return {"source": received(studio.home, picture, Path(picture.filename or "picture.png").name, keep)}
+
+    @router.get("/sources/{id}")
+    def kept(id: str, mask: bool = False) -> FileResponse:
+        """A picture that is kept to paint on, or its mask."""
+        file = studio.paintings.source(id)[mask]
+        if file is None:
+            raise HTTPException(404)
+        return FileResponse(file)
 
     @router.post("/paintings")
     def start(request: Annotated[dict[str, Any], _REQUEST], adapters: Annotated[list[str] | None, Body()] = None,

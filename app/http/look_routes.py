@@ -12,6 +12,7 @@ from adapters.errors import StudioError
 from app.concepts.drafts import framed
 from app.http.draft_routes import told
 from app.studio import Studio
+from pipelines.captioners import here
 from pipelines.methods import config_class
 from pipelines.references import open_image
 
@@ -19,10 +20,15 @@ PNG = "image/png"
 
 
 def routes(studio: Studio) -> APIRouter:
-    """Routes under /studio/drafts that need the looking process."""
-    router = APIRouter(prefix="/studio/drafts", tags=["drafts"])
+    """Routes under /studio/drafts that need the looking process, and what it can look with."""
+    router = APIRouter(prefix="/studio", tags=["drafts"])
 
-    @router.post("/{id}/pictures/{shot}/find", response_class=Response, responses={200: {"content": {PNG: {}}}})
+    @router.get("/captioners")
+    def captioners() -> list[str]:
+        """What can write captions here: hub ids whose weights are in the cache."""
+        return here()
+
+    @router.post("/drafts/{id}/pictures/{shot}/find", response_class=Response, responses={200: {"content": {PNG: {}}}})
     def find(id: str, shot: str, pointed: Annotated[dict[str, Any], Body(examples=[{"box": [0.2, 0.2, 0.8, 0.9]}])],
              base: Annotated[str, Body()] = "starter") -> Response:
         """A mask (PNG of the picture's size) of what is pointed at, kept nowhere; `X-Found-By` says what found it.
@@ -37,7 +43,7 @@ def routes(studio: Studio) -> APIRouter:
                                      offline=studio.offline, out=str(out))
             return Response(out.read_bytes(), media_type=PNG, headers={"X-Found-By": said["found_by"]})
 
-    @router.post("/{id}/captions/write")
+    @router.post("/drafts/{id}/captions/write")
     def write(id: str, model: Annotated[str, Body(embed=True)] = "") -> dict[str, Any]:
         """Caption every picture that has none, by `model` (folder or hub id) or a captioner whose weights are here."""
         bare = [s for s in studio.drafts.get(id).shots if not s.caption.strip()]
@@ -53,7 +59,7 @@ def routes(studio: Studio) -> APIRouter:
             studio.drafts.change(id, shot.id, caption=text[:2000])
         return {"written": len(bare), "written_by": said["written_by"], "draft": told(studio.drafts.get(id))}
 
-    @router.get("/{id}/pictures/{shot}/seen", response_class=Response, responses={200: {"content": {PNG: {}}}})
+    @router.get("/drafts/{id}/pictures/{shot}/seen", response_class=Response, responses={200: {"content": {PNG: {}}}})
     def seen(id: str, shot: str, method: str = "lora", base: str = "starter") -> Response:
         """What the loss of a method sees of a picture (PNG), grey where it does not look; `X-Seen` says it in words."""
         config_class(method)

@@ -99,8 +99,8 @@ class Paintings:
         `compared` asks for one more file that shows all of it, labelled.
         """
         painting = Painting(secrets.token_hex(6), sheet, [["" for _ in row] for row in sheet.cells], compared,
-                            self._source(source) if source else None,
-                            {name: self._source(mask)[0] for name, mask in (regions or {}).items()})
+                            self.source(source) if source else None,
+                            {name: self.source(mask)[0] for name, mask in (regions or {}).items()})
         self._folder.mkdir(parents=True, exist_ok=True)
         with self._lock:
             self._check_room()
@@ -186,7 +186,8 @@ class Paintings:
                 shutil.copyfile(file, folder / name)
         return id
 
-    def _source(self, id: str) -> Edit:
+    def source(self, id: str) -> Edit:
+        """A picture that is kept to paint on, and its mask if it has one. Raises Missing when it is gone."""
         picture = self._folder.parent / "sources" / f"{id}.png"
         if not id.isalnum() or not picture.is_file():
             raise Missing("The picture to paint on is not here any more; drop it again.")

@@ -53,8 +53,11 @@ footer { display: none !important; }
 .gradio-container [role=tab][aria-selected=true] { color: #c2410c !important; }
 .dark .gradio-container [role=tab][aria-selected=true], .gradio-container.dark [role=tab][aria-selected=true] {
   color: #fb923c !important; }
-/* Gradio measures the tabs in a copy of the bar; unseen, it takes no focus and is read by nobody. */
+/* Gradio measures the tabs in a copy of the bar; unseen, it takes no focus and is read by nobody. What finds no room
+   there goes into a menu that few would look for: all of them do, and the bar has lines enough. */
 .tab-container.visually-hidden { visibility: hidden; }
+.tab-container.visually-hidden button { font-size: 0 !important; padding: 0 !important; min-width: 0 !important; }
+.tab-container { flex-wrap: wrap; height: auto !important; } .tab-container button { min-height: var(--size-8); }
 .s-grid { display: grid; grid-template-columns: repeat(auto-fill, minmax(190px, 1fr)); gap: 14px; }
 .s-grid figure { margin: 0; } .s-grid img { width: 100%; border-radius: 10px; display: block; }
 .s-grid figcaption { font-size: 12px; color: var(--body-text-color-subdued); padding: 4px 2px; }
@@ -70,7 +73,8 @@ footer { display: none !important; }
 .dark .s-card a { color: #fb923c; }
 .s-links { display: flex; gap: 4px 14px; flex-wrap: wrap; } .s-links a { padding: 0 !important; }
 @media (max-width: 520px) {
-  .gradio-container .tab-container button, .gradio-container .tab-wrapper button { padding: 0 5px !important;
-    font-size: 13px !important; min-width: 0 !important; }
+  /* Gradio puts its own .gradio-container before what stands in here: one more would match nothing. */
+  .tab-container:not(.visually-hidden) button { padding: 0 5px !important; font-size: 13px !important;
+    min-width: 0 !important; flex: none; }
 }
 """

@@ -65,6 +65,12 @@ def look(folder: Path, encoder: Encoder, plan: Plan, painter: Painter,
     return seen
 
 
+def overlap(one: Score, other: Score) -> bool:
+    """Whether their intervals have values in common; without intervals they have none."""
+    halves = (one.half, other.half)
+    return None not in halves and abs(one.mean - other.mean) <= sum(h or 0.0 for h in halves)
+
+
 def choose(seen: Sequence[Checkpoint]) -> tuple[Checkpoint, str]:
     """The checkpoint to use and why.
 
@@ -75,9 +81,14 @@ def choose(seen: Sequence[Checkpoint]) -> tuple[Checkpoint, str]:
     best = max(seen, key=lambda c: c.likeness.mean)
     alike = [c for c in seen if c.likeness.mean >= best.likeness.mean - (best.likeness.half or 0.0)]
     chosen = max(alike, key=lambda c: (round(c.prompt.mean, 3) if c.prompt else 0.0, -c.step))
+    near = [str(c.step) for c in seen if c is not best and overlap(c.likeness, best.likeness)]
     if chosen is best:
-        return chosen, f"Step {chosen.step} has the most likeness, {chosen.likeness}" + (
-            "." if len(alike) == 1 or not chosen.prompt else ", and no other that is as like follows prompts better.")
+        ahead = f"Step {chosen.step} has the most likeness, {chosen.likeness}"
+        if near:
+            ahead = (f"Step {chosen.step} is ahead in likeness, {chosen.likeness}, perhaps by chance, for the intervals "
+                     f"of step {', '.join(near)} overlap with its own")
+        return chosen, ahead + ("." if len(alike) == 1 or not chosen.prompt else
+                                ", and no other that is as like follows prompts better.")
     told = (f"Step {chosen.step} has a likeness of {chosen.likeness.mean:.3f}, which cannot be told from the best one "
             f"({best.likeness}, step {best.step})")
     if not (chosen.prompt and best.prompt):

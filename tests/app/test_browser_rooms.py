@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import torch
-from playwright.sync_api import Page, TimeoutError, expect
+from playwright.sync_api import Page, Route, TimeoutError, expect
 from safetensors.torch import save_file
 
 from adapters.identity import BaseIdentity
@@ -117,8 +117,14 @@ def test_a_strangers_card_and_notes_stay_text(page: Page) -> None:
 
 
 def test_language_and_theme_are_kept_in_the_browser_and_offline_on_disk(page: Page, server: Server) -> None:
+    held: list[Route] = []
+    page.route("**/system/device", lambda route: held.append(route))
     _room(page, "System", "system")
-    expect(page.locator("#missing")).to_be_visible()
+    expect(page.locator("#doctor")).to_contain_text("looking")
+    assert page.locator("#missing").count() == 0  # before it has looked it knows nothing of that
+    held[0].continue_()
+    expect(page.locator("#missing")).to_be_visible(timeout=120_000)
+    page.unroute("**/system/device")
     page.locator("#language [data-value=de]").click()
     page.locator("#theme [data-value=dark]").click()
     page.locator("#offline [data-value=on]").click()
@@ -148,6 +154,10 @@ def test_a_base_is_added_by_path_and_by_upload_and_taken_out(page: Page, server:
     page.locator("#base-spec").fill(str(tmp_path / "mine"))
     page.locator("#base-add").click()
     expect(page.locator("[data-base=mine]")).to_be_visible(timeout=20_000)
+    for name, select in (("Train", "#train-base"), ("Create", "#base")):
+        _room(page, name, name.lower())
+        expect(page.locator(f"{select} option", has_text="mine")).to_have_count(1)
+    _room(page, "System", "system")
     (tmp_path / "none.safetensors").write_bytes(b"\xff" * 3_000_000)
     page.locator("#base-file").set_input_files(tmp_path / "none.safetensors")
     expect(page.locator("#hub-answer .bad")).to_contain_text("'none.safetensors' is not a whole", timeout=20_000)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,7 @@ def test_pictures_are_painted_kept_liked_deleted_and_their_settings_come_back(se
 
     page.locator("#history .s-open").first.click()
     expect(page.locator(".s-made")).to_contain_text("Euler")
+    expect(page.locator(".s-made")).not_to_contain_text("its strength")  # without a second pass there is none
     page.locator("#favourite").click()
     expect(page.locator("#favourite[aria-pressed=true]")).to_be_visible()
     shot(page, "create-viewer")
@@ -102,6 +104,8 @@ def test_a_grid_and_a_painted_mask(server: Server, page: Page) -> None:
     page.locator("#x-field").select_option("guidance")
     page.locator("#x-values").fill("1, 6")
     page.locator("#y-field").select_option("prompt")
+    page.locator("#paint").click()
+    expect(page.locator(".s-toast")).to_contain_text("Type values for 'Words of the prompt'")
     page.locator("#y-values").fill("red, blue")
     page.locator("#paint").click()
     expect(page.locator("#pictures[data-count='4']")).to_be_visible(timeout=LONG)
@@ -128,6 +132,15 @@ def test_a_grid_and_a_painted_mask(server: Server, page: Page) -> None:
     file = history(server)[0]["file"]
     with urllib.request.urlopen(f"{server.url}/studio/images/{file}/settings") as answer:
         assert "inside a mask" in json.load(answer)["notices"][0]
+
+    open_studio(page, server)  # a reload finds the picture and its mask again, until the server has neither
+    room(page)
+    expect(page.locator("#from-picture")).to_contain_text("Only inside the mask")
+    shutil.rmtree(server.home / "tmp" / "sources")
+    open_studio(page, server)
+    room(page)
+    expect(page.locator("#from-picture .s-drop")).to_be_attached()
+    expect(page.locator(".s-toast")).to_have_count(0)
 
 
 def test_what_is_not_possible_is_one_sentence(page: Page) -> None:

@@ -61,7 +61,7 @@ def shows_comparison(page: Page, rows: int) -> None:
 def test_methods_are_compared_from_the_page_and_shown_there(server: Server, page: Page) -> None:
     teach(page, "compared")
     page.locator("#field-steps input").fill("3")
-    page.locator("#compare").click()
+    page.locator("#compare-methods").click()
     dialog = page.locator("#compare-dialog")
     for method in ("perfusion", "break-a-scene"):
         dialog.locator(f"input[value={method}]").set_checked(False)

@@ -126,6 +126,7 @@ def filled(path: str, hers: Hers) -> str:
         (r"/studio/runs/.*/previews/", {"run": v["run"], "file": PREVIEW}),
         (r"/studio/runs/", {"run": v["run"], "place": "0" * 12, "file": "0000.png", "what": "save"}),
         (r"/studio/images/paintings/", {"id": v["painting"]}),
+        (r"/studio/images/sources/", {"id": v["source"]}),
         (r"/studio/images/styles/", {"name": "herstyle"}),
         (r"/studio/images/", {"file": PICTURE}),
         (r"/studio/library/", {"name": v["adapter"], "id": v["grave"], "format": "studio"}),

@@ -26,7 +26,10 @@ def test_good_pictures_are_met_with_silence() -> None:
 def test_too_few_are_said_unless_masks_make_a_scene_of_them() -> None:
     one = dict(list(KOALA.items())[:1])
     assert "1 picture is few" in said(one, side=256)
-    assert said(one, masks={"0.png": [Image.new("L", (256, 256), 255)]}, side=256) == ""
+    masks = {"0.png": [Image.new("L", (256, 256), 255)]}
+    assert said(one, masks=masks, side=256) == ""
+    two = dict(list(KOALA.items())[:2])
+    assert "2 pictures are few" in said(two, masks=masks | {"1.png": []}, side=256)
 
 
 @pytest.mark.parametrize("name", list(KOALA))
@@ -41,7 +44,11 @@ def test_a_recompressed_copy_is_a_duplicate_and_another_picture_is_none() -> Non
     copy = Image.open(out).convert("RGB")
     assert alike(KOALA["0.png"], copy)
     assert not any(alike(KOALA["0.png"], KOALA[f"{n}.png"]) for n in range(1, 5))
-    assert "'copy.jpg' and '0.png' are nearly the same" in said(KOALA | {"copy.jpg": copy}, side=100)
+    assert "'0.png' and 'copy.jpg' are nearly the same" in said(KOALA | {"copy.jpg": copy}, side=100)
+    both = {f"{n}-{side}.png": KOALA[f"{n}.png"].resize((side, side)) for side in (150, 200, 256) for n in (0, 1)}
+    assert [f.text for f in check(both, side=100) if "nearly" in f.text] == [
+        f"'{n}-150.png', '{n}-200.png' and '{n}-256.png' are nearly the same picture; one of them is enough."
+        for n in (0, 1)]
 
 
 def test_small_and_mixed_sizes_are_said() -> None:

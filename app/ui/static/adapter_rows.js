@@ -54,10 +54,11 @@ export class AdapterRows {
         if (layer.painted) regions.set(name, layer);
         else regions.delete(name);
         this.form.follow();
-      }, t("rows.where", { name })).open();
+        this.form.remember();
+      }, t("rows.where", { name }), t("rows.where_hint")).open();
     };
     return [button(known ? t("rows.in_region") : t("rows.everywhere"), act, { class: "s-button s-chip", "data-region": name, title: t("rows.region_hint") }),
-      known && button(t("rows.everywhere_again"), () => { regions.delete(name); this.form.follow(); }, { class: "s-button s-chip" })].filter(Boolean);
+      known && button(t("rows.everywhere_again"), () => { regions.delete(name); this.form.follow(); this.form.remember(); }, { class: "s-button s-chip" })].filter(Boolean);
   }
 
   dial(adapter, name, value) {

@@ -54,12 +54,14 @@ export const drafts = {
     const [blob, said] = await picture(at(id, `/pictures/${shot}/seen?method=${method}`), "X-Seen");
     return { blob, said };
   },
-  write: (id) => ask(at(id, "/captions/write"), json("POST", { model: "" })),
+  captioners: () => ask("/studio/captioners"),
+  write: (id, model) => ask(at(id, "/captions/write"), json("POST", { model })),
   paint: (id, shot, thing, blob) => ask(maskAt(id, shot, thing), upload("PUT", "file", [["mask.png", blob]])),
   clear: (id, shot, thing) => ask(maskAt(id, shot, thing), { method: "DELETE" }),
 };
 
 export const imageAt = (file, small = false) => `${IMAGES}/${file}${small ? "?small=true" : ""}`;
+export const sourceAt = (id, mask = false) => `${IMAGES}/sources/${id}${mask ? "?mask=true" : ""}`;
 export const previewAt = (id, version) => `${IMAGES}/paintings/${id}/preview?${version}`;
 
 export const images = {
@@ -85,16 +87,18 @@ export const images = {
   },
 };
 
-// Saves a little after the last change, and at once when the page goes away.
+// Saves a little after the last change, and at once when the page goes away. `flush()` waits for what is on its way too.
 export function later(save, wait = 400) {
   let timer = null;
   let pending = null;
+  let under = Promise.resolve();
   const flush = () => {
     clearTimeout(timer);
     timer = null;
     const value = pending;
     pending = null;
-    return value ? save(...value) : Promise.resolve();
+    if (value) under = Promise.resolve(save(...value));
+    return under;
   };
   addEventListener("pagehide", flush);
   const call = (...value) => {

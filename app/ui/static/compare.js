@@ -43,12 +43,18 @@ export class Compare {
       make("p", { class: "s-hint" }, t("compare.values_hint"))];
   }
 
+  // What an axis can go over; these are meant where none were typed.
+  examples(axis) {
+    const { choices } = this.form;
+    const hints = { sampler: choices.samplers, schedule: choices.schedules, adapter: ["", ...choices.adapters.map((a) => a.name)],
+                    locking: ["local", "global"], steps: [10, 20, 40], guidance: [2, 4, 8], weight: [0, 0.5, 1], seed: [1, 2, 3] };
+    return (hints[axis.field] || []).slice(0, 4).map(String);
+  }
+
   axis(name, label) {
     const { state, choices } = this.form;
     const axis = state[name];
-    const hints = { sampler: choices.samplers, schedule: choices.schedules, adapter: ["", ...choices.adapters.map((a) => a.name)],
-                    locking: ["local", "global"], steps: [10, 20, 40], guidance: [2, 4, 8], weight: [0, 0.5, 1], seed: [1, 2, 3] };
-    const values = make("textarea", { rows: 2, placeholder: (hints[axis.field] || []).slice(0, 4).join(", "), id: `${name}-values`,
+    const values = make("textarea", { rows: 2, placeholder: this.examples(axis).join(", "), id: `${name}-values`,
       oninput: (e) => { axis.values = e.target.value; this.form.keep(); } });
     values.value = axis.values;
     const select = make("select", { id: `${name}-field`, onchange: (e) => { axis.field = e.target.value; this.form.keep(); this.draw(); } },
@@ -57,11 +63,16 @@ export class Compare {
     return make("div", { class: "s-row" }, field(label, select), field(t("compare.values"), values));
   }
 
-  // The axes as the server takes them.
+  // The axes as the server takes them. Throws where one has no values.
   axes() {
-    const { state } = this.form;
-    const read = ({ field: name, values }) => ({ field: name,
-      values: values.split(values.includes("\n") ? "\n" : ",").map((v) => v.trim()).filter((v) => v || name === "adapter") });
+    const { state, choices } = this.form;
+    const read = (axis) => {
+      const { field: name, values } = axis;
+      const typed = values.split(values.includes("\n") ? "\n" : ",").map((v) => v.trim()).filter((v) => v || name === "adapter");
+      const found = values.trim() ? typed : this.examples(axis);
+      if (!found.length) throw new Error(t("compare.no_values", { axis: said(choices.axes[name]) }));
+      return { field: name, values: found };
+    };
     if (state.mode === "beside") return { x: { field: "adapter", values: ["", ...state.beside] }, sheet: true };
     if (state.mode === "grid") return { x: read(state.x), y: read(state.y), sheet: true };
     if (state.compare && state.adapters.length) return { x: { field: "adapter", values: ["*", ""] }, sheet: false };

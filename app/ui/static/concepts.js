@@ -149,17 +149,30 @@ class Room {
       const told = await this.put(drafts.replace(this.draft.id, find.value, put.value));
       if (told) toast(t("concepts.replaced", { n: told.changed }));
     };
-    return make("details", { class: "s-more" }, make("summary", {}, t("concepts.captions")),
+    this.writing = make("div", { class: "s-writing" });
+    this.offerCaptioners([]);
+    return make("details", { class: "s-more", ontoggle: (e) => e.target.open && drafts.captioners().then((here) => this.offerCaptioners(here), complain) },
+      make("summary", {}, t("concepts.captions")),
       make("p", { class: "s-hint" }, t("concepts.captions_hint")),
       text("prefix", t("concepts.prefix")), text("suffix", t("concepts.suffix")),
       make("div", { class: "s-row" }, find, put, button(t("concepts.replace"), replace, { id: "replace" })),
-      button(t("concepts.write"), () => this.write(), { id: "write-captions" }));
+      this.writing);
+  }
+
+  // What can write captions here; without any it is said what to do.
+  offerCaptioners(here) {
+    if (!here.includes(this.writer)) this.writer = "";
+    const select = make("select", { id: "captioner", onchange: (e) => { this.writer = e.target.value; } },
+      make("option", { value: "" }, t("create.automatic")), ...here.map((place) => make("option", { value: place, selected: place === this.writer }, place)));
+    this.writing.replaceChildren(here.length ? make("label", {}, t("concepts.captioner"), select)
+      : make("p", { class: "s-hint", id: "no-captioner" }, t("concepts.no_captioner")),
+      button(t("concepts.write"), () => this.write(), { id: "write-captions", disabled: !here.length, "aria-describedby": here.length ? null : "no-captioner" }));
   }
 
   async write() {
     await this.flush();
     toast(t("concepts.writing"));
-    const told = await this.put(drafts.write(this.draft.id));
+    const told = await this.put(drafts.write(this.draft.id, this.writer));
     if (told) toast(t("concepts.written", { n: told.written, by: told.written_by }));
   }
 
@@ -196,7 +209,7 @@ class Room {
     caption.oninput = () => save(caption.value);
     this.cards.set(shot.id, { caption, save });
     const changed = (draft) => { if (draft.id !== this.draft.id) return; this.draft = draft; this.drawShots(); this.root.dataset.saved = String(Date.now()); };
-    const act = (tool) => () => edit(this.draft, this.draft.shots.find((s) => s.id === shot.id), changed, tool).catch(complain);
+    const act = (tool) => () => edit(this.draft, this.draft.shots.find((s) => s.id === shot.id), changed, () => this.check(), tool).catch(complain);
     const masks = shot.masks.filter((m) => this.draft.things.some((t) => t.id === m)).length;
     const [left, top, right, bottom] = shot.crop || [0, 0, 1, 1];
     const frame = make("div", { class: "s-frame", style: `aspect-ratio:${(right - left) * shot.width}/${(bottom - top) * shot.height}` },

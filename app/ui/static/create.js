@@ -22,7 +22,7 @@ class Room {
       like: (file, favourite) => this.like(file, favourite),
       remove: (file) => this.remove(file),
     };
-    this.source = new Source(() => this.form.draw());
+    this.source = new Source(() => { this.form.draw(); this.form.remember(); });
     this.form = new Form(this.choices, this.source, {
       paint: (body, live) => this.paint(body, live), file: (file) => this.dropped(file),
     });
@@ -32,7 +32,7 @@ class Room {
       make("div", { class: "s-main" }, this.stage.element, this.history.element)));
     dropZone(this.root, (file) => this.dropped(file));
     new IntersectionObserver((seen) => seen.some((s) => s.isIntersecting) && this.refresh()).observe(this.root);
-    await Promise.all([this.history.refresh(), this.resume()]);
+    await Promise.all([this.history.refresh(), this.resume(), this.form.recall().catch(complain)]);
     onNewLanguage(() => { for (const part of [this.form, this.stage, this.history]) part.redraw(); });
     this.root.dataset.ready = "true";
   }
@@ -50,8 +50,7 @@ class Room {
   async paint(body, live) {
     try {
       if (live) await this.stage.cancel();
-      const [source, regions] = [await this.source.id(), await this.form.regionIds()];
-      this.stage.follow(await images.paint({ ...body, source, regions }));
+      this.stage.follow(await images.paint({ ...body, ...await this.form.sent() }));
       if (!live) this.stage.element.scrollIntoView({ behavior: "smooth", block: "start" });
     } catch (error) {
       complain(error);

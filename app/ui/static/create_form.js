@@ -1,16 +1,20 @@
 // The form of the Create room: what is asked for. What is typed stays in this browser over reloads, private prompts aside.
 import { images, later } from "./api.js";
 import { AdapterRows } from "./adapter_rows.js";
+import { BaseChoice } from "./base_choice.js";
 import { Compare } from "./compare.js";
 import { button, complain, field, make } from "./dom.js";
 import { t } from "./i18n.js";
+import { kept, layerOf } from "./source.js";
 
 const HERE = "semblance.create";
 const FRESH = {
   prompt: "", negative_prompt: "", seed: 0, lock: false, images: 2, steps: "", guidance: "", width: "", height: "",
   sampler: "", schedule: "", upscale: "", upscale_strength: 0.5, strength: 0.75, base: "starter", adapters: [], live: false,
   compare: true, private: false, mode: "plain", beside: [], x: { field: "steps", values: "" }, y: { field: "guidance", values: "" },
+  source: "", regions: {},
 };
+const PRIVATE = { prompt: "", negative_prompt: "", source: "", regions: {} }; // what is kept of these when it is private
 const WORDS = ["negative_prompt", "sampler", "schedule"];
 const NUMBERS = ["steps", "guidance", "width", "height", "upscale"];
 
@@ -28,7 +32,7 @@ export class Form {
   constructor(choices, source, { paint, file }) {
     Object.assign(this, { choices, source, paint, file, state: remembered() });
     this.keep = later(() => localStorage.setItem(HERE, JSON.stringify(
-      this.state.private ? { ...this.state, prompt: "", negative_prompt: "" } : this.state)), 200);
+      this.state.private ? { ...this.state, ...PRIVATE } : this.state)), 200);
     this.live = later(() => this.state.live && this.start(true), 350);
     this.regions = new Map(); // adapters to the masks of where they are
     this.rows = new AdapterRows(this);
@@ -36,12 +40,14 @@ export class Form {
     this.chips = make("div", { class: "s-chips", id: "concept", role: "group", "aria-label": t("room.concepts") });
     this.styles = make("div", { class: "s-chips", role: "group", "aria-label": t("create.styles") });
     this.element = make("form", { class: "s-side", onsubmit: (e) => { e.preventDefault(); this.start(); } });
+    this.base = new BaseChoice(this.state.base, (spec) => { this.state.base = spec; this.keep(); }, { id: "base" });
     this.element.addEventListener("keydown", (e) => e.key === "Enter" && (e.ctrlKey || e.metaKey) && this.start());
     this.draw();
   }
 
   offer(choices) {
     this.choices = choices;
+    this.base.refresh();
     this.drawChips();
     this.drawStyles();
     this.rows.draw();
@@ -73,6 +79,7 @@ export class Form {
     this.drawStyles();
     this.rows.draw();
     this.compare.draw();
+    this.base.value = s.base;
     this.element.replaceChildren(
       field(t("create.prompt"), this.prompt, t("create.prompt_hint"), { id: "prompt" }),
       make("div", { class: "s-part" }, make("h3", {}, t("room.concepts")), this.chips, this.rows.element),
@@ -134,7 +141,7 @@ export class Form {
         field(t("create.upscale"), this.input("upscale", { type: "number", min: 1.1, max: 4, step: 0.1, placeholder: t("create.none"), id: "upscale" })),
         field(t("create.upscale_strength"), this.input("upscale_strength", { type: "number", min: 0.05, max: 1, step: 0.05, id: "upscale-strength" }))),
       make("label", { class: "s-check", title: t("create.private_hint") }, this.check("private", "private"), t("create.private")),
-      field(t("train.base"), this.input("base", { type: "text", id: "base" }), t("train.base_hint")));
+      field(t("train.base"), this.base.select), this.base.typed);
   }
 
   drawChips() {
@@ -167,8 +174,7 @@ export class Form {
     this.drawChips();
     this.rows.draw();
     this.compare.draw();
-    const base = this.element.querySelector("#base");
-    if (base) base.value = this.state.base;
+    this.base.value = this.state.base;
     this.changed();
   }
 
@@ -219,7 +225,11 @@ export class Form {
       if (shown) shown.value = s.seed;
     }
     this.keep();
-    this.paint(this.body(), live);
+    try {
+      this.paint(this.body(), live);
+    } catch (error) {
+      complain(error);
+    }
   }
 
   body() {
@@ -232,23 +242,46 @@ export class Form {
     if (this.source.picture) request.strength = Number(s.strength);
     const adapters = s.adapters.map(({ name, weight, dials }) =>
       `${name}:${weight}:${Object.entries(dials || {}).map(([k, v]) => `${k}=${v}`).join(",")}`.replace(/:$/, ""));
-    return { request, adapters, base: s.base.trim() || "starter", ...this.compare.axes() };
+    return { request, adapters, base: s.base, ...this.compare.axes() };
   }
 
-  // What the server calls the masks of adapters that are bound to a region.
-  async regionIds() {
-    const found = {};
+  // What the server calls the picture to paint from and the masks of adapters that are bound to a region; a reload finds
+  // them by it.
+  async sent() {
+    this.sending = (this.sending || 0) + 1;
+    const turn = this.sending;
+    const source = await this.source.id();
+    const regions = {};
     for (const { name } of this.state.adapters) {
       const layer = this.regions.get(name);
-      if (layer) found[name] = (await images.source(await layer.mask(), null)).source;
+      if (layer) regions[name] = (await images.source(await layer.mask(), null)).source;
     }
-    return found;
+    if (turn === this.sending) Object.assign(this.state, { source, regions }); // else there is another one since
+    this.keep();
+    return { source, regions };
+  }
+
+  // The picture, its mask or a region is another. What is private is not sent before it is painted.
+  remember() {
+    if (!this.state.private) this.sent().catch(() => {}); // painting says what is wrong with it
+  }
+
+  // After a reload, what the server keeps still.
+  async recall() {
+    const { source, regions, adapters } = this.state;
+    const bound = adapters.filter((a) => regions[a.name]);
+    if (!source && !bound.length) return;
+    await Promise.all([source && this.source.recall(source), ...bound.map(async ({ name }) => {
+      const grey = await kept(regions[name]);
+      if (grey) this.regions.set(name, await layerOf(grey));
+    })]);
+    this.draw();
   }
 
   // The settings of a picture take the place of all that is set, but for what is not a setting.
   restore(made) {
-    const { images: count, compare, opened, beside, x, y } = this.state;
-    Object.assign(this.state, FRESH, { images: count, compare, opened, beside, x, y, lock: true }, made.request, {
+    const { images: count, compare, opened, beside, x, y, source } = this.state;
+    Object.assign(this.state, FRESH, { images: count, compare, opened, beside, x, y, source, lock: true }, made.request, {
       base: made.base || this.state.base,
       adapters: made.adapters.map(([name, weight, dials]) => ({ name, weight, dials })),
     });

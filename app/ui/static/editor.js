@@ -11,16 +11,17 @@ const UNDO = 12;
 
 const METHODS = () => (document.querySelector('meta[name="semblance-methods"]')?.content || "lora").split(",");
 
-export async function edit(draft, shot, changed, tool = "brush") {
+// `changed(draft)` after each that was saved, `closed()` when all is.
+export async function edit(draft, shot, changed, closed, tool = "brush") {
   const picture = await loadImage(pictureAt(draft.id, shot.id));
-  const editor = new Editor(draft, shot, picture, changed, tool);
+  const editor = new Editor(draft, shot, picture, changed, closed, tool);
   await editor.open();
   return editor;
 }
 
 class Editor {
-  constructor(draft, shot, picture, changed, tool) {
-    Object.assign(this, { draft, shot, picture, changed, tool, thing: 0, size: 0, soft: 0.3, opacity: 0.55 });
+  constructor(draft, shot, picture, changed, closed, tool) {
+    Object.assign(this, { draft, shot, picture, changed, closed, tool, thing: 0, size: 0, soft: 0.3, opacity: 0.55 });
     this.size = Math.round(Math.min(picture.width, picture.height) / 9);
     this.undo = [];
     this.crop = shot.crop || [0, 0, 1, 1];
@@ -74,7 +75,7 @@ class Editor {
     const whole = Math.min(this.picture.width, this.picture.height) / 2;
     this.bar.replaceChildren(...[
       ...TOOLS().map(([tool, label]) => button(label, () => pick(tool), { "aria-pressed": String(this.tool === tool), "data-tool": tool })),
-      this.tool === "crop" ? button(t("editor.whole"), () => { this.crop = [0, 0, 1, 1]; this.keepCrop(); this.draw(); }) : null,
+      this.tool === "crop" ? button(t("editor.whole"), () => { this.crop = [0, 0, 1, 1]; this.cropped = this.keepCrop(); this.draw(); }) : null,
       ...(this.tool === "crop" ? [] : [
         ...this.draft.things.map((thing, n) => button(thing.name || thing.noun || t("concepts.nth", { n: n + 1 }),
           () => { this.thing = n; this.finding.forget(); this.tools(); },
@@ -103,7 +104,10 @@ class Editor {
     const open = this.seen;
     this.seen = open ? null : seenView(this.draft, this.shot, METHODS(),
       () => Promise.all(this.saving.map((save) => save.flush())));
-    if (this.seen) this.dialog.append(this.seen);
+    if (this.seen) {
+      this.dialog.append(this.seen);
+      this.seen.scrollIntoView({ behavior: "smooth", block: "nearest" });
+    }
     this.tools();
   }
 
@@ -166,7 +170,7 @@ class Editor {
     if (this.tool === "crop") {
       const [left, top, right, bottom] = this.crop;
       if (right - left < 0.05 || bottom - top < 0.05) this.crop = this.shot.crop || [0, 0, 1, 1];
-      this.keepCrop();
+      this.cropped = this.keepCrop();
     } else if (this.tool === "box") {
       this.finding.box(this.start, this.last);
     } else this.keep();
@@ -259,7 +263,8 @@ class Editor {
   }
 
   async close() {
-    await Promise.all(this.saving.map((save) => save.flush()));
+    await Promise.all([this.cropped, ...this.saving.map((save) => save.flush())]);
     this.dialog.remove();
+    this.closed();
   }
 }

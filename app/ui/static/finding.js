@@ -79,6 +79,8 @@ export function seenView(draft, shot, methods, before) {
       await before();
       const seen = await drafts.seen(draft.id, shot.id, method);
       picture.src = URL.createObjectURL(seen.blob);
+      await picture.decode();
+      picture.scrollIntoView({ behavior: "smooth", block: "nearest" });
       words.textContent = said(seen.said);
     } catch (error) {
       words.textContent = said(error.message);

@@ -34,9 +34,13 @@ export function t(key, values = {}) {
   return text.replace(/\{(\w+)\}/g, (whole, name) => (name in values ? said(values[name]) : whole));
 }
 
+// Reports are plain text, the page has the sign.
+const signed = (text) => text?.replace(/ \+- (?=\d)/g, " ± ");
+
 // What the studio said, in the chosen language where it is known; else as it came. A place whose name begins with
 // "said" is such a sentence itself.
-export function said(text) {
+export function said(told) {
+  const text = signed(told);
   for (const [shape, places, words] of answers[code] || []) {
     const found = shape.exec(text);
     if (found) {

@@ -52,11 +52,11 @@ export class Settings {
 
   // What stands in the fields, as it is typed, and back again.
   typed() {
-    return Object.fromEntries([...this.inputs].map(([name, { input }]) => [name, input.value]));
+    return Object.fromEntries([...this.inputs].map(([name, { input }]) => [name, input.value]).filter(([, value]) => value));
   }
 
   retype(typed) {
-    for (const [name, value] of Object.entries(typed)) if (this.inputs.has(name)) this.inputs.get(name).input.value = value;
+    for (const [name, { input }] of this.inputs) input.value = typed[name] || "";
   }
 
   // What a person typed, by setting; the studio says what cannot be.

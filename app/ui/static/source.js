@@ -1,5 +1,5 @@
 // A picture to paint on, whole or inside a painted mask.
-import { imageAt, images } from "./api.js";
+import { imageAt, images, sourceAt } from "./api.js";
 import { button, complain, dropZone, field, loadImage, make } from "./dom.js";
 import { decimal, t } from "./i18n.js";
 import { Layer } from "./layers.js";
@@ -7,17 +7,46 @@ import { Layer } from "./layers.js";
 const TINT = "#c2410c";
 const UNDO = 12;
 
+// A picture that the server keeps for a day; null when it is gone.
+export async function kept(id, mask = false) {
+  const answer = await fetch(sourceAt(id, mask));
+  return answer.ok ? new File([await answer.blob()], "picture.png", { type: "image/png" }) : null;
+}
+
+export async function opened(file) {
+  const address = URL.createObjectURL(file);
+  return { file, address, shown: await loadImage(address) };
+}
+
+// `grey` as a layer of its own size.
+export async function layerOf(grey) {
+  const { shown, address } = await opened(grey);
+  const layer = new Layer(shown.naturalWidth, shown.naturalHeight);
+  layer.add(shown);
+  URL.revokeObjectURL(address);
+  return layer;
+}
+
 export class Source {
+  // `changed()` when there is another picture or mask.
   constructor(changed) {
-    Object.assign(this, { changed, picture: null, mask: null, known: "" });
+    Object.assign(this, { changed, picture: null, mask: null, sent: null });
   }
 
   async take(file) {
-    const address = URL.createObjectURL(file);
-    const shown = await loadImage(address);
+    const picture = await opened(file);
     if (this.picture) URL.revokeObjectURL(this.picture.address);
-    this.picture = { file, address, shown };
+    this.picture = picture;
     this.drop();
+  }
+
+  // After a reload. One that the server does not keep any more is not spoken of.
+  async recall(id) {
+    const file = await kept(id);
+    if (!file || this.picture) return;
+    const grey = await kept(id, true);
+    const [picture, mask] = [await opened(file), grey && await layerOf(grey)];
+    Object.assign(this, { picture, mask, sent: Promise.resolve(id) });
   }
 
   async takeOwn(name) {
@@ -27,8 +56,7 @@ export class Source {
   }
 
   drop() {
-    this.mask = null;
-    this.known = "";
+    this.mask = this.sent = null;
     this.changed();
   }
 
@@ -41,8 +69,17 @@ export class Source {
   // What the server calls it; '' without one.
   async id() {
     if (!this.picture) return "";
-    if (!this.known) this.known = (await images.source(this.picture.file, this.mask && await this.mask.mask())).source;
-    return this.known;
+    this.sent ||= this.send();
+    return this.sent;
+  }
+
+  async send() {
+    try {
+      return (await images.source(this.picture.file, this.mask && await this.mask.mask())).source;
+    } catch (error) {
+      this.sent = null;
+      throw error;
+    }
   }
 
   element(state, keep) {
@@ -75,23 +112,24 @@ export class Source {
     if (this.mask) layer.restore(this.mask.canvas);
     new MaskDialog(shown, layer, () => {
       this.mask = layer.painted ? layer : null;
-      this.known = "";
+      this.sent = null;
       this.changed();
     }).open();
   }
 }
 
 export class MaskDialog {
-  constructor(picture, layer, done, title = t("source.paint_mask")) {
-    Object.assign(this, { picture, layer, done, title, erase: false, soft: 0.2, undo: [] });
+  constructor(picture, layer, done, title = t("source.paint_mask"), hint = t("source.canvas")) {
+    Object.assign(this, { picture, layer, done, title, hint, erase: false, soft: 0.2, undo: [] });
     this.size = Math.max(4, Math.min(layer.canvas.width, layer.canvas.height) / 6);
   }
 
   open() {
     const { width, height } = this.layer.canvas;
-    this.canvas = make("canvas", { class: "s-canvas", width, height, tabindex: 0, "aria-label": t("source.canvas") });
+    this.canvas = make("canvas", { class: "s-canvas", width, height, tabindex: 0, "aria-label": this.hint });
     this.bar = make("div", { class: "s-tools" });
-    this.dialog = make("dialog", { class: "s-editor", id: "mask-dialog", "aria-label": this.title }, this.bar, make("div", { class: "s-stage" }, this.canvas));
+    this.dialog = make("dialog", { class: "s-editor", id: "mask-dialog", "aria-labelledby": "mask-title" },
+      make("h3", { id: "mask-title" }, this.title), make("p", { class: "s-hint" }, this.hint), this.bar, make("div", { class: "s-stage" }, this.canvas));
     this.dialog.addEventListener("close", () => { this.done(); this.dialog.remove(); });
     this.dialog.addEventListener("keydown", (e) => { if ((e.ctrlKey || e.metaKey) && e.key === "z") { e.preventDefault(); this.back(); } });
     this.canvas.addEventListener("pointerdown", (e) => this.begin(e));

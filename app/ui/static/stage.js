@@ -110,14 +110,14 @@ export class Stage {
   }
 
   drawSheet() {
-    const { rows, columns, images: cells } = this.told;
+    const { rows, columns, images: cells, state } = this.told;
     const here = (file) => file && !this.gone.has(file);
     const count = cells.flat().filter(here).length;
-    const table = columns.length > 1;
+    const table = columns.length > 1 && (count > 0 || ACTIVE.includes(state));
     const shown = table
       ? [...(rows.length > 0 ? [make("span", {})] : []), ...columns.map((c) => make("b", { class: "s-column" }, said(c))),
          ...rows.flatMap((row, r) => [make("b", { class: "s-rowname" }, row), ...columns.map((c, n) => this.cell(cells[r][n], `${said(c) || t("stage.picture")}, ${row}`))])]
-      : rows.map((row, r) => this.cell(cells[r][0], row));
+      : rows.flatMap((row, r) => (ACTIVE.includes(state) || here(cells[r][0]) ? [this.cell(cells[r][0], row)] : []));
     this.sheet.replaceChildren(make("div", { id: "pictures", "data-count": String(count), class: table ? "s-cells" : "s-grid",
       style: table ? `grid-template-columns: minmax(44px, auto) repeat(${columns.length}, minmax(96px, 1fr))` : "" }, ...shown));
   }

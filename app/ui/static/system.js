@@ -99,8 +99,8 @@ class Room {
         fact(t("system.system"), `${name}, ${t("system.cores", { n: cores })}`)),
       ...(memory ? [meter(t("system.memory"), memory.total - memory.free, memory.total,
         t("system.free_of", { free: bytes(memory.free), total: bytes(memory.total) }))] : []),
-      make("div", { class: lacks.length ? "s-note bad" : "s-note good", id: "missing" },
-        lacks.length ? `${t("system.missing")} ${lacks.join("; ")}` : t("system.nothing_missing")),
+      ...(lacks.length || device.device ? [make("div", { class: lacks.length ? "s-note bad" : "s-note good", id: "missing" },
+        lacks.length ? `${t("system.missing")} ${lacks.join("; ")}` : t("system.nothing_missing"))] : []), // nothing is said before the look is done
       make("details", { class: "s-fold" }, make("summary", {}, t("system.versions")),
         make("ul", { class: "s-keys" }, ...Object.entries(versions).map(([part, version]) => make("li", {}, `${part} ${version}`)))));
   }

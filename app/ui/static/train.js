@@ -1,5 +1,6 @@
 // The Train room: a draft, a method and a few decisions on one side, the queue and the run that is shown on the other.
 import { drafts, pictureAt } from "./api.js";
+import { BaseChoice } from "./base_choice.js";
 import { onTeach } from "./chosen.js";
 import { compareDialog } from "./comparing.js";
 import { button, complain, make, whenThere } from "./dom.js";
@@ -11,7 +12,17 @@ import { Settings } from "./settings.js";
 import { doing, methods, queue, runs } from "./studio.js";
 
 const HERE = "semblance.run"; // which run this browser looked at last
+const CHOSEN = "semblance.train"; // what was chosen for each draft, so that a reload finds it
+const MOST = 20; // drafts of which that is kept
 const LOOK = 1500; // milliseconds between two looks at the queue
+
+function remembered() {
+  try {
+    return JSON.parse(localStorage.getItem(CHOSEN) || "{}");
+  } catch {
+    return {};
+  }
+}
 
 class Room {
   constructor(root) {
@@ -21,7 +32,7 @@ class Room {
     this.queue = new QueueList((id) => this.open(id));
     this.run = new RunPanel((id) => this.look(id).catch(complain));
     this.preflight = new Preflight();
-    this.settings = new Settings(() => this.preflight.stale());
+    this.settings = new Settings(() => { this.preflight.stale(); this.keep(); });
   }
 
   // `kept` is what was chosen in a room that stood here before, in another language.
@@ -53,29 +64,48 @@ class Room {
     this.over = true;
     this.shows?.disconnect();
     this.run.follower.close();
-    return { known: this.known, wanted: this.wanted, method: this.method, chosen: this.chosen(), typed: this.settings.typed() };
+    return { known: this.known, wanted: this.wanted, ...this.all() };
+  }
+
+  all() {
+    return { method: this.method, chosen: this.chosen(), typed: this.settings.typed() };
   }
 
   recall({ wanted, method, chosen, typed }) {
-    this.wanted = wanted;
+    this.wanted = wanted || this.wanted;
     this.base.value = chosen.base;
     this.memory.value = chosen.memory;
     this.root.querySelector(`input[name=preset][value="${CSS.escape(chosen.preset)}"]`).checked = true;
     this.choose(method);
     this.settings.retype(typed);
+    this.keep();
+  }
+
+  keep() {
+    if (!this.draft || this.draft.id !== this.wanted) return;
+    const others = Object.entries(remembered()).filter(([id]) => id !== this.draft.id).slice(1 - MOST);
+    localStorage.setItem(CHOSEN, JSON.stringify(Object.fromEntries(
+      [...others, [this.draft.id, { things: this.draft.things.length, ...this.all() }]])));
+  }
+
+  // What was chosen for a draft before, where it is still possible.
+  kept(draft) {
+    const found = remembered()[draft.id];
+    const there = found && this.known.methods.some((m) => m.method === found.method) && this.known.presets.some((p) => p.name === found.chosen.preset);
+    return there && found.things === draft.things.length ? found : null;
   }
 
   layout() {
     this.choices = make("select", { id: "draft", onchange: (e) => this.take(e.target.value) });
     this.about = make("div", { id: "about-draft", class: "s-about", "aria-live": "polite" });
-    this.startButton = button(t("train.start"), () => this.start(), { class: "s-button s-primary", id: "start" });
+    this.startButton = button(t("train.start"), () => this.start(), { class: "s-button s-primary", id: "start", "aria-describedby": "about-draft" });
     this.shown = make("select", { id: "run", onchange: (e) => this.open(e.target.value) });
     this.root.replaceChildren(make("div", { class: "s-train" },
       make("div", { class: "s-teach" },
         make("label", { class: "s-labelled" }, t("concepts.draft"), this.choices), this.about, this.cards(), this.thorough(), this.advanced(),
         make("div", { class: "s-foot" }, this.startButton,
           button(t("train.preflight"), () => this.tryAStep(), { id: "preflight", title: t("train.preflight_hint") }),
-          button(t("train.compare"), () => this.compare(), { id: "compare" })),
+          button(t("train.compare"), () => this.compare(), { id: "compare-methods" })),
         this.preflight.root),
       make("div", { class: "s-side-by" }, this.queue.root,
         make("label", { class: "s-labelled" }, t("train.shown"), this.shown), this.run.root)));
@@ -99,15 +129,14 @@ class Room {
   }
 
   advanced() {
-    this.base = make("input", { type: "text", id: "train-base", value: "starter", "aria-describedby": "train-base-tip",
-      onchange: () => this.values() });
+    this.base = new BaseChoice("starter", () => this.values(), { id: "train-base", "aria-describedby": "train-base-tip" });
     this.memory = make("select", { id: "memory", onchange: () => this.values(), "aria-describedby": "memory-tip" }, make("option", { value: "" }, t("train.any")),
       ...this.known.memory.map((m) => make("option", { value: m }, `${m} GB`)));
     this.fault = make("div", { "aria-live": "polite" });
     const tip = (id, text) => make("p", { class: "s-tip", id, role: "tooltip" }, text);
     return make("details", { class: "s-more", id: "advanced" }, make("summary", {}, t("train.advanced")),
       make("div", { class: "s-settings" },
-        make("div", { class: "s-setting" }, make("label", {}, t("train.base"), this.base),
+        make("div", { class: "s-setting" }, make("label", {}, t("train.base"), this.base.select), this.base.typed,
           tip("train-base-tip", t("train.base_hint"))),
         make("div", { class: "s-setting" }, make("label", {}, t("train.memory"), this.memory),
           tip("memory-tip", t("train.memory_hint")))),
@@ -125,13 +154,14 @@ class Room {
   }
 
   chosen() {
-    return { base: this.base.value.trim() || "starter", memory: this.memory.value,
+    return { base: this.base.value, memory: this.memory.value,
       preset: this.root.querySelector("input[name=preset]:checked").value };
   }
 
   // The preset's values under the fields; what cannot be is said beside them.
   async values() {
     this.preflight.stale();
+    this.keep();
     try {
       await this.settings.presets(this.chosen());
       this.fault.replaceChildren();
@@ -141,12 +171,14 @@ class Room {
   }
 
   async list() {
+    this.base.refresh();
     const all = (await drafts.all()).filter((d) => d.pictures || d.id === this.wanted);
     const kept = this.wanted || this.choices.value;
     this.choices.replaceChildren(...all.map((d) => make("option", { value: d.id, selected: d.id === kept },
       t("train.draft_of", { label: d.label, n: d.pictures }))));
     if (!all.length) this.about.replaceChildren(make("p", { class: "s-empty" }, t("train.no_pictures")));
     this.startButton.disabled = !all.length;
+    this.startButton.title = all.length ? "" : t("train.no_pictures");
     const gone = this.draft && !all.some((d) => d.id === this.draft.id);
     if (gone && this.wanted === this.draft.id) {
       this.draft = null;
@@ -168,6 +200,7 @@ class Room {
     const draft = await drafts.get(id);
     if (this.wanted !== id) return; // another was chosen meanwhile
     const other = id !== this.draft?.id || draft.things.length !== this.draft.things.length;
+    const kept = id !== this.draft?.id && this.kept(draft);
     this.draft = draft;
     if (![...this.choices.options].some((o) => o.value === id)) this.choices.append(make("option", { value: id }, draft.label));
     this.choices.value = id;
@@ -177,7 +210,8 @@ class Room {
     this.about.replaceChildren(make("div", { class: "s-strip" }, ...draft.shots.slice(0, 8).map((s) =>
       make("img", { src: pictureAt(id, s.id, true), alt: s.name, loading: "lazy" }))),
       make("p", {}, ...things, draft.shots.length ? "" : t("train.none_yet"), masked ? t("train.masked", { masked, of: draft.shots.length }) : ""));
-    if (other) this.choose(this.fitting());
+    if (kept) this.recall(kept);
+    else if (other) this.choose(this.fitting());
     this.preflight.about(id);
   }
 
@@ -237,7 +271,8 @@ class Room {
     this.preflight.look(all, seen);
     const date = (j) => new Date(1000 * j.created).toLocaleString(language(), { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
     const told = JSON.stringify(jobs.map((j) => [j.id, j.state]));
-    const job = jobs.find((j) => j.id === this.next) || jobs.find((j) => j.id === this.run.job?.id) || jobs[0];
+    const job = jobs.find((j) => j.id === this.next) || jobs.find((j) => j.id === this.run.job?.id)
+      || jobs.find((j) => j.state === "running") || jobs[0];
     if (job && job.id === this.next) this.next = null;
     if (told !== this.told) {
       this.shown.replaceChildren(...jobs.map((j) => make("option", { value: j.id }, `${j.name}, ${doing(j.kind)}, ${date(j)}`)));

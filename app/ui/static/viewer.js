@@ -33,7 +33,8 @@ export async function view(file, acts) {
   dialog.showModal();
   try {
     const made = await images.made(file);
-    const rows = Object.entries(made.request).filter(([k, v]) => NAMES[k] && v !== "" && v !== null).map(([k, v]) => [NAMES[k](), v]);
+    const rows = Object.entries(made.request).filter(([k, v]) => NAMES[k] && v !== "" && v !== null)
+      .filter(([k]) => k !== "upscale_strength" || made.request.upscale).map(([k, v]) => [NAMES[k](), v]);
     if (made.request.width) rows.push([t("viewer.size"), `${made.request.width} × ${made.request.height}`]);
     if (made.safety !== "none") rows.push([t("viewer.safety"), made.safety === "passed" ? t("viewer.passed") : t("viewer.withheld")]);
     if (made.base) rows.push([t("viewer.base"), made.base]);

@@ -41,3 +41,12 @@ def test_what_makes_no_sense_is_a_sentence_and_paints_nothing(
     answer = client.post("/studio/images", json={"request": request_, "adapters": adapters})
     assert answer.status_code == 400 and said in answer.json()["error"]
     assert not asked
+
+
+def test_checkpoints_to_choose_are_those_of_trainings_alone(client: TestClient, studio: Studio) -> None:
+    for kind in ("train", "preflight"):
+        studio.store.add(f"my{kind}-1", f"my{kind}", kind=kind)
+        folder = studio.home.runs / f"my{kind}-1" / "checkpoints"
+        folder.mkdir(parents=True)
+        (folder / f"my{kind}-step00000001.safetensors").touch()
+    assert client.get("/studio/images/choices").json()["checkpoints"] == ["mytrain-step00000001"]

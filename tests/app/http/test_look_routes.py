@@ -13,6 +13,8 @@ from PIL import Image
 from adapters.errors import StudioError
 from app.concepts.looker import LookerProcess
 from app.studio import Studio
+from pipelines import captioners
+from pipelines.captioners import BLIP
 from pipelines.shipped import SAMPLES
 from tests.app.http.test_draft_routes import png, send
 
@@ -122,3 +124,8 @@ def test_its_memory_is_given_back_after_a_while_without_work(monkeypatch: pytest
     assert looker._timer
     looker._timer.join(5)
     assert closed == [True]
+
+
+def test_captioners_are_those_whose_weights_are_here(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(captioners, "try_to_load_from_cache", lambda place, file: file if place == BLIP else None)
+    assert client.get("/studio/captioners").json() == [BLIP]

@@ -167,6 +167,10 @@ def test_a_picture_to_paint_on_is_checked_and_kept_with_its_mask(client: TestCli
         assert Image.open(picture).size == (64, 48) and (mask is not None) == has_mask
         if mask:
             assert Image.open(mask).mode == "L"
+        assert client.get(f"{at}/{id}").content == picture.read_bytes()
+        assert client.get(f"{at}/{id}?mask=true").status_code == (200 if has_mask else 404)
+        picture.unlink()
+        assert client.get(f"{at}/{id}").status_code == 400
 
 
 def test_styles_are_kept_by_name_and_forgotten(client: TestClient) -> None:

@@ -280,7 +280,8 @@ def test_what_is_told_inside_a_refusal_is_known(language: str) -> None:
     for name, function in PARTS.items():
         tree = ast.parse((REPOSITORY / name).read_text("utf-8"))
         [made] = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef) and n.name == function]
-        parts += [t for n in ast.walk(made) if isinstance(n, ast.JoinedStr) for t in _texts(n, {}) if SENTENCE.search(t)]
+        texts = [text for n in ast.walk(made) if isinstance(n, ast.JoinedStr) for text in _texts(n, {})]
+        parts += filter(SENTENCE.search, texts)
     assert not [p for p in parts if not known_whole(p, there)]
 
 

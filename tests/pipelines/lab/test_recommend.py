@@ -44,6 +44,13 @@ def test_a_single_one_says_so() -> None:
     assert chosen.step == 100 and why == "Step 100 has the most likeness, 0.500 +- 0.050."
 
 
+def test_that_intervals_overlap_is_said_of_one_that_is_ahead() -> None:
+    ahead = "Step 200 is ahead in likeness, 0.600 +- 0.050, perhaps by chance, for the intervals of step 100 overlap"
+    assert choose([_at(50, 0.3, None), _at(100, 0.51, None), _at(200, 0.6, None)])[1] == f"{ahead} with its own."
+    both = choose([_at(50, 0.3, 0.9), _at(100, 0.58, 0.7), _at(200, 0.6, 0.8)])[1]
+    assert both == f"{ahead} with its own, and no other that is as like follows prompts better."
+
+
 def _run(folder: Path, steps: list[int], finished: bool) -> None:
     RunConfig(name="a", class_noun="bear", base="starter", training=resolve("lora", "starter", steps=400)).save(folder)
     (folder / "checkpoints").mkdir()

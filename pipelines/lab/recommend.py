@@ -85,8 +85,8 @@ def choose(seen: Sequence[Checkpoint]) -> tuple[Checkpoint, str]:
     if chosen is best:
         ahead = f"Step {chosen.step} has the most likeness, {chosen.likeness}"
         if near:
-            ahead = (f"Step {chosen.step} is ahead in likeness, {chosen.likeness}, perhaps by chance, for the intervals "
-                     f"of step {', '.join(near)} overlap with its own")
+            ahead = (f"Step {chosen.step} is ahead in likeness, {chosen.likeness}, perhaps by chance, for the "
+                     f"intervals of step {', '.join(near)} overlap with its own")
         return chosen, ahead + ("." if len(alike) == 1 or not chosen.prompt else
                                 ", and no other that is as like follows prompts better.")
     told = (f"Step {chosen.step} has a likeness of {chosen.likeness.mean:.3f}, which cannot be told from the best one "

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
-import uvicorn
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
 from app.http.server import create_app
 from app.studio import Studio
 from pipelines.shipped import SAMPLES
+from tests.app.listening import listening
 from tests.app.tools import FakePainter
 
 
@@ -23,16 +21,8 @@ from tests.app.tools import FakePainter
 def address(studio: Studio, painter: FakePainter, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "uploads"))
     monkeypatch.setattr(studio.supervisor, "start", lambda: None)  # what is queued stays there
-    config = uvicorn.Config(create_app(studio, ["127.0.0.1"]), host="127.0.0.1", port=0, log_level="error")
-    server, socket = uvicorn.Server(config), config.bind_socket()
-    thread = threading.Thread(target=server.run, args=([socket],))
-    thread.start()
-    while not server.started:
-        assert thread.is_alive()
-        time.sleep(0.05)
-    yield f"http://127.0.0.1:{socket.getsockname()[1]}"
-    server.should_exit = True
-    thread.join(60)
+    with listening(create_app(studio, ["127.0.0.1"])) as at:
+        yield at
 
 
 @pytest.fixture

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
-import uvicorn
 from gradio_client import Client
 
 from app.accounts.people import People
 from app.http.server import create_shared_app
+from tests.app.listening import listening
 from tests.app.people import two_people
 
 
@@ -21,17 +19,8 @@ from tests.app.people import two_people
 def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, People]]:
     """The address of a real server, and who is on it."""
     people = two_people(tmp_path / "home", monkeypatch)
-    config = uvicorn.Config(create_shared_app(people, ["127.0.0.1"]), host="127.0.0.1", port=0, log_level="error")
-    server, socket = uvicorn.Server(config), config.bind_socket()
-    thread = threading.Thread(target=server.run, args=([socket],))
-    thread.start()
-    while not server.started:
-        assert thread.is_alive()
-        time.sleep(0.05)
-    yield f"http://127.0.0.1:{socket.getsockname()[1]}", people
-    server.should_exit = True
-    thread.join(60)
-    assert not thread.is_alive()
+    with listening(create_shared_app(people, ["127.0.0.1"])) as address:
+        yield address, people
 
 
 def test_gradios_client_gets_in_with_a_token_alone(served: tuple[str, People]) -> None:

@@ -27,8 +27,7 @@ setup: .venv/installed
 test: .venv/installed-dev
 	@command -v chromium >/dev/null || echo "chromium is missing, so the browser tests are skipped; install it with: apt-get install chromium"
 	$(BIN)/python -m pytest -m "not slow" -n 2
-	# Learning first: it takes longest, and at the end one core would wait for the other.
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/learning tests -m "slow and not alone" -n 2 --dist loadfile --no-loadscope-reorder
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "slow and not alone" -n 2 --dist loadfile --no-loadscope-reorder
 	$(BIN)/python -m pytest -m alone
 
 # The long form of the faults, and the table of what held.

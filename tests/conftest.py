@@ -20,6 +20,11 @@ from pipelines.base_models.clip_vocabulary import clip_tokenizer
 torch.set_num_threads(1)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What learns comes first: it takes longest, and at the end one core would wait for the other."""
+    items.sort(key=lambda item: item.path.parent.name != "learning")
+
+
 @pytest.fixture(autouse=True)
 def fresh_accelerator() -> Iterator[None]:
     """accelerate keeps the first precision that a process asks for; each test may ask for its own."""

@@ -8,6 +8,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 ASSETS = REPOSITORY / "assets"
 SAMPLES = ASSETS / "samples"
 PRESETS = ASSETS / "presets"
+STYLES = ASSETS / "styles.json"
 REPORT = REPOSITORY / "docs" / "report"
 STARTER = ASSETS / "starter"
 """The folder that `python -m pipelines.starter.train` writes: pipeline, judges, evaluation set, words, model card."""

@@ -21,6 +21,7 @@ from app.home import Home
 from app.jobs.device import the_device
 from app.jobs.lab_jobs import RESULT
 from app.jobs.runs import DISK_FULL, EventLog, StopFile, WishFiles
+from app.library.credentials import sign_all
 from app.library.library import Library
 
 _BEGAN = time.perf_counter()
@@ -83,7 +84,18 @@ def _in_turn(folder: Path, kind: str, log: EventLog) -> bool:
         log({"type": "stage", "text": "Waiting for the device, which another process has"})
 
     with the_device(folder.parent.parent, stop=_StopOrOrphan(folder).stop_requested, waiting=waiting) as held:
-        return held and _WORK[kind](folder, log)
+        done = held and _WORK[kind](folder, log)
+    if held:
+        _sign(folder, log)
+    return done
+
+
+def _sign(folder: Path, log: EventLog) -> None:
+    """Previews and what was compared may leave this machine as any picture may; the work counts without it too."""
+    try:
+        sign_all(folder, folder.parent.parent)
+    except StudioError as error:
+        log({"type": "warning", "text": str(error)})
 
 
 def main() -> int:

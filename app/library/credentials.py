@@ -61,6 +61,14 @@ def sign(picture: Path, home: Path) -> bool:
     return True
 
 
+def sign_all(folder: Path, home: Path) -> int:
+    """Sign every PNG under `folder` that says how it was made here and is not signed yet; how many there were."""
+    if not available():
+        return 0
+    unsigned = [p for p in sorted(folder.rglob("*.png")) if _made(p) and read(p) is None]
+    return sum(sign(p, home) for p in unsigned)
+
+
 def read(picture: Path) -> dict[str, Any] | None:
     """`valid` (signature and content agree), `signer`, and `made`, of a picture with a manifest; None without one, or
     where that is not `available`."""

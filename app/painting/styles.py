@@ -1,4 +1,4 @@
-"""Styles: words for a prompt and a negative prompt under a name, as A1111 has them."""
+"""Styles: words for a prompt and a negative prompt under a name, as A1111 has them. A few are shipped."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, StringConstraints, TypeAdapter, Vali
 
 from adapters.errors import StudioError
 from adapters.files import write_text
+from pipelines.shipped import STYLES
 
 MOST = 200
 
@@ -27,19 +28,18 @@ _STYLES = TypeAdapter(list[Style])
 
 
 class Styles:
-    """The styles of a data folder, in one file."""
+    """The styles of a data folder, in one file; until one is kept or deleted, those that are shipped."""
 
     def __init__(self, file: Path) -> None:
         self.file = file
 
     def all(self) -> list[Style]:
         """By name."""
-        if not self.file.exists():
-            return []
+        file = self.file if self.file.exists() else STYLES
         try:
-            return _STYLES.validate_json(self.file.read_bytes())
+            return _STYLES.validate_json(file.read_bytes())
         except ValueError as error:
-            raise StudioError(f"The styles in '{self.file}' cannot be read; mend that file or take it away.") from error
+            raise StudioError(f"The styles in '{file}' cannot be read; mend that file or take it away.") from error
 
     def keep(self, fields: dict[str, str]) -> list[Style]:
         """Keep a style, in the place of one of that name; returns all."""

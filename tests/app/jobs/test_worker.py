@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from adapters.errors import StudioError
 from app.home import Home
 from app.jobs import worker
 from app.jobs.runs import DISK_FULL, read_events
@@ -40,6 +41,29 @@ def test_a_preflight_writes_what_it_measured(tmp_path: Path, monkeypatch: pytest
     assert read_events(folder)[-1]["state"] == "finished"
     told = json.loads((folder / "result.json").read_text("utf-8"))
     assert (told["file_bytes"], told["seconds"]) == (7, found().seconds) and told["says"].startswith("About ")
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_what_was_painted_is_signed_at_the_end_and_the_work_counts_without(tmp_path: Path, fails: bool,
+                                                                           monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "runs" / "a-1"
+    folder.mkdir(parents=True)
+    signed = []
+
+    def sign(run: Path, home: Path) -> int:
+        signed.append((run, home))
+        if fails:
+            raise StudioError("No key.")
+        return 1
+
+    monkeypatch.setattr(worker, "sign_all", sign)
+    monkeypatch.setattr(worker.os, "nice", lambda by: None)
+    monkeypatch.setitem(worker._WORK, "train", lambda folder, log: True)
+    monkeypatch.setattr(sys, "argv", ["worker", str(folder)])
+    assert worker.main() == 0 and signed == [(folder, tmp_path)]
+    events = read_events(folder)
+    assert events[-1]["state"] == "finished"
+    assert [e["text"] for e in events if e["type"] == "warning"] == (["No key."] if fails else [])
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")

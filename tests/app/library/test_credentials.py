@@ -66,6 +66,20 @@ def test_a_key_that_cannot_sign_is_a_sentence_and_the_picture_stays(picture: Pat
     assert picture.read_bytes() == before
 
 
+def test_a_folder_is_signed_once_and_only_what_was_made_here(picture: Path, tmp_path: Path) -> None:
+    folder, home = tmp_path / "run" / "previews", tmp_path / "home"
+    folder.mkdir(parents=True)
+    home.mkdir()
+    picture.rename(folder / "a.png")
+    Image.new("RGB", (8, 8)).save(folder / "reference.png")
+    before = (folder / "reference.png").read_bytes()
+    assert credentials.sign_all(tmp_path / "run", home) == 1
+    signed = (folder / "a.png").read_bytes()
+    assert (found := credentials.read(folder / "a.png")) and found["valid"]
+    assert credentials.sign_all(tmp_path / "run", home) == 0 and (folder / "a.png").read_bytes() == signed
+    assert (folder / "reference.png").read_bytes() == before
+
+
 def test_without_the_package_nothing_is_signed_or_claimed(picture: Path, tmp_path: Path,
                                                           monkeypatch: pytest.MonkeyPatch) -> None:
     before = picture.read_bytes()

@@ -14,6 +14,7 @@ from adapters.record import AdapterRecord
 from app.library.verifying import verify
 from app.painting.grid import Asked, Axis, lay_out
 from app.studio import Studio
+from pipelines.starter.styles import STYLES
 from tests.app.http.test_draft_routes import png
 from tests.app.tools import FakePainter, begin, made, until
 
@@ -175,6 +176,9 @@ def test_a_picture_to_paint_on_is_checked_and_kept_with_its_mask(client: TestCli
 
 def test_styles_are_kept_by_name_and_forgotten(client: TestClient) -> None:
     at = "/studio/images/styles"
+    for shipped in client.get("/studio/images/choices").json()["styles"]:
+        client.delete(f"{at}/{shipped['name']}")
+    assert client.get("/studio/images/choices").json()["styles"] == []
     client.put(at, json={"name": "night", "prompt": "{prompt}, at night"})
     client.put(at, json={"name": "Day", "negative_prompt": "dark"})
     found = client.put(at, json={"name": "night", "prompt": "stars"}).json()
@@ -183,6 +187,14 @@ def test_styles_are_kept_by_name_and_forgotten(client: TestClient) -> None:
     assert [s["name"] for s in client.delete(f"{at}/Day").json()] == ["night"]
     for wrong in ({"name": " "}, {"name": "x", "prompt": "y" * 2001}, {"name": "x", "evil": "1"}):
         assert client.put(at, json=wrong).status_code == 400
+
+
+def test_shipped_styles_say_what_the_starter_was_taught(client: TestClient) -> None:
+    found = client.get("/studio/images/choices").json()["styles"]
+    taught = {f"{{prompt}} {words}" for style in STYLES.values() for words in style.endings}
+    assert len(found) == 5 and {s["prompt"] for s in found} <= taught
+    kept = client.put("/studio/images/styles", json={"name": "Mine", "prompt": "{prompt} in fog"}).json()
+    assert [s["name"] for s in kept] == sorted(["Mine", *(s["name"] for s in found)])
 
 
 def test_a_sheet_of_private_prompts_does_not_show_them_as_labels() -> None:

@@ -134,16 +134,21 @@ class Studio:
         return folder
 
     def start_training(self, images: Sequence[Path] | Dataset, name: str, noun: str, *, kind: Kind = "train",
-                       asked: str = "", **options: Any) -> str:
-        """Queue a training, or the pre-flight of one; returns the run's id, the same for the same question `asked`."""
+                       asked: str = "", running_in: int | None = None, **options: Any) -> str:
+        """Queue a training, or the pre-flight of one; returns the run's id, the same for the same question `asked`.
+
+        With `running_in` it is noted as that process's work instead of queued.
+        """
         if before := self.store.asked(asked):
             return before
-        folder = self.prepare_run(images, name, noun, **options)
-        try:
-            run = self.store.add(folder.name, check_name(name), kind=kind, first=kind == "preflight", asked=asked)
-        except StudioError:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
+        with self.consents.held(options.get("consent", "")):
+            folder = self.prepare_run(images, name, noun, **options)
+            try:
+                run = self.store.add(folder.name, check_name(name), kind=kind, first=kind == "preflight", asked=asked,
+                                     running_in=running_in)
+            except StudioError:
+                shutil.rmtree(folder, ignore_errors=True)
+                raise
         if run != folder.name:  # the same question came a moment before
             shutil.rmtree(folder, ignore_errors=True)
         self.supervisor.wake()
@@ -165,7 +170,8 @@ class Studio:
 
     def revoke(self, consent: str) -> Statement:
         """Erase all that was made under a statement of consent; the statement stays, with what was removed."""
-        return self.consents.close(consent, self.eraser.statement(self.consents.get(consent)))
+        with self.consents.held():
+            return self.consents.close(consent, self.eraser.statement(self.consents.get(consent)))
 
     def empty_trash(self) -> int:
         """Erase all that was deleted, for good; returns the bytes that are free again."""

@@ -6,13 +6,15 @@ each of its pictures. Revoking removes what was made from them and leaves the st
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from datetime import date
 from pathlib import Path
 from typing import Annotated
 
+from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
 
 from adapters.errors import StudioError
@@ -84,12 +86,28 @@ class Consents:
             raise Missing(f"There is no statement of consent '{id[:40]}'; see the list of them.")
         return self._read(path)
 
+    @contextlib.contextmanager
+    def held(self, under: str = "") -> Iterator[None]:
+        """While this is held, in any process, no statement is revoked: what is queued meanwhile is found by the next.
+
+        Raises StudioError when the statement that something is to be learned `under` was revoked before.
+        """
+        with FileLock(self.folder / ".lock"):
+            if under and self._is_revoked(under):
+                raise StudioError(f"The statement of consent '{under[:40]}' was revoked, so nothing is learned under "
+                                  "it; take these pictures out, or record a new one.")
+            yield
+
     def stands(self, id: str) -> bool:
         """Whether there is a statement of that id that was not revoked."""
         try:
             return self.get(id).revoked is None
         except Missing:
             return False
+
+    def _is_revoked(self, id: str) -> bool:
+        """False also for one that is not here, such as of an adapter from elsewhere."""
+        return not self.stands(id) and (self.folder / f"{id}.json").is_file()
 
     def look(self, images: Collection[str]) -> tuple[Statement | None, int]:
         """The standing statement that names the most of these pictures (SHA-256), if it names all, and how many not."""

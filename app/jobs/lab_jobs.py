@@ -181,16 +181,17 @@ class Lab:
              running_in: int | None = None) -> str:
         locate(task.base)
         folder = self.home.runs / folder_id(f"{name}-{task.kind}")
-        try:
-            taken = take_in(pictures, folder / "references") if task.kind != "recommend" else ()
-            for reference, mine in zip(taken, masks or [()] * len(taken), strict=True):
-                for n, mask in enumerate(mine):
-                    shutil.copyfile(mask, reference.path.with_name(f"{reference.path.stem}-mask{n}.png"))
-            write_text(folder / TASK, task.model_dump_json(indent=1))
-            self.store.add(folder.name, name, kind=task.kind, running_in=running_in)
-        except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
+        with self.consents.held(task.consent):
+            try:
+                taken = take_in(pictures, folder / "references") if task.kind != "recommend" else ()
+                for reference, mine in zip(taken, masks or [()] * len(taken), strict=True):
+                    for n, mask in enumerate(mine):
+                        shutil.copyfile(mask, reference.path.with_name(f"{reference.path.stem}-mask{n}.png"))
+                write_text(folder / TASK, task.model_dump_json(indent=1))
+                self.store.add(folder.name, name, kind=task.kind, running_in=running_in)
+            except BaseException:
+                shutil.rmtree(folder, ignore_errors=True)
+                raise
         self.queue.wake()
         return folder.name
 

@@ -190,15 +190,14 @@ def _train(options: argparse.Namespace) -> dict[str, Any]:
         for notice in dataset.notices:
             print(notice, file=sys.stderr, flush=True)
         kinds.check_faces(dataset.pictures, options)
-        folder = studio.prepare_run(
+        run = studio.start_training(
             dataset, options.name, options.class_noun, base=options.base,
             method=options.method, preset=options.preset, memory=options.memory, trigger=options.trigger,
             tensorboard=options.tensorboard, concepts=parse_concepts(options.concepts),
-            kinds=[options.kind],
+            kinds=[options.kind], running_in=os.getpid(),
             **({o: getattr(options, o) for o in _SETTINGS} | parse_settings(options.set)),
         )
-        studio.store.add(folder.name, options.name, running_in=os.getpid())
-        return str(folder)
+        return str(studio.home.runs / run)
 
     folder = Path(from_main(begin))
     if not is_main():

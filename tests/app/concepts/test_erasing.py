@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import shutil
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -317,3 +318,41 @@ def test_an_export_that_is_finished_afterwards_is_not_kept(client: TestClient, s
     monkeypatch.setattr(studio, "export", slow)
     assert client.post("/studio/library/ada/export/a1111", json={}).status_code == 400
     assert list((studio.home.temporary / "exports").iterdir()) == []
+
+
+def test_what_is_queued_while_a_statement_is_revoked_comes_before_it_or_not_at_all(
+        client: TestClient, studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The slip: consent is looked at, it is revoked and nothing is found, and then the training is queued."""
+    statement, draft = consent(client, 0, 1), draft_of(client, 0, 1)
+    begun, revoked = threading.Event(), list[str]()
+    prepare = studio.prepare_run
+
+    def slowly(*given: Any, **options: Any) -> Path:
+        begun.set()
+        time.sleep(0.5)  # in which revoking would be done, if it did not wait
+        return prepare(*given, **options)
+
+    def revoke_meanwhile() -> None:
+        begun.wait(10)
+        try:
+            studio.revoke(statement)
+        except StudioError as error:
+            revoked.append(str(error))
+
+    monkeypatch.setattr(studio, "prepare_run", slowly)
+    other = threading.Thread(target=revoke_meanwhile)
+    other.start()
+    run = studio.teach(draft, steps=4)
+    other.join()
+    assert revoked == [f"'{studio.job(run).name}' (training) is queued; stop it first, then erase."]
+    assert studio.consents.stands(statement)
+
+
+def test_nothing_is_queued_under_a_statement_that_was_revoked_since_it_was_looked_for(
+        client: TestClient, studio: Studio) -> None:
+    statement = consent(client, 0)
+    studio.revoke(statement)
+    with pytest.raises(StudioError, match="was revoked, so nothing is learned under it"):
+        studio.start_training([KOALA / "0.png"], "mum", "woman", kinds=["person"], consent=statement)
+    with studio.consents.held("0123456789ab"):  # of an adapter from elsewhere: not revoked here
+        assert studio.store.all() == [] and not list(studio.home.runs.iterdir())

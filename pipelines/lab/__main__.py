@@ -1,8 +1,10 @@
-"""Run a series of trials: `python -m pipelines.lab methods|ablations|curve|tune|report [--minutes N] [--only NAME]`.
+"""Run a series of trials: `python -m pipelines.lab methods|ablations|curve|tune [--minutes N] [--only NAME]`; or
+`... reasons|report`.
 
 What was run before is not run again, so a series may be ended and gone on with, and be run by several processes at
 once: each takes trials that no other is at (`--untimed`, with OMP_NUM_THREADS=1 for each). Figures are kept in
-docs/report/trials.jsonl; the table of what is there so far is printed. `report` runs nothing and writes
+docs/report/trials.jsonl; the table of what is there so far is printed. `reasons` looks into the adapters of ablations
+that were run, and trains those anew that are not in the work folder. `report` runs nothing and writes
 docs/report and the README's table.
 """
 
@@ -16,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from adapters.errors import StudioError
-from pipelines.lab import report, series
+from pipelines.lab import reasons, report, series
 from pipelines.lab.series import Ablation
 from pipelines.lab.tables import ABLATION_HEAD, ablation_row, held, markdown, method_table
 from pipelines.lab.trials import KEPT, Lab, Trial
@@ -63,7 +65,7 @@ def ablation_table(lab: Lab, ablations: Sequence[Ablation]) -> str:
 def main() -> int:
     """Exit code 0 when the series is whole, 1 when some of it is still missing."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("series", choices=("methods", "ablations", "curve", "tune", "report"))
+    parser.add_argument("series", choices=("methods", "ablations", "curve", "tune", "reasons", "report"))
     parser.add_argument("--minutes", type=float, default=math.inf, help="begin no trial after so many")
     parser.add_argument("--only", default="", help="trials or ablations whose name or method has this in it")
     parser.add_argument("--kept", type=Path, default=KEPT)
@@ -73,6 +75,9 @@ def main() -> int:
     try:
         if options.series == "report":
             report.write(lab, options.kept.parent)
+            return 0
+        if options.series == "reasons":
+            reasons.look(lab, options.kept.parent / reasons.FILE, lambda text: print(text, file=sys.stderr, flush=True))
             return 0
         left, table = _series(lab, options)
     except StudioError as error:
@@ -86,7 +91,7 @@ def _series(lab: Lab, options: argparse.Namespace) -> tuple[int, str]:
     if options.series == "ablations":
         chosen = [a for a in series.ablations() if options.only in f"{a.name} {a.whole.method}"]
         trials = [t for a in chosen for pair in a.pairs() for t in pair]
-        return run(lab, trials, options.minutes), ablation_table(lab, chosen)
+        return run(lab, trials, options.minutes, options.kept.parent / "sheets"), ablation_table(lab, chosen)
     made, by = SERIES[options.series]
     trials = [t for t in made() if options.only in f"{'+'.join(t.samples)} {t.method}"]
     sheets = options.kept.parent / "sheets" if options.series == "methods" else None

@@ -12,7 +12,7 @@ from pipelines.starter.scenes import SCENES
 from pipelines.starter.styles import DRAWN, STYLES
 from pipelines.wording import with_article
 
-Group = Literal["plain", "styled", "beside", "together", "class"]
+Group = Literal["plain", "styled", "beside", "together", "free", "class"]
 
 PLACES = ("beach", "snow", "city", "forest", "desert", "night", "sea", "mountains")
 PAINTED = ("pixel", "watercolor", "pencil")
@@ -24,7 +24,8 @@ COMPANIONS = ("pumpkin", "snowman", "rocket", "castle", "guitar", "balloon", "te
 class Ask:
     """One picture: its prompt, its seed, and what should be in it.
 
-    `shows` are the numbers of the concepts that the prompt names; `companion` is a class beside them.
+    `shows` are the numbers of the concepts that the prompt names; `companion` is a class beside them. A "free" picture
+    is asked for in no scene ('').
     """
 
     text: str
@@ -37,7 +38,7 @@ class Ask:
 
     def verdict(self, said: Reading) -> dict[str, bool]:
         """What came out of all that was asked beside the concepts themselves."""
-        found = {"scene": said.scene == self.scene}
+        found = {"scene": said.scene == self.scene} if self.scene else {}
         if self.style != DRAWN:
             found["style"] = said.style == self.style
         if self.companion:
@@ -46,7 +47,7 @@ class Ask:
 
     def margins(self, said: Reading) -> dict[str, float]:
         """How clearly it came out, in the judge's logits: a scene or style above the next best, a companion at all."""
-        found = {"scene": said.scene_margin(self.scene)}
+        found = {"scene": said.scene_margin(self.scene)} if self.scene else {}
         if self.style != DRAWN:
             found["style"] = said.style_margin(self.style)
         if self.companion:
@@ -55,7 +56,7 @@ class Ask:
 
 
 def _sentence(shown: str, scene: str, style: str = DRAWN) -> str:
-    return STYLES[style].openings[0].format(f"{shown} {SCENES[scene].phrases[0]}")
+    return STYLES[style].openings[0].format(f"{shown} {SCENES[scene].phrases[0]}" if scene else shown)
 
 
 def single(phrase: str, noun: str) -> list[Ask]:
@@ -73,16 +74,28 @@ def single(phrase: str, noun: str) -> list[Ask]:
     return asks + [Ask(_sentence(with_article(noun), p), 300 + n, "class", (), p) for n, p in enumerate(PLACES[:4])]
 
 
-def several(phrases: Sequence[str]) -> list[Ask]:
-    """Each concept alone in 4 places, then every pair in 4, then all three of three in 4."""
-    asks = []
+def several(phrases: Sequence[str], learned_in: str = "") -> list[Ask]:
+    """12 pictures of each concept alone (4 plain, 3 in a style, 3 beside another thing, 2 in no scene), 4 of every pair
+    in both orders, 4 of all three. No prompt names the scene that they were `learned_in`."""
+    places, asks = [p for p in PLACES if p != learned_in], []
     for number, phrase in enumerate(phrases):
-        for n, place in enumerate(PLACES[:4]):
-            asks.append(Ask(_sentence(with_article(phrase), place), 10 * number + n, "plain", (number,), place))
+        asks += _alone(number, with_article(phrase), places)
     for count in range(2, len(phrases) + 1):
         for k, chosen in enumerate(itertools.combinations(range(len(phrases)), count)):
-            first, *rest = (with_article(phrases[c]) for c in chosen)
-            shown = f"{first} to the left of {rest[0]}" if count == 2 else f"{first}, {rest[0]} and {rest[1]}"
-            for n, place in enumerate(PLACES[-4:]):
-                asks.append(Ask(_sentence(shown, place), 100 * count + 10 * k + n, "together", chosen, place))
+            for n, place in enumerate(places[-4:]):
+                order = chosen if n % 2 == 0 else chosen[::-1]
+                first, *rest = (with_article(phrases[c]) for c in order)
+                shown = f"{first} to the left of {rest[0]}" if count == 2 else f"{first}, {rest[0]} and {rest[1]}"
+                asks.append(Ask(_sentence(shown, place), 1000 * count + 10 * k + n, "together", order, place))
     return asks
+
+
+def _alone(number: int, shown: str, places: Sequence[str]) -> list[Ask]:
+    seed, me = 100 * number, (number,)
+    asks = [Ask(_sentence(shown, p), seed + n, "plain", me, p) for n, p in enumerate(places[:4])]
+    for n, (style, place) in enumerate(zip(PAINTED, places[-len(PAINTED):], strict=True)):
+        asks.append(Ask(_sentence(shown, place, style), seed + 10 + n, "styled", me, place, style))
+    for n, (other, place) in enumerate(zip(COMPANIONS[:3], places, strict=False)):
+        beside = f"{shown} to the left of {with_article(other)}"
+        asks.append(Ask(_sentence(beside, place), seed + 20 + n, "beside", me, place, companion=other))
+    return asks + [Ask(_sentence(shown, ""), seed + 30 + n, "free", me, "") for n in range(2)]

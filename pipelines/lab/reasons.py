@@ -1,14 +1,13 @@
 """Why a claim came out as it did: what its part acts on, measured where it acts, with the part and without.
 
 A method's figures say what came of all its parts together. Here it is asked of the same trained adapters whether a
-part did at all what it is there for: whether a mask kept the picture's place out of a word, whether a word looks where
-its thing is, how much two concepts overlap that are taken apart.
+part did at all what it is there for: whether a word looks where its thing is, how much two concepts overlap that are
+taken apart.
 """
 
 from __future__ import annotations
 
 import json
-import statistics
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,22 +23,16 @@ from pipelines.attention import WordProbe
 from pipelines.base_models.load import load_base
 from pipelines.dataset import mask_grid, square
 from pipelines.encode import encode_images
-from pipelines.generator import Request
 from pipelines.lab import series
 from pipelines.lab.measures import score
 from pipelines.lab.tables import figures, markdown, sample_of
-from pipelines.lab.trials import Lab, Sample, Trial, crops_of
+from pipelines.lab.trials import Lab, Sample, Trial
 from pipelines.mask_sources.attention import attention_resolution, attention_seen
 from pipelines.masks import find_masks, open_mask
 from pipelines.methods.break_a_scene.scene import prompt_of
 from pipelines.references import open_image
-from pipelines.starter.judge import load_scene_judge
-from pipelines.starter.reading import read
-from pipelines.starter.styles import DRAWN, STYLES
-from pipelines.wording import with_article
 
 FILE = "reasons.json"
-PICTURES = 4  # of each concept
 Found = dict[str, float]
 
 
@@ -52,23 +45,6 @@ class Reason:
     measure: Callable[[Lab, Trial], Found]
 
 
-def entangled(lab: Lab, trial: Trial) -> Found:
-    """What comes along with one concept that is asked for alone, in no place: the place it was learned in (share of
-    pictures, by the scene judge), and the others it was learned beside (mean cosine of the clearest crop)."""
-    sample, adapter = Sample(trial.samples[0]), lab.adapter(trial, trial.samples[0])
-    images, others = [], list[list[str]]()
-    for number, concept in enumerate(read_record(adapter).concepts):
-        prompt = STYLES[DRAWN].openings[0].format(with_article(concept.phrase))
-        images += [lab.painter.paint("starter", [(adapter, 1.0, {})], Request(prompt=prompt, seed=seed)).images[0]
-                   for seed in range(PICTURES)]
-        others += [[g for n, g in enumerate(sample.glyphs) if n != number]] * PICTURES
-    places = [said.scene == sample.about["scene"] for said in read(load_scene_judge(), images)]
-    cosines = [max(lab.gallery.retrieve(crops_of(image), glyph).cosines)
-               for image, glyphs in zip(images, others, strict=True) for glyph in glyphs]
-    return {"place": statistics.fmean(places), "others": statistics.fmean(cosines)}
-
-
-@torch.no_grad()
 def astray(lab: Lab, trial: Trial) -> Found:
     """The share of each word's attention that lies outside its own mask, on the picture that it was learned from."""
     sample, adapter = Sample(trial.samples[0]), lab.adapter(trial, trial.samples[0])
@@ -97,8 +73,6 @@ def overlap(lab: Lab, trial: Trial) -> Found:
 
 
 REASONS = (
-    Reason("masked loss", {"place": "asked for in no place, painted in the one it was learned in",
-                           "others": "asked for alone, likeness to the others"}, entangled),
     Reason("attention loss", {"astray": "share of a word's attention outside its mask"}, astray),
     Reason("orthogonal combination", {"overlap": "overlap of the two concepts"}, overlap),
 )
@@ -166,10 +140,8 @@ def section(rows: list[dict[str, Any]]) -> str:
             last += [str(score([r[side][key] for r in mine]))
                      for side in (("found", "found_without") if paired else ("found",))]
         parts.append(f"### {reason.ablation.capitalize()}\n\n{markdown(head, [*body, last])}")
-    if not parts:
-        return ""
-    return ("## Where the parts act\n\nThe same trained adapters: whether a part does at all what it is there for.\n\n"
-            + "\n".join(parts))
+    said = "## Where the parts act\n\nThe same trained adapters: whether a part does at all what it is there for.\n\n"
+    return said + "\n".join(parts) if parts else ""
 
 
 def _cells(reason: Reason, row: dict[str, Any], paired: bool) -> list[str]:

@@ -12,15 +12,15 @@ from typing import Any
 
 from adapters.errors import StudioError
 from adapters.files import write_text
-from pipelines.lab import benchmarks, series
+from pipelines.lab import benchmarks, reasons, series
 from pipelines.lab.benchmarks import peers_section, speed_section
 from pipelines.lab.measures import Score
 from pipelines.lab.plots import Point, pareto
 from pipelines.lab.series import Ablation
 from pipelines.lab.tables import (
     ABLATION_HEAD,
-    FIGURES,
     LEARNED,
+    SHOWN,
     TITLES,
     Held,
     Line,
@@ -53,6 +53,7 @@ def gather(lab: Lab, folder: Path) -> dict[str, Any]:
         "tuning": {m: by_kind([x for t in series.tuning() if t.method == m and (x := lab.find(t))], "settings")
                    for m in series.GRIDS},
         "ablations": [row for a in series.ablations() if (row := _ablation(lab, a))],
+        "reasons": reasons.gather(lab, folder / reasons.FILE),
         "starter": _read(folder / "starter.json"), "speed": _read(folder / "speed.json"),
         "peers": _read(folder / "peers.json"),
     }
@@ -89,12 +90,12 @@ def _score(told: dict[str, Any] | None) -> str:
 
 def method_rows(figures: dict[str, Any]) -> str:
     """The table that matters: every method over its samples."""
-    head = ["method", "learned", "samples", "trials", *(TITLES[f] for f in FIGURES), "training", "file"]
+    head = ["method", "learned", "samples", "trials", *(TITLES[f] for f in SHOWN), "training", "file"]
     rows = []
     for kind, what in (("sets", "one thing, from 5 pictures"), ("scenes", "2 or 3 things, from one picture")):
         for method, told in figures["methods"].get(kind, {}).items():
             name = "base alone" if method == "none" else f"`{method}`"
-            rows.append([name, what, str(told["samples"]), str(told["trials"]), *(_score(told.get(f)) for f in FIGURES),
+            rows.append([name, what, str(told["samples"]), str(told["trials"]), *(_score(told.get(f)) for f in SHOWN),
                          f"{told['seconds']:.0f} s" if told["seconds"] else "",
                          f"{told['bytes'] / 1000:.0f} kB" if told["bytes"] else ""])
     return markdown(head, rows) if rows else "No trial has been run on this base yet.\n"
@@ -131,6 +132,8 @@ def page(figures: dict[str, Any]) -> str:
     if figures["ablations"]:
         rows = [ablation_row(a["name"], a["claim"], _held(a)) for a in figures["ablations"]]
         parts.append("## The papers' claims\n\nEach part taken out, seed 0.\n\n" + markdown(ABLATION_HEAD, rows))
+    if told := reasons.section(figures["reasons"]):
+        parts.append(told)
     if rows := tuning_rows(figures["tuning"]):
         parts.append("## Settings\n\nWhat the starter's balanced presets were chosen from, on development samples that "
                      "no other figure is taken on, seed 0.\n\n" + markdown(

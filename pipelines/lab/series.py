@@ -106,7 +106,8 @@ GRIDS: dict[str, tuple[dict[str, Any], ...]] = {
                       {"learning_rate": 1e-3, "attention_weight": 0.1},
                       {"learning_rate": 1e-3, "attention_weight": 0.3},
                       {"learning_rate": 3e-4, "attention_weight": 0.1},
-                      {"learning_rate": 3e-4, "attention_weight": 0.3}),
+                      {"learning_rate": 3e-4, "attention_weight": 0.3},
+                      {"learning_rate": 3e-4, "attention_weight": 0.3, "flip": True}),
 }
 """What the starter's balanced presets were chosen from, on the development samples alone."""
 

@@ -12,20 +12,25 @@ from pipelines.lab.trials import BASELINE
 
 Line = dict[str, Any]
 
-FIGURES = ("identity", "gain", "recall5", "together", "prompt", "margin")
+FIGURES = ("identity", "gain", "recall5", "together", "others", "learned_scene", "prompt", "margin")
 TITLES = {"identity": "likeness (cosine)", "gain": "above the base alone", "recall5": "right one among the first 5",
-          "together": "likeness together", "prompt": "prompt followed", "margin": "how clearly (logits)"}
+          "together": "likeness together", "others": "likeness to those not asked for",
+          "learned_scene": "unasked in the scene learned in", "prompt": "prompt followed",
+          "margin": "how clearly (logits)"}
+SHOWN = tuple(f for f in FIGURES if f not in ("others", "learned_scene"))
+"""Those of the table that is read first."""
 LEARNED = tuple(f for f in FIGURES if f != "gain")
 
 
 def figures(line: Line) -> dict[str, float | None]:
     """A trial's figures, each a mean over its pictures; None where it has no such pictures.
 
-    `identity`: cosine to the right individual, one concept a picture. `together`: the same where two or
-    more are in one picture, each at its clearest place. `recall5`: share of concepts shown that have
-    the right individual among the first five of the gallery. `prompt`: share of what was asked beside the
-    concepts (scene, style, companion) that came out. `margin`: how clearly (`Ask.margins`), which still tells
-    apart where all of it came out.
+    `identity`: cosine to the right individual, one concept a picture. `together`: the same where two or more are in one
+    picture. `others`: the same of concepts that a picture of one should not show; of several concepts each counts at
+    its clearest place. `learned_scene`: share of pictures asked for in no scene that show the one that was learned.
+    `recall5`: share of concepts shown that have the right individual among the first five of the gallery. `prompt`:
+    share of what was asked beside the concepts (scene, style, companion) that came out. `margin`: how clearly
+    (`Ask.margins`), which still tells apart where all of it came out.
     """
     rows = [r for r in line["images"] if r["group"] != "class"]
     alone = [c for r in rows if len(r["shows"]) == 1 and r["group"] != "beside" for c in r["cosine"]]
@@ -33,8 +38,10 @@ def figures(line: Line) -> dict[str, float | None]:
     asked = [float(v) for r in rows for v in r["right"].values()]
     clear = [v for r in rows for v in r.get("margin", {}).values()]
     ranks = [r5 < 5 for r in rows if r["group"] != "beside" for r5 in r["rank"]]
-    found = {"identity": alone, "together": together, "prompt": asked, "recall5": [float(r) for r in ranks],
-             "margin": clear}
+    others = [c for r in rows if len(r["shows"]) == 1 for c in r.get("others", ())]
+    scenes = [float(r["learned_scene"]) for r in rows if "learned_scene" in r]
+    found = {"identity": alone, "together": together, "others": others, "learned_scene": scenes, "prompt": asked,
+             "recall5": [float(r) for r in ranks], "margin": clear}
     return {k: statistics.fmean(v) if v else None for k, v in found.items()}
 
 

@@ -42,6 +42,7 @@ from pipelines.training import ADAPTER_FILE, train_run
 KEPT = REPORT / "trials.jsonl"
 WORK = Path(".lab")
 PROTOCOL = 2  # raised when prompts or figures change, so that older lines are not taken for the same
+SEVERAL_PROTOCOL = 3  # the same for trials of several concepts, which are asked for and judged in their own way
 BASELINE = "none"
 _SECONDS = "seconds.txt"
 
@@ -98,6 +99,11 @@ class Trial:
         return resolve(self.method, "starter", self.preset,
                        **{"seed": self.seed, "preview_every": 0, **dict(self.settings)})
 
+    @property
+    def of_several(self) -> bool:
+        """Whether there is more than one concept in it."""
+        return sum(len(Sample(s).nouns) for s in self.samples) > 1
+
     def training_key(self, sample: str, base: str) -> str:
         """What the adapter of one sample depends on, hashed."""
         pictures = [hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted((SAMPLES / sample).glob("*.png"))]
@@ -105,7 +111,8 @@ class Trial:
 
     def key(self, base: str) -> str:
         """What the trial's figures depend on, hashed."""
-        return _hash(PROTOCOL, [self.training_key(s, base) for s in self.samples], self.dials, self.orthogonal)
+        protocol = SEVERAL_PROTOCOL if self.of_several else PROTOCOL
+        return _hash(protocol, [self.training_key(s, base) for s in self.samples], self.dials, self.orthogonal)
 
 
 def _hash(*parts: object) -> str:
@@ -217,7 +224,7 @@ class Lab:
         nouns = [n for s in trial.samples for n in Sample(s).nouns]
         concepts: list[Concept] = [c for a in adapters for c in read_record(a).concepts]
         phrases = [c.phrase for c in concepts] or nouns
-        asks = asked.single(phrases[0], nouns[0]) if len(nouns) == 1 else asked.several(phrases)
+        asks = asked.several(phrases, _learned_in(trial)) if trial.of_several else asked.single(phrases[0], nouns[0])
         use = [(a, 1.0, dict(trial.dials)) for a in adapters]
         with self._as_ablated(trial):
             return [self.painter.paint("starter", use, Request(prompt=a.text, seed=a.seed)).images[0]
@@ -234,22 +241,38 @@ class Lab:
             Editor.orthogonal = before
 
     def judge(self, trial: Trial, images: Sequence[Image.Image], asks: Sequence[Ask]) -> list[dict[str, Any]]:
-        """Per picture: its group, and per concept that it should show the cosine and the rank in the gallery."""
+        """Per picture: its group; per concept that it should show the cosine and the rank in the gallery, per concept
+        that it should not the cosine; and of a "free" one whether it is in the scene that was learned.
+
+        A concept out of several has its place and size in the picture, so it counts where it is clearest.
+        """
         glyphs = [g for s in trial.samples for g in Sample(s).glyphs]
         said = read(load_scene_judge(), list(images))
         rows = []
         for image, ask, reading in zip(images, asks, said, strict=True):
-            crops = [image] if ask.group != "together" and not ask.companion else _crops(image)
-            found = [self.gallery.retrieve(crops, glyphs[c]) for c in ask.shows or range(len(glyphs))]
+            crops = crops_of(image) if trial.of_several or ask.companion else [image]
+            shown = ask.shows or range(len(glyphs))
+            found = [self.gallery.retrieve(crops, glyphs[c]) for c in shown]
             best = [max(range(len(crops)), key=f.cosines.__getitem__) for f in found]
-            rows.append({"group": ask.group, "shows": list(ask.shows), "right": ask.verdict(reading),
-                         "margin": ask.margins(reading),
-                         "cosine": [round(f.cosines[b], 4) for f, b in zip(found, best, strict=True)],
-                         "rank": [f.ranks[b] for f, b in zip(found, best, strict=True)]})
+            row: dict[str, Any] = {"group": ask.group, "shows": list(ask.shows), "right": ask.verdict(reading),
+                   "margin": ask.margins(reading),
+                   "cosine": [round(f.cosines[b], 4) for f, b in zip(found, best, strict=True)],
+                   "rank": [f.ranks[b] for f, b in zip(found, best, strict=True)]}
+            if trial.of_several:
+                row["others"] = [round(max(self.gallery.retrieve(crops, glyphs[c]).cosines), 4)
+                                 for c in range(len(glyphs)) if c not in shown]
+            if ask.group == "free" and (learned := _learned_in(trial)):
+                row["learned_scene"] = reading.scene == learned
+            rows.append(row)
         return rows
 
 
-def _crops(image: Image.Image) -> list[Image.Image]:
+def _learned_in(trial: Trial) -> str:
+    """The scene of the one picture that several concepts were learned from, '' where there is none."""
+    return str(Sample(trial.samples[0]).about.get("scene", "")) if len(trial.samples) == 1 else ""
+
+
+def crops_of(image: Image.Image) -> list[Image.Image]:
     """Squares of a picture in which one of several things may stand alone: halves, quarters, thirds, the whole."""
     w, h = image.size
     boxes = [(0, 0, w, h)]

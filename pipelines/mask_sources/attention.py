@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 from adapters.host import Framing, Host
+from adapters.text import Tokens
 from pipelines.attention import AttentionProbe
 from pipelines.dataset import square
 from pipelines.encode import encode_images
@@ -37,20 +38,11 @@ def attention_masks(host: Host, images: Sequence[Image.Image], noun: str, *,
     tokens = host.text.tokenize([f"a photo of {with_article(noun)}"])
     columns = torch.zeros(1, 1, tokens.ids.shape[1], dtype=torch.bool, device=tokens.ids.device)
     columns[0, 0, host.text.last_of(tokens, noun)] = True
-    text = host.text.encode(tokens)
-    alphas = host.scheduler.alphas_cumprod.to(host.device)
     generator = torch.Generator().manual_seed(seed)
-    sizes = host.sizes([Framing.whole((host.resolution, host.resolution))])
     found = []
     for image in images:
         latents = encode_images(host, [square(image, host.resolution)])
-        total = torch.zeros(1)
-        for t in timesteps:
-            noise = torch.randn(latents.shape, generator=generator).to(latents)
-            noisy = alphas[t].sqrt() * latents + (1 - alphas[t]).sqrt() * noise
-            with probe.watching():
-                host.denoise(noisy, torch.tensor([t], device=host.device), text, sizes)
-            total = total + probe.maps(columns)[0, 0].cpu()
+        total = attention_seen(host, probe, latents, tokens, columns, timesteps=timesteps, generator=generator)[0, 0]
         total = total - total.min()
         small = Image.fromarray((total / total.max().clamp(min=1e-9) * 255).byte().numpy())
         side = min(image.size)
@@ -59,6 +51,25 @@ def attention_masks(host: Host, images: Sequence[Image.Image], noun: str, *,
                    ((image.width - side) // 2, (image.height - side) // 2))
         found.append(mask)
     return found
+
+
+@torch.no_grad()
+def attention_seen(host: Host, probe: AttentionProbe, latents: torch.Tensor, tokens: Tokens, columns: torch.Tensor, *,
+                   timesteps: Sequence[int] = (300, 500, 700), generator: torch.Generator | None = None
+                   ) -> torch.Tensor:
+    """The probe's maps at `columns` [B, N, T], summed over `timesteps` (of 1000) to which `latents` are noised: [B, N,
+    R, R] on the CPU. Without a generator the noise is that of seed 0."""
+    generator = generator or torch.Generator().manual_seed(0)
+    text, alphas = host.text.encode(tokens), host.scheduler.alphas_cumprod.to(host.device)
+    sizes = host.sizes([Framing.whole((host.resolution, host.resolution))] * len(latents))
+    total = torch.zeros(1)
+    for t in timesteps:
+        noise = torch.randn(latents.shape, generator=generator).to(latents)
+        noisy = alphas[t].sqrt() * latents + (1 - alphas[t]).sqrt() * noise
+        with probe.watching():
+            host.denoise(noisy, torch.tensor([t] * len(latents), device=host.device), text, sizes)
+        total = total + probe.maps(columns).cpu()
+    return total
 
 
 def attention_resolution(host: Host) -> int:

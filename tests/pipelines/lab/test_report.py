@@ -47,7 +47,7 @@ def _figures(likeness: float) -> dict[str, Any]:
             "gain": _score(0.3), "recall5": _score(0.9), "prompt": _score(0.8), "margin": _score(5.0)}
     base = {**told, "seconds": None, "bytes": 0}
     return {"base": "b", "trials": 18, "of": 30, "methods": {"sets": {"none": base, "lora": told}}, "curve": {},
-            "tuning": {}, "ablations": [], "starter": {}, "speed": {}, "peers": {}}
+            "tuning": {}, "ablations": [], "reasons": [], "starter": {}, "speed": {}, "peers": {}}
 
 
 def test_a_figure_that_changes_changes_the_pages() -> None:

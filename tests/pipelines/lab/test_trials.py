@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import re
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,7 @@ from pipelines.lab import asked, series, trials
 from pipelines.lab.asked import Ask
 from pipelines.lab.tables import ablation_row, figures, held, method_table
 from pipelines.lab.trials import Lab, Sample, Trial
+from pipelines.starter.likeness import Retrieval
 
 KOALA = Trial(("koala",), "perfusion")
 
@@ -95,11 +99,45 @@ def test_a_single_concept_is_asked_for_plainly_in_styles_and_beside_things() -> 
     assert not any(a.companion == "rocket" for a in asked.single("zok rocket", "rocket"))
 
 
-def test_several_concepts_are_asked_for_alone_and_in_every_combination() -> None:
-    asks = asked.several(["<a>", "<b>", "<c>"])
-    shown = {a.shows for a in asks}
-    assert shown == {(0,), (1,), (2,), (0, 1), (0, 2), (1, 2), (0, 1, 2)}
-    assert all(all(f"<{'abc'[n]}>" in a.text for n in a.shows) for a in asks)
+def test_several_concepts_are_asked_for_alone_and_in_every_combination_and_order() -> None:
+    asks = asked.several(["<a>", "<b>", "<c>"], "snow")
+    for alone in ((0,), (1,), (2,)):
+        groups = Counter(a.group for a in asks if a.shows == alone)
+        assert groups == {"plain": 4, "styled": 3, "beside": 3, "free": 2}
+    assert {a.shows for a in asks if len(a.shows) == 2} == set(itertools.permutations(range(3), 2))
+    assert {a.shows for a in asks if len(a.shows) == 3} == {(0, 1, 2), (2, 1, 0)}
+    named = [re.findall("<.>", a.text) for a in asks]
+    assert named == [[f"<{'abc'[n]}>" for n in a.shows] for a in asks]  # who is asked for on the left is named first
+    assert len({(a.text, a.seed) for a in asks}) == len(asks)
+    assert not any("snow" in a.text for a in asks if a.companion != "snowman")  # the scene that it was learned in
+    assert all((a.scene == "") == (a.group == "free") for a in asks)
+
+
+@pytest.mark.parametrize("samples", [("koala",), ("scenes/koala-firetruck",), ("koala", "firetruck")])
+def test_one_of_several_counts_where_it_is_clearest_and_what_comes_along_is_told(
+        samples: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    class Likes:
+        """The whole picture is .1 like anything, the third crop .7 like a koala, the fourth .4 like a fire truck."""
+
+        def retrieve(self, images: list[Image.Image], glyph: str) -> Retrieval:
+            found, koala = [0.1] * len(images), glyph == Sample("koala").glyphs[0]
+            if len(images) > 1:
+                found[2 if koala else 3] = 0.7 if koala else 0.4
+            return Retrieval(list(range(len(images))), found)
+
+    learned = Sample("scenes/koala-firetruck").about["scene"]
+    monkeypatch.setattr(trials, "read", lambda judge, images: [Reads(learned)] * len(images))
+    monkeypatch.setattr(trials, "load_scene_judge", lambda: None)
+    lab = Lab()
+    lab.__dict__["gallery"] = Likes()
+    trial = Trial(samples, trials.BASELINE)
+    row = lab.judge(trial, [Image.new("RGB", (64, 64))], [Ask("", 0, "free", (0,), "")])[0]
+    if trial.of_several:
+        assert (row["cosine"], row["rank"], row["others"]) == ([0.7], [2], [0.4])
+    else:
+        assert (row["cosine"], row["rank"]) == ([0.1], [0]) and "others" not in row
+    assert row.get("learned_scene") == (True if samples == ("scenes/koala-firetruck",) else None)
+    assert row["right"] == {} == row["margin"]
 
 
 def test_the_verdict_counts_only_what_was_asked() -> None:
@@ -122,7 +160,20 @@ def _line(method: str, cosine: float, right: bool, sample: str = "koala", second
 
 def test_figures_leave_class_pictures_out() -> None:
     found = figures(_line("lora", 0.5, True))
-    assert found == {"identity": 0.5, "together": 0.25, "prompt": 1.0, "recall5": pytest.approx(2 / 3), "margin": 4.0}
+    assert found == {"identity": 0.5, "together": 0.25, "prompt": 1.0, "recall5": pytest.approx(2 / 3), "margin": 4.0,
+                     "others": None, "learned_scene": None}
+
+
+def test_figures_tell_what_came_along() -> None:
+    line = _line("break-a-scene", 0.5, True)
+    line["images"] += [{"group": "free", "shows": [0], "right": {}, "margin": {}, "cosine": [0.7], "rank": [0],
+                        "others": [0.2, 0.4], "learned_scene": True},
+                       {"group": "free", "shows": [1], "right": {}, "margin": {}, "cosine": [0.6], "rank": [0],
+                        "others": [0.0, 0.2], "learned_scene": False}]
+    found = figures(line)
+    assert (found["identity"], found["others"], found["learned_scene"]) == (
+        pytest.approx(0.6), pytest.approx(0.2), 0.5)
+    assert found["prompt"] == 1.0 and found["margin"] == 4.0
 
 
 def test_an_ablations_row_counts_the_samples_that_go_the_papers_way() -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import warnings
+import weakref
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -24,6 +26,19 @@ _MAGNITUDE = "lora_magnitude_vector"
 TEXT_ENCODER = ("q_proj", "k_proj", "v_proj", "out_proj")
 
 
+@dataclass(frozen=True)
+class _Shells:
+    """Layers that were taken out of a host and can be put in again under the same `signature`, with other weights."""
+
+    signature: tuple[object, ...]
+    layers: dict[str, LoraLayer]
+    configs: dict[str, LoraConfig]
+    """By component."""
+
+
+_put_away: weakref.WeakKeyDictionary[torch.nn.Module, _Shells] = weakref.WeakKeyDictionary()  # by denoiser
+
+
 class LoraAdapter(Plain):
     """LoRA on named layers of a host's components."""
 
@@ -40,6 +55,7 @@ class LoraAdapter(Plain):
         self._scaling: dict[str, float] = {}
         self._magnitudes: dict[str, torch.Tensor] = {}  # as trained, while the strength is not 1
         self._stored: LoraWeights | None = None
+        self._found: dict[str, LoraLayer] = {}  # the layers it is in, by full name
 
     @classmethod
     def for_training(cls, host: Host, *, rank: int, alpha: float, targets: Sequence[str],
@@ -103,19 +119,51 @@ class LoraAdapter(Plain):
                               "choose the base that it was trained for.")
         # PEFT keeps adapters in module tables, where 'training' or 'a.b' cannot be keys.
         self._host, self._name = host, "adapter_" + name.replace(".", "_")
-        if self._injected():
+        if self._search(host):
             self._host = None
             raise RuntimeError(f"There is an adapter '{name}' in this host already.")
+        if not self._put_back(host):
+            self._make(host)
+        self._found = self._search(host)
+        self._scaling = {k: layer.scaling[self._name] for k, layer in self._found.items()}
+        activate(host)
+        if self._stored is not None:
+            self.load_weights(self._stored)
+
+    def _make(self, host: Host) -> None:
         for part, network in host.components.items():
             mine = {k[len(part) + 1:]: v for k, v in self.layers.items() if k.startswith(f"{part}.")}
             if mine:
                 with warnings.catch_warnings():
                     warnings.filterwarnings("ignore", "Already found a `peft_config`")
                     inject_adapter_in_model(self._config(mine), network, self._name)
-        self._scaling = {k: layer.scaling[self._name] for k, layer in self._injected().items()}
-        activate(host)
-        if self._stored is not None:
-            self.load_weights(self._stored)
+
+    @property
+    def _signature(self) -> tuple[object, ...]:
+        return self._name, self.rslora, tuple(sorted(self.layers.items()))
+
+    def _put_back(self, host: Host) -> bool:
+        """Put in the layers that the last adapter of the same layers left, which takes a tenth of making them.
+
+        False where there are none, or where the base has moved or has other adapters since.
+        """
+        kept = _put_away.pop(host.unet, None)
+        if self._stored is None or self.dora or kept is None or kept.signature != self._signature:
+            return False
+        places = {full: _place(host, full) for full in kept.layers}
+        for full, layer in kept.layers.items():
+            parent, leaf = places[full]
+            base = layer.get_base_layer()
+            if getattr(parent, leaf) is not base or layer.lora_A[self._name].weight.device != base.weight.device:
+                return False
+        for full, layer in kept.layers.items():
+            setattr(*places[full], layer)
+            layer.scaling[self._name] = layer.lora_alpha[self._name] / (
+                layer.r[self._name] ** 0.5 if self.rslora else layer.r[self._name])
+        for part, config in kept.configs.items():
+            network: Any = host.components[part]
+            network.peft_config = {**getattr(network, "peft_config", {}), self._name: config}
+        return True
 
     def _config(self, layers: dict[str, tuple[int, float]]) -> LoraConfig:
         rank, alpha = next(iter(layers.values()))
@@ -130,9 +178,12 @@ class LoraAdapter(Plain):
     def _injected(self) -> dict[str, LoraLayer]:
         if self._host is None:
             raise RuntimeError("This adapter is in no host.")
+        return self._found
+
+    def _search(self, host: Host) -> dict[str, LoraLayer]:
         return {
             f"{part}.{path}": module
-            for part, network in self._host.components.items()
+            for part, network in host.components.items()
             for path, module in network.named_modules()
             if isinstance(module, LoraLayer) and self._name in module.lora_A
         }
@@ -144,23 +195,27 @@ class LoraAdapter(Plain):
         """
         if self._host is None:
             return
-        if self._stored is None:
+        fresh = self._stored is None
+        if fresh:
             self._stored = self.weights()
         self._magnitudes.clear()
-        for full, layer in self._injected().items():
-            layer.delete_adapter(self._name)
-            if not layer.lora_A:
-                part, path = full.split(".", 1)
-                network = self._host.components[part]
-                parent, _, leaf = path.rpartition(".")
-                setattr(network.get_submodule(parent), leaf, layer.get_base_layer())
-        for network in self._host.components.values():
-            configs = getattr(network, "peft_config", None)
-            if isinstance(configs, dict):
-                configs.pop(self._name, None)
-                if not configs:
+        host, alone = self._host, True
+        for full, layer in self._found.items():
+            if set(layer.lora_A) == {self._name}:
+                setattr(*_place(host, full), layer.get_base_layer())
+            else:
+                layer.delete_adapter(self._name)
+                alone = False
+        configs = {}
+        for part, network in host.components.items():
+            mine = getattr(network, "peft_config", None)
+            if isinstance(mine, dict) and self._name in mine:
+                configs[part] = mine.pop(self._name)
+                if not mine:
                     del network.peft_config
-        host, self._host = self._host, None
+        if alone and not fresh and not self.dora:
+            _put_away[host.unet] = _Shells(self._signature, self._found, configs)
+        self._host, self._found = None, {}
         activate(host)
 
     def set_strength(self, strength: float) -> None:
@@ -231,6 +286,13 @@ class LoraAdapter(Plain):
             if m.magnitude is not None:
                 tensors[f"{path}.{_MAGNITUDE}"] = m.magnitude
         self.load_state(tensors)
+
+
+def _place(host: Host, full: str) -> tuple[torch.nn.Module, str]:
+    """The module that holds the layer of that full name, and its name there."""
+    part, path = full.split(".", 1)
+    parent, _, leaf = path.rpartition(".")
+    return host.components[part].get_submodule(parent), leaf
 
 
 def activate(host: Host) -> None:

@@ -12,8 +12,10 @@ SETS = ("koala", "firetruck", "pixelalien", "cupcake", "unicorn", "tyrannosaur")
 SCENES = tuple(f"scenes/{name}" for name in (
     "koala-firetruck", "owl-cap", "cupcake-tyrannosaur", "unicorn-volleyball-purse", "flamingo-banjo-boot",
     "poodle-pixelalien-pagoda"))
-PAIRS = (("koala", "firetruck"), ("pixelalien", "cupcake"), ("unicorn", "tyrannosaur"), ("koala", "pixelalien"),
-         ("firetruck", "unicorn"), ("cupcake", "tyrannosaur"))
+PAIRS = (("firetruck", "unicorn"), ("koala", "cupcake"), ("cupcake", "unicorn"), ("pixelalien", "cupcake"),
+         ("koala", "tyrannosaur"), ("firetruck", "cupcake"))
+"""The six of the fifteen pairs of SETS whose Perfusion concepts overlap most (`reasons.overlap`, seed 0): without overlap
+there is nothing to take apart. Chosen by that alone."""
 DEVELOPMENT_SETS = ("development/poodle", "development/racecar")
 DEVELOPMENT_SCENES = ("development/scenes/boar-hibiscus", "development/scenes/pufferfish-bubbletea-racecar")
 SEEDS = (0, 1, 2)

@@ -14,8 +14,8 @@ SCENES = tuple(f"scenes/{name}" for name in (
     "poodle-pixelalien-pagoda"))
 PAIRS = (("firetruck", "unicorn"), ("koala", "cupcake"), ("cupcake", "unicorn"), ("pixelalien", "cupcake"),
          ("koala", "tyrannosaur"), ("firetruck", "cupcake"))
-"""The six of the fifteen pairs of SETS whose Perfusion concepts overlap most (`reasons.overlap`, seed 0): without overlap
-there is nothing to take apart. Chosen by that alone."""
+"""The six of the fifteen pairs of SETS whose Perfusion concepts overlap most (`reasons.overlap`, seed 0): without
+overlap there is nothing to take apart. Chosen by that alone."""
 DEVELOPMENT_SETS = ("development/poodle", "development/racecar")
 DEVELOPMENT_SCENES = ("development/scenes/boar-hibiscus", "development/scenes/pufferfish-bubbletea-racecar")
 SEEDS = (0, 1, 2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import tempfile
+from collections.abc import Callable, Collection
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 import torch
 
+from adapters.errors import StudioError
 from pipelines.base_models.load import load_base
 from pipelines.methods import METHODS
 from pipelines.speed.growth import with_concepts, with_references, with_steps
@@ -20,9 +22,10 @@ from pipelines.speed.switching import switching
 from pipelines.training import pick_precision
 
 RUN_STEPS = 100
+Say = Callable[[str], object]
 
 
-def _whole_runs(found: dict[str, Any], say: Any) -> None:
+def _whole_runs(found: dict[str, Any], say: Say) -> None:
     """Wall efficiency by method, and how cost grows."""
     found["wall_efficiency"] = {}
     for method in METHODS:
@@ -43,9 +46,8 @@ def versions() -> dict[str, str]:
     return {name: version(name) for name in ("torch", "diffusers", "transformers", "peft")}
 
 
-def measure(quick: bool, say: Any = print) -> dict[str, Any]:
-    """All figures; `quick` takes fewer blocks, and leaves whole runs and most switches out."""
-    found: dict[str, Any] = {"loop_efficiency": {}, "seconds_per_step": {}}
+def _loops(found: dict[str, Any], quick: bool, say: Say) -> None:
+    found |= {"loop_efficiency": {}, "seconds_per_step": {}}
     with tempfile.TemporaryDirectory() as cache:
         for method in METHODS:
             e = loop_efficiency(method, *((3, 3) if quick else (8, 20)), Path(cache))
@@ -53,20 +55,52 @@ def measure(quick: bool, say: Any = print) -> dict[str, Any]:
             found["seconds_per_step"][method] = asdict(e)
             say(f"loop efficiency {method:18} {e.ratio:.3f}  (blocks {e.lowest:.3f} to {e.highest:.3f}; "
                 f"{e.studio:.3f} s against {e.bare:.3f} s a step)")
+
+
+def _pictures(found: dict[str, Any], quick: bool, say: Say) -> None:
     pictures = image_seconds(1 if quick else 3)
     found |= {"image_seconds": pictures["plain"], "image_seconds_lora": pictures["lora"]}
     say(f"a picture of 20 steps  {pictures['plain']:.2f} s, with a LoRA on every layer {pictures['lora']:.2f} s")
+
+
+def _switching(found: dict[str, Any], quick: bool, say: Say) -> None:
     switched = switching(5, 20) if quick else switching()
     found["switching"] = asdict(switched)
     say(f"adapter switch {switched.milliseconds:.1f} ms (95% within {switched.slowest:.1f}) among {switched.adapters}; "
         f"after {switched.switches} switches {switched.grown_bytes / 1e6:.1f} MB more, pictures "
         f"{'identical' if switched.identical else 'DIFFER'}")
-    if not quick:
-        t = found["training"] = training_seconds(200)
-        say(f"200 steps of batch 4 {t['steps']:.0f} s, with loading and previews {t['total']:.0f} s, "
-            f"first preview after {t['first_preview']:.1f} s")
-        _whole_runs(found, say)
+
+
+def _runs(found: dict[str, Any], quick: bool, say: Say) -> None:
+    if quick:
+        return
+    t = found["training"] = training_seconds(200)
+    say(f"200 steps of batch 4 {t['steps']:.0f} s, with loading and previews {t['total']:.0f} s, "
+        f"first preview after {t['first_preview']:.1f} s")
+    _whole_runs(found, say)
+
+
+PARTS: dict[str, Callable[[dict[str, Any], bool, Say], None]] = {
+    "loops": _loops, "pictures": _pictures, "switching": _switching, "runs": _runs}
+"""In this order: whole runs are held against the bare steps of the loops."""
+
+
+def measure(quick: bool, say: Say = print, parts: Collection[str] = tuple(PARTS)) -> dict[str, Any]:
+    """The figures of the `parts`; `quick` takes fewer blocks, and leaves whole runs and most switches out."""
+    found: dict[str, Any] = {}
+    for name, part in PARTS.items():
+        if name in parts:
+            part(found, quick, say)
     found["machine"] = f"{platform.machine()}, {torch.get_num_threads()} threads, {pick_precision('auto')}"
     found |= {"base": load_base("starter").identity.hash, "versions": versions()}
     say(f"machine: {found['machine']}")
     return found
+
+
+def together(kept: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """What was kept with some parts measured anew. Raises StudioError when these are of another machine or versions."""
+    for what in ("machine", "base", "versions"):
+        if kept[what] != new[what]:
+            raise StudioError(f"The figures that are kept are of {what} {kept[what]}, these of {new[what]}; measure "
+                              "all of it anew.")
+    return kept | new

@@ -46,6 +46,7 @@ IN_TERMINALS = {
     "pipelines/dataset_folders/": "datasets in folders, which only the command line reads",
     "pipelines/lab/dreambench.py": "a verb of the command line",
     "pipelines/lab/report.py": "the README's tables are written by a program of its own",
+    "pipelines/speed/": "speed is measured by a program of its own, or on the command line",
     "pipelines/starter/": "the starter is made by a program of its own",
 }
 # What is told inside another sentence or as a note and is made elsewhere: functions by file.

@@ -22,6 +22,7 @@ from app.accounts.people import People
 from app.http import login_routes
 from app.http.client_verbs import add_verbs
 from app.http.explaining import explain_errors
+from app.http.fence import Fence, is_foreign
 from app.http.gate import Gate
 from app.http.hosts import LOOPBACK, is_loopback, names_of
 from app.http.studio_routes import OPENAPI, add_studio
@@ -36,6 +37,7 @@ _POLICY = (
     "'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self' data: "
     "blob:; worker-src 'self' blob:; object-src 'none'; frame-ancestors 'self'; base-uri 'self'; form-action 'self'"
 )
+_FOREIGN = "This request came from a page of another site and is refused; open the studio itself, at /."
 _Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 
@@ -51,6 +53,7 @@ def create_app(studio: Studio, hosts: list[str]) -> FastAPI:
     app = _parent(lifespan, OPENAPI)
     add_studio(app, studio)
     explain_errors(app, missing=400)
+    app.add_middleware(Fence)
     return _with_page(app, hosts, HEAD, partial(add_verbs, app))
 
 
@@ -75,19 +78,14 @@ def _parent(lifespan: _Lifespan, openapi: str | None) -> FastAPI:
 
 
 def _with_page(app: FastAPI, hosts: list[str], head: str, verbs: Callable[[], None] | None = None) -> FastAPI:
-    """The page at /, and in front of everything the checks of Host and Origin and the security headers."""
+    """The page at /, and in front of everything the checks of Host and of who asks, and the security headers."""
     # Compressed here alone: pictures are so already, and a run's events must not be held back.
     app.mount("/studio/static", GZipMiddleware(StaticFiles(directory=concepts.STATIC), minimum_size=500))
 
     @app.middleware("http")
     async def _guard(request: Request, call: Callable[[Request], Awaitable[Response]]) -> Response:
-        origin = request.headers.get("origin")
-        own = f"{request.url.scheme}://{request.headers.get('host', '')}"
-        if request.method not in ("GET", "HEAD", "OPTIONS") and origin not in (None, own):
-            return JSONResponse({"error": "This request came from another site and is refused."}, 403)
-        if "/file=http" in request.url.path:
-            return JSONResponse({"error": "Addresses are not fetched here."}, 403)
-        response = await call(request)
+        foreign = is_foreign(request)
+        response = JSONResponse({"error": _FOREIGN}, 403) if foreign else await call(request)
         response.headers["Content-Security-Policy"] = _POLICY
         response.headers["X-Content-Type-Options"] = "nosniff"
         response.headers.setdefault("Referrer-Policy", "no-referrer")

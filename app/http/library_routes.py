@@ -25,6 +25,7 @@ from app.studio import Studio
 
 MOST_ADAPTER = 8 << 30
 MOST_EMBEDDING = 64 << 20
+UPLOADS = {"POST /studio/library": MOST_ADAPTER}
 _EMBEDDINGS = (".pt", ".bin")
 _ORDERS: dict[str, Callable[[Entry], Any]] = {"newest": lambda e: 0, "name": lambda e: e.name.casefold(),
                                               "size": lambda e: -e.size}

@@ -20,18 +20,19 @@ from starlette.staticfiles import StaticFiles
 from adapters.errors import StudioError
 from app.accounts.people import People
 from app.http import login_routes
+from app.http.body_limit import BodyLimit
 from app.http.client_verbs import add_verbs
 from app.http.explaining import explain_errors
 from app.http.fence import Fence, is_foreign
 from app.http.gate import Gate
 from app.http.hosts import LOOPBACK, is_loopback, names_of
-from app.http.studio_routes import OPENAPI, add_studio
+from app.http.studio_routes import OPENAPI, UPLOADS, add_studio
+from app.http.uploads import FORM, MAX_FILE, spool_in
 from app.studio import Studio
 from app.ui import ACCOUNT, HEAD, build, concepts
 from app.ui.theme import CSS, THEME
 from pipelines.base_models import listed
 
-MAX_UPLOAD = "200mb"
 _POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' "
     "'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self' data: "
@@ -82,6 +83,8 @@ def _with_page(app: FastAPI, hosts: list[str], head: str, verbs: Callable[[], No
     # Compressed here alone: pictures are so already, and a run's events must not be held back.
     app.mount("/studio/static", GZipMiddleware(StaticFiles(directory=concepts.STATIC), minimum_size=500))
 
+    app.add_middleware(BodyLimit, uploads={**UPLOADS, "POST /gradio_api/upload": FORM})
+
     @app.middleware("http")
     async def _guard(request: Request, call: Callable[[Request], Awaitable[Response]]) -> Response:
         foreign = is_foreign(request)
@@ -96,7 +99,7 @@ def _with_page(app: FastAPI, hosts: list[str], head: str, verbs: Callable[[], No
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=hosts)
     page = build(verbs)
     app = gr.mount_gradio_app(
-        app, page, path="/", theme=THEME, css=CSS, head=head, allowed_paths=[], max_file_size=MAX_UPLOAD,
+        app, page, path="/", theme=THEME, css=CSS, head=head, allowed_paths=[], max_file_size=MAX_FILE,
         show_error=True, ssr_mode=False, enable_monitoring=False, footer_links=[],
     )
     # A page that is mounted counts as not launched, and of such a one Gradio takes any file of this machine that a
@@ -112,11 +115,13 @@ def serve(studio: Studio, host: str, port: int, names: list[str]) -> None:
             f"'{(names or [host])[0]}' would open the studio to other machines, and nobody has an account yet; make "
             "one with 'python -m app user add NAME --role admin', or use 127.0.0.1 and, from elsewhere, an SSH tunnel."
         )
+    spool_in(studio.home)
     _run(create_app(studio, LOOPBACK), host, port, str(studio.home.root))
 
 
 def serve_people(people: People, host: str, port: int, names: list[str]) -> None:
     """Serve all who have an account until interrupted. Raises StudioError when the port is taken."""
+    spool_in(people.home)
     os.environ[listed.VARIABLE] = str(people.home.base_list)
     _run(create_shared_app(people, names_of(host, names)), host, port, f"{people.home.root}, with logins")
 

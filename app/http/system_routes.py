@@ -17,6 +17,7 @@ from pipelines.base_models.families import family_of_header
 from pipelines.base_models.hub import describe
 
 MOST_BASE = 16 << 30
+UPLOADS = {"POST /studio/bases/upload": MOST_BASE}
 
 
 def routes(studio: Studio, *, admin: bool = True) -> APIRouter:

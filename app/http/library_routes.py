@@ -157,11 +157,12 @@ def _add_exports(router: APIRouter, studio: Studio) -> None:
     @router.get("/library/{name}/export/{format}")
     def export(name: str, format: str) -> FileResponse:
         """The file at once, for programs."""
-        name = studio.library.get(name).name
+        entry = studio.library.get(name)
         folder = Path(tempfile.mkdtemp(dir=studio.home.temporary))
         try:
-            report = studio.export(name, format, folder / f"{name}.safetensors")
-            path = report.file if len(report.files) == 1 else packed(folder, name)
+            with studio.room(entry.size):
+                report = studio.export(entry.name, format, folder / f"{entry.name}.safetensors")
+                path = report.file if len(report.files) == 1 else packed(folder, entry.name)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise

@@ -41,11 +41,11 @@ def anyone(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
     return logged_in(shared_app(two_people(tmp_path / "people", monkeypatch)), "bob")
 
 
-@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "GET"])
-@pytest.mark.parametrize("path", ["/studio/system", "/studio/drafts", "/studio/images/styles", "/", "/studio/runs"])
-def test_what_says_that_it_is_too_long_is_refused(anyone: TestClient, method: str, path: str) -> None:
-    answer = anyone.request(method, path, content=b" " * (MOST + 1))
-    assert answer.status_code == 413 and MORE in answer.json()["error"]
+def test_what_says_that_it_is_too_long_is_refused(anyone: TestClient) -> None:
+    for path in ("/studio/system", "/studio/drafts", "/studio/images/styles", "/", "/studio/runs"):
+        for method in ("POST", "PUT", "PATCH", "DELETE", "GET"):
+            answer = anyone.request(method, path, content=b" " * (MOST + 1))
+            assert answer.status_code == 413 and MORE in answer.json()["error"], (method, path)
 
 
 @pytest.mark.parametrize(("method", "path"), [("PATCH", "/studio/system"), ("DELETE", "/studio/images/x.png")])

@@ -60,7 +60,7 @@ def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
             os.fsync(file.fileno())
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         raise disk_error(error, path) from error
     except safetensors.SafetensorError as error:
@@ -103,7 +103,8 @@ def disk_error(error: OSError, path: Path) -> StudioError:
     return StudioError(f"'{path}' could not be written ({error.strerror}); check the folder's rights.")
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Make what a folder lists durable: what was renamed into it is there after a power cut too."""
     if os.name == "nt":
         return
     descriptor = os.open(folder, os.O_RDONLY)
@@ -111,6 +112,14 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def move(source: Path, target: Path) -> None:
+    """Rename a file or a folder, so that it has moved after a power cut too. What is a file at `target` goes."""
+    os.replace(source, target)
+    sync_folder(target.parent)
+    if source.parent != target.parent:
+        sync_folder(source.parent)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -57,3 +58,5 @@ class Part:
     most_jobs: Callable[[], int]
     """How many jobs may wait and run at a time."""
     lent: Lent
+    room: Callable[[int], AbstractContextManager[None]]
+    """Takes so many bytes of the person's share of the disk; raises DiskQuota where they are too many."""

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 import shutil
-import subprocess
-import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +37,7 @@ from app.painting.paintings import Paintings
 from app.painting.styles import Styles
 from app.system.bases import Bases
 from app.system.downloads import Downloads
+from app.system.examining import Examiner
 from app.system.machine import folder_bytes
 from app.system.migrations import bring_up
 from app.system.preferences import Preferences
@@ -48,7 +47,6 @@ from pipelines.dataset_folders import Dataset
 from pipelines.methods.common import resolve, settings_error
 from pipelines.request import Request
 from pipelines.run_config import RunConfig
-from pipelines.shipped import REPOSITORY
 
 
 class Studio:
@@ -72,6 +70,7 @@ class Studio:
         self.lab = Lab(home, self.store, self.library, self.drafts, self.queue, self.consents,
                        offline=lambda: self.offline)
         self.gallery = Gallery(home)
+        self.examiner = Examiner(home)
         self.styles = Styles(home.root / "styles.json")
         self.paintings = Paintings(home, self.generate, self.new_pictures, part.most_jobs if part else None)
         self.eraser = Eraser(home, self.store, self.drafts, self.consents, self.paintings)
@@ -283,15 +282,9 @@ class Studio:
                     return file
         return self.library.get(name).path
 
-    def examine(self) -> dict[str, Any]:
-        """What `doctor` finds, asked in a process of its own: this one stays without torch."""
-        done = subprocess.run([sys.executable, "-m", "app", "doctor", "--json", "--home",
-                               str(self.home.root)], capture_output=True, text=True, check=False,
-                              cwd=REPOSITORY)
-        if done.returncode:
-            raise StudioError("The machine could not be examined; run 'python -m app doctor'.")
-        found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-        return found
+    def room(self, size: int) -> AbstractContextManager[None]:
+        """Let `size` bytes more come into the data folder; DiskQuota where a person has a share and that is used up."""
+        return self.part.room(size) if self.part else nullcontext()
 
     def export(self, name: str, format: str, out: Path, *, approximate: int | None = None,
                base: str = "") -> Any:

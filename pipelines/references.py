@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from adapters.errors import StudioError
-from adapters.files import write_atomic
+from adapters.files import sync_folder, write_atomic
 
 MAX_IMAGES = 30
 MAX_PIXELS = 40_000_000
@@ -26,6 +26,7 @@ MIN_SIDE = 32
 MAX_SIDE = 2048  # of what is kept; no base learns from more
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp"})
 MASK_NAME = re.compile(r"(?:(?P<stem>.+)[-_])?mask(?:label)?[-_]?(?P<number>\d*)", re.IGNORECASE)
+_BAND = 1 << 20  # pixels that are converted at a time
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
 # What Pillow's decoders raise for damaged files.
 _DECODER_ERRORS = (OSError, SyntaxError, ValueError, EOFError, MemoryError, TypeError, LookupError,
@@ -70,7 +71,8 @@ def open_image(path: Path) -> Image.Image:
     """A picture as upright RGB without metadata; transparency becomes white. Raises StudioError as `opened`."""
     with opened(path) as image:
         image.load()
-        return _plain(ImageOps.exif_transpose(image))
+        ImageOps.exif_transpose(image, in_place=True)
+        return _plain(image)
 
 
 def _check_size(name: str, width: int, height: int) -> None:
@@ -85,7 +87,16 @@ def _check_size(name: str, width: int, height: int) -> None:
 
 
 def _plain(image: Image.Image) -> Image.Image:
-    """RGB on white, with nothing but pixels."""
+    """RGB on white, with nothing but pixels: a new picture, made in bands, so that a large one is there only twice."""
+    plain = Image.new("RGB", image.size)
+    rows = max(_BAND // image.width, 1)
+    for top in range(0, image.height, rows):
+        band = image.crop((0, top, image.width, min(top + rows, image.height)))
+        plain.paste(_on_white(band), (0, top))
+    return plain
+
+
+def _on_white(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I"):  # 16 bits of grey, which `convert` would clip at 255
         image = Image.fromarray((np.array(image).clip(0, 65535) >> 8).astype(np.uint8))
     if image.has_transparency_data:
@@ -93,9 +104,7 @@ def _plain(image: Image.Image) -> Image.Image:
         canvas = Image.new("RGBA", image.size, "white")
         canvas.alpha_composite(image)
         image = canvas
-    clean = Image.new("RGB", image.size)
-    clean.paste(image.convert("RGB"))
-    return clean
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def list_folder(folder: Path) -> list[Path]:
@@ -130,6 +139,8 @@ def take_in(paths: Sequence[Path], folder: Path, most: int = MAX_IMAGES) -> list
         folder.mkdir(exist_ok=True)
         for reference in references:
             os.replace(Path(scratch) / reference.path.name, reference.path)
+        for changed in (folder, folder.parent):
+            sync_folder(changed)
     return references
 
 

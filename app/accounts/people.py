@@ -88,9 +88,9 @@ class People:
     def _made(self, id: str) -> Person:
         register, home = self.register, Home.open(str(self.register.home_of(id).root))
         lent = register.shares.lent_to(id)
-        part = Part(self.common, lambda: register.quotas(id)[1], lent)
-        made = Person(id, Studio(home, offline=self._offline, part=part),
-                      DiskMeter(home, lambda: register.quotas(id)[0]), lent)
+        meter = DiskMeter(home, lambda: register.quotas(id)[0])
+        part = Part(self.common, lambda: register.quotas(id)[1], lent, meter.admit)
+        made = Person(id, Studio(home, offline=self._offline, part=part), meter, lent)
         if self._running:
             made.studio.supervisor.start()
         return made

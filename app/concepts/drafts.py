@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import secrets
 import shutil
 import threading
@@ -21,7 +20,7 @@ from PIL import Image, ImageOps
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
 
 from adapters.errors import StudioError
-from adapters.files import write_atomic, write_text
+from adapters.files import move, write_atomic, write_text
 from adapters.record import ConceptKind
 from app.errors import Missing
 from pipelines.dataset_folders.model import TRIGGER, Dataset, Sample, mark
@@ -142,14 +141,14 @@ class Drafts:
             draft = self.get(id)
             self.trash.mkdir(parents=True, exist_ok=True)
             shutil.rmtree(self.trash / draft.id, ignore_errors=True)
-            os.replace(self.folder / draft.id, self.trash / draft.id)
+            move(self.folder / draft.id, self.trash / draft.id)
 
     def restore(self, id: str) -> Draft:
         """Bring back a draft that was put away."""
         with self._lock:
             if not (len(id) == 12 and id.isalnum() and (self.trash / id).is_dir()):
                 raise Missing("That draft cannot be brought back any more.")
-            os.replace(self.trash / id, self.folder / id)
+            move(self.trash / id, self.folder / id)
             return self.get(id)
 
     def update(self, id: str, /, **fields: object) -> Draft:

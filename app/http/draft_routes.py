@@ -12,12 +12,19 @@ from fastapi.responses import FileResponse
 
 from adapters.errors import StudioError
 from app.concepts.drafts import Draft, framed, import_captions
-from app.http.uploads import received
+from app.http.body_limit import MOST
+from app.http.uploads import FORM, received
 from app.studio import Studio
 from pipelines.picture_checks import check, look_for_people
-from pipelines.references import open_image
+from pipelines.references import MAX_IMAGES, open_image
 
 MAX_CAPTION = 64 * 1024
+_DRAFT = "/studio/drafts/[^/]+"
+UPLOADS = {
+    f"POST {_DRAFT}/pictures": 1 << 30,  # all of a draft at once, as a phone or a camera makes them
+    f"POST {_DRAFT}/captions": MAX_IMAGES * MAX_CAPTION + MOST,
+    f"PUT {_DRAFT}/pictures/[^/]+/masks/[^/]+": FORM,
+}
 
 
 def told(draft: Draft) -> dict[str, Any]:

@@ -22,14 +22,14 @@ from app.accounts.people import People, Person
 from app.accounts.sessions import Session
 from app.errors import DiskQuota
 from app.http.explaining import explained
+from app.http.fence import PAGE, nothing_here
 from app.http.studio_routes import of_person
 
 COOKIE = "semblance_session"
 LOOK = 5.0
 """Seconds after which an answer that goes on and on is looked at again: who logged out hears no more."""
 _OPEN = "/login"
-_PAGE = re.compile(r"/(logout|config|theme\.css|favicon\.ico|manifest\.json|robots\.txt|pwa_icon(/\d+)?|"
-                   r"((studio/)?static|assets|svelte)/.+|gradio_api/(info|startup-events|app_id|theme\.css|heartbeat/\w+))?")
+_LEAVE = "/logout"
 _MAKES_ROOM = re.compile(r".*/(stop|erase|revoke|move|later|pause|go-on|cancel|share|unshare|restore)")
 
 
@@ -64,13 +64,14 @@ class Gate:
             return
 
     async def _pass(self, request: Request, session: Session, receive: Receive, send: Send) -> None:
-        if _PAGE.fullmatch(request.scope["path"]):
+        path = request.scope["path"]
+        if path == _LEAVE or PAGE.fullmatch(path):
             await self._app(request.scope, receive, send)
-        elif request.scope["path"].startswith("/studio/"):
+        elif path.startswith("/studio/"):
             person = await run_in_threadpool(self._people.person, session.account)
             await self._counted(request, person, await run_in_threadpool(self._studio, session), receive, send)
         else:
-            await JSONResponse({"error": "There is nothing here; the page is at /."}, 404)(request.scope, receive, send)
+            await nothing_here()(request.scope, receive, send)
 
     def _studio(self, session: Session) -> ASGIApp:
         key = session.account.id, session.account.role

@@ -12,7 +12,7 @@ from adapters.errors import StudioError
 from adapters.prompt_syntax import take_loras
 from adapters.record import read_record
 from app.arguments import parse_adapter
-from app.http.uploads import received
+from app.http.uploads import FORM, on_disk, received
 from app.painting.gallery import NAME, PAGE
 from app.painting.grid import FIELDS, Asked, Axis, lay_out
 from app.painting.paintings import Painting
@@ -26,6 +26,7 @@ from pipelines.samplers import SAMPLERS, SCHEDULES
 
 _REQUEST = Body(examples=[{"prompt": "a photo of a cat", "seed": 1}])
 _MANY = 400  # checkpoints that are listed
+UPLOADS = {"POST /studio/images/settings": FORM, "POST /studio/images/sources": 2 * FORM}
 
 
 def routes(studio: Studio) -> APIRouter:
@@ -135,13 +136,10 @@ def _add_paintings(router: APIRouter, studio: Studio) -> None:
             save_source(image, upright, source_of(path))
             if mask is None:
                 return studio.paintings.take_source(upright, None)
-
-            def keep_both(other: Path) -> str:
+            with on_disk(studio.home, mask, "mask.png") as other:  # in its picture's turn
                 grey = other.with_name("mask-grey.png")
                 open_mask(other, image).save(grey)
                 return studio.paintings.take_source(upright, grey)
-
-            return received(studio.home, mask, "mask.png", keep_both)
 
         return {"source": received(studio.home, picture, Path(picture.filename or "picture.png").name, keep)}
 

@@ -25,6 +25,7 @@ from app.studio import Studio
 
 MOST_ADAPTER = 8 << 30
 MOST_EMBEDDING = 64 << 20
+UPLOADS = {"POST /studio/library": MOST_ADAPTER}
 _EMBEDDINGS = (".pt", ".bin")
 _ORDERS: dict[str, Callable[[Entry], Any]] = {"newest": lambda e: 0, "name": lambda e: e.name.casefold(),
                                               "size": lambda e: -e.size}
@@ -156,11 +157,12 @@ def _add_exports(router: APIRouter, studio: Studio) -> None:
     @router.get("/library/{name}/export/{format}")
     def export(name: str, format: str) -> FileResponse:
         """The file at once, for programs."""
-        name = studio.library.get(name).name
+        entry = studio.library.get(name)
         folder = Path(tempfile.mkdtemp(dir=studio.home.temporary))
         try:
-            report = studio.export(name, format, folder / f"{name}.safetensors")
-            path = report.file if len(report.files) == 1 else packed(folder, name)
+            with studio.room(entry.size):
+                report = studio.export(entry.name, format, folder / f"{entry.name}.safetensors")
+                path = report.file if len(report.files) == 1 else packed(folder, entry.name)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise

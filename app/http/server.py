@@ -20,22 +20,25 @@ from starlette.staticfiles import StaticFiles
 from adapters.errors import StudioError
 from app.accounts.people import People
 from app.http import login_routes
+from app.http.body_limit import BodyLimit
 from app.http.client_verbs import add_verbs
 from app.http.explaining import explain_errors
+from app.http.fence import Fence, is_foreign
 from app.http.gate import Gate
 from app.http.hosts import LOOPBACK, is_loopback, names_of
-from app.http.studio_routes import OPENAPI, add_studio
+from app.http.studio_routes import OPENAPI, UPLOADS, add_studio
+from app.http.uploads import FORM, MAX_FILE, spool_in
 from app.studio import Studio
 from app.ui import ACCOUNT, HEAD, build, concepts
 from app.ui.theme import CSS, THEME
 from pipelines.base_models import listed
 
-MAX_UPLOAD = "200mb"
 _POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' "
     "'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self' data: "
     "blob:; worker-src 'self' blob:; object-src 'none'; frame-ancestors 'self'; base-uri 'self'; form-action 'self'"
 )
+_FOREIGN = "This request came from a page of another site and is refused; open the studio itself, at /."
 _Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 
@@ -51,6 +54,7 @@ def create_app(studio: Studio, hosts: list[str]) -> FastAPI:
     app = _parent(lifespan, OPENAPI)
     add_studio(app, studio)
     explain_errors(app, missing=400)
+    app.add_middleware(Fence)
     return _with_page(app, hosts, HEAD, partial(add_verbs, app))
 
 
@@ -75,19 +79,16 @@ def _parent(lifespan: _Lifespan, openapi: str | None) -> FastAPI:
 
 
 def _with_page(app: FastAPI, hosts: list[str], head: str, verbs: Callable[[], None] | None = None) -> FastAPI:
-    """The page at /, and in front of everything the checks of Host and Origin and the security headers."""
+    """The page at /, and in front of everything the checks of Host and of who asks, and the security headers."""
     # Compressed here alone: pictures are so already, and a run's events must not be held back.
     app.mount("/studio/static", GZipMiddleware(StaticFiles(directory=concepts.STATIC), minimum_size=500))
 
+    app.add_middleware(BodyLimit, uploads={**UPLOADS, "POST /gradio_api/upload": FORM})
+
     @app.middleware("http")
     async def _guard(request: Request, call: Callable[[Request], Awaitable[Response]]) -> Response:
-        origin = request.headers.get("origin")
-        own = f"{request.url.scheme}://{request.headers.get('host', '')}"
-        if request.method not in ("GET", "HEAD", "OPTIONS") and origin not in (None, own):
-            return JSONResponse({"error": "This request came from another site and is refused."}, 403)
-        if "/file=http" in request.url.path:
-            return JSONResponse({"error": "Addresses are not fetched here."}, 403)
-        response = await call(request)
+        foreign = is_foreign(request)
+        response = JSONResponse({"error": _FOREIGN}, 403) if foreign else await call(request)
         response.headers["Content-Security-Policy"] = _POLICY
         response.headers["X-Content-Type-Options"] = "nosniff"
         response.headers.setdefault("Referrer-Policy", "no-referrer")
@@ -98,7 +99,7 @@ def _with_page(app: FastAPI, hosts: list[str], head: str, verbs: Callable[[], No
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=hosts)
     page = build(verbs)
     app = gr.mount_gradio_app(
-        app, page, path="/", theme=THEME, css=CSS, head=head, allowed_paths=[], max_file_size=MAX_UPLOAD,
+        app, page, path="/", theme=THEME, css=CSS, head=head, allowed_paths=[], max_file_size=MAX_FILE,
         show_error=True, ssr_mode=False, enable_monitoring=False, footer_links=[],
     )
     # A page that is mounted counts as not launched, and of such a one Gradio takes any file of this machine that a
@@ -114,11 +115,13 @@ def serve(studio: Studio, host: str, port: int, names: list[str]) -> None:
             f"'{(names or [host])[0]}' would open the studio to other machines, and nobody has an account yet; make "
             "one with 'python -m app user add NAME --role admin', or use 127.0.0.1 and, from elsewhere, an SSH tunnel."
         )
+    spool_in(studio.home)
     _run(create_app(studio, LOOPBACK), host, port, str(studio.home.root))
 
 
 def serve_people(people: People, host: str, port: int, names: list[str]) -> None:
     """Serve all who have an account until interrupted. Raises StudioError when the port is taken."""
+    spool_in(people.home)
     os.environ[listed.VARIABLE] = str(people.home.base_list)
     _run(create_shared_app(people, names_of(host, names)), host, port, f"{people.home.root}, with logins")
 

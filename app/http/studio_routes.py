@@ -26,6 +26,8 @@ from app.http.explaining import explain_errors
 from app.studio import Studio
 
 OPENAPI = "/studio/openapi.json"
+UPLOADS = {**draft_routes.UPLOADS, **image_routes.UPLOADS, **library_routes.UPLOADS, **system_routes.UPLOADS}
+"""Bytes that a request may bring where files are taken in (see `body_limit.py`)."""
 _PREVIEW = re.compile(r"step\d{8}-\d+\.png")
 
 

@@ -17,6 +17,7 @@ from pipelines.base_models.families import family_of_header
 from pipelines.base_models.hub import describe
 
 MOST_BASE = 16 << 30
+UPLOADS = {"POST /studio/bases/upload": MOST_BASE}
 
 
 def routes(studio: Studio, *, admin: bool = True) -> APIRouter:
@@ -49,8 +50,8 @@ def _add_system(router: APIRouter, studio: Studio) -> None:
 
     @router.get("/system/device")
     def device() -> dict[str, Any]:
-        """What computes, found out by a process of its own: some seconds."""
-        return studio.examine()
+        """What computes, found out by a process of its own: some seconds, or what it was a minute ago at most."""
+        return studio.examiner.look()
 
     @router.patch("/system")
     def turn(offline: Annotated[bool, Body(embed=True, strict=True)]) -> dict[str, Any]:

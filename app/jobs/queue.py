@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import time
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from adapters.errors import StudioError
+from adapters.files import move
 from adapters.naming import MAX_LENGTH, check_name
 from app.errors import Missing
 from app.home import Home
@@ -161,7 +161,7 @@ def _move(source: Path, target: Path) -> None:
     """Rename a folder, if it is there: after a crash in between it has moved already."""
     target.parent.mkdir(parents=True, exist_ok=True)
     if source.exists():
-        os.replace(source, target)
+        move(source, target)
 
 
 def _renamed(config: RunConfig, name: str, settings: dict[str, Any]) -> RunConfig:

@@ -36,7 +36,7 @@ class Exports:
         """Write an adapter as `format` and read it back: the report, with the `id` to download it by.
 
         With `rank`, what only comes near it is made by a process of its own, since that opens the base. Raises
-        StudioError when the format does not fit or the file does not read back.
+        StudioError when the format does not fit, the file does not read back, or there is no room for it.
         """
         self.sweep()
         entry = self.studio.library.get(name)
@@ -46,9 +46,10 @@ class Exports:
         folder.mkdir(parents=True)
         try:
             out = folder / f"{entry.name}.safetensors"
-            report = (self.studio.export(entry.name, format, out).as_dict() if rank is None
-                      else self._nearly(entry.name, format, out, rank))
-            file = out if len(report["files"]) == 1 else packed(folder, entry.name)
+            with self.studio.room(entry.size):
+                report = (self.studio.export(entry.name, format, out).as_dict() if rank is None
+                          else self._nearly(entry.name, format, out, rank))
+                file = out if len(report["files"]) == 1 else packed(folder, entry.name)
             self.studio.library.get(entry.name)  # raises for one that was deleted or erased meanwhile
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)

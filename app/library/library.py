@@ -16,7 +16,7 @@ from typing import Any
 
 from adapters.card import model_card, renamed_card
 from adapters.errors import StudioError
-from adapters.files import copy_with_metadata, read_header, write_atomic, write_text
+from adapters.files import copy_with_metadata, read_header, sync_folder, write_atomic, write_text
 from adapters.labels import sidecar
 from adapters.naming import check_name
 from adapters.record import read_record
@@ -27,6 +27,7 @@ from app.library.library_index import Index
 
 _GRAVE = re.compile(r"(\d{8}-\d{6})-([A-Za-z0-9_-]+)")
 _TITLE = "modelspec.title"
+_ABANDONED = 600  # seconds; the largest adapter is written in less
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class Library:
 
     def has(self, name: str) -> bool:
         """Whether the name is taken (names that differ in case alone are the same)."""
-        return name.lower() in {p.stem.lower() for p in self.folder.glob("*.safetensors")}
+        return any(p.stem.lower() == name.lower() and not _is_abandoned(p) for p in self.folder.glob("*.safetensors"))
 
     def free_name(self, wanted: str) -> str:
         """`wanted`, or with the first number that makes it free."""
@@ -86,7 +87,7 @@ class Library:
         while True:
             path = self.folder / f"{self.free_name(wanted)}.safetensors"
             with contextlib.suppress(FileExistsError):
-                os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
+                _claim(path)
                 break
         try:
             yield path
@@ -157,7 +158,7 @@ class Library:
     def _move(self, entry: Entry, target: Path) -> Entry:
         """Write everything under the new name, then take the old away: what is cut off has lost nothing."""
         try:
-            os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
+            _claim(target)
         except FileExistsError as error:
             raise StudioError(f"There is an adapter '{target.stem}' already; choose another name.") from error
         try:
@@ -191,6 +192,8 @@ class Library:
         for path in _files(entry.path):
             if path.exists():
                 shutil.move(path, grave / path.name)
+        for changed in (grave, self.folder):
+            sync_folder(changed)
         return grave
 
     def deleted(self) -> list[Deleted]:
@@ -215,6 +218,7 @@ class Library:
             for path in reversed(_files(source)):  # the adapter last: cut off, it is still in the trash
                 if path.exists():
                     shutil.move(path, self.folder / path.name)
+            sync_folder(self.folder)
         with contextlib.suppress(OSError):  # something else lies there too
             source.parent.rmdir()
         return read_entry(back)
@@ -224,6 +228,22 @@ def card_of(entry: Entry) -> str:
     """The model card as Markdown; made anew when it is not there."""
     path = entry.path.with_suffix(".md")
     return path.read_text("utf-8", errors="replace") if path.is_file() else model_card(entry.record)
+
+
+def _claim(path: Path) -> None:
+    """Hold a name with an empty file while its adapter is written. Raises FileExistsError when another has it."""
+    if _is_abandoned(path):
+        path.unlink(missing_ok=True)
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
+
+
+def _is_abandoned(path: Path) -> bool:
+    """Whether a file holds its name for a process that was killed before it wrote the adapter."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return False
+    return not found.st_size and time.time() - found.st_mtime > _ABANDONED
 
 
 def _files(path: Path) -> list[Path]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import threading
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from PIL import Image
 from pydantic import TypeAdapter
 
 from adapters.errors import StudioError
-from adapters.files import write_atomic, write_text
+from adapters.files import move, write_atomic, write_text
 from app.errors import Missing
 from app.home import Home
 from pipelines.image_file import Made, read_settings
@@ -111,13 +110,13 @@ class Gallery:
         """Put a picture into the trash."""
         path = self.path(file)
         self.trash.mkdir(parents=True, exist_ok=True)
-        os.replace(path, self.trash / file)
+        move(path, self.trash / file)
 
     def restore(self, file: str) -> dict[str, Any]:
         """Take a picture out of the trash."""
         if not NAME.fullmatch(file) or not (self.trash / file).is_file():
             raise Missing(f"There is no picture '{file[:60]}' in the trash; it may be back already.")
-        os.replace(self.trash / file, self.folder / file)
+        move(self.trash / file, self.folder / file)
         return self._told(self._shown(self.folder / file), self.favourites())
 
     def thumbnail(self, file: str) -> Path:

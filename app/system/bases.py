@@ -16,7 +16,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from adapters.errors import StudioError
-from adapters.files import write_text
+from adapters.files import move, write_text
 from adapters.identity import FAMILIES, FAMILY_TITLES, Family
 from app.home import Home
 from pipelines.base_models.families import find_family
@@ -109,7 +109,7 @@ class Bases:
                 break
             number += 1
             name = f"{path.stem}-{number}{path.suffix}"
-        path.replace(target)
+        move(path, target)
         return self.add(str(target), own=True)
 
     def remove(self, id: str) -> Base:

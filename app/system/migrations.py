@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from adapters.errors import StudioError
-from adapters.files import write_text
+from adapters.files import write_atomic, write_text
 from app.home import Home
 from app.jobs.job_files import FILE, JobFiles
 from app.jobs.store import JobStore
@@ -81,8 +81,8 @@ def keep(path: Path, home: Home, backup: Path) -> None:
     """Copy a file of the data folder into a backup, at the same place; what is there already is older and stays."""
     target = backup / path.relative_to(home.root)
     if path.is_file() and not target.exists():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(path, target)
+        write_atomic(target, lambda p: shutil.copyfile(path, p))
+        shutil.copystat(path, target)
 
 
 def database_files(home: Home) -> Iterator[Path]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import sqlite3
 import time
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from adapters.errors import StudioError
-from adapters.files import sweep
+from adapters.files import move, sweep
 from app.home import Home
 from app.jobs.device import LOCK, FileLock
 from app.jobs.job_files import FILE, JobFiles, KeptJob, read_kept
@@ -118,8 +117,8 @@ def _rebuilt(home: Home) -> list[str]:
     moved = [p for p in database_files(home) if p.exists()]
     for path in moved:
         backup.mkdir(parents=True, exist_ok=True)
-        os.replace(path, backup / path.name)
-    os.replace(new, home.database)
+        move(path, backup / path.name)
+    move(new, home.database)
     for job in kept:
         files.job(job.model_dump())
     store = JobStore(home.database, files)

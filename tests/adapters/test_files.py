@@ -15,11 +15,13 @@ import pytest
 import torch
 from safetensors.torch import save
 
+from adapters import files
 from adapters.errors import StudioError
 from adapters.files import (
     MAX_HEADER_BYTES,
     MAX_TENSORS,
     disk_error,
+    move,
     read_header,
     sha256,
     write_atomic,
@@ -279,3 +281,16 @@ def test_slices_and_transposes_are_written_as_they_look(tmp_path: Path) -> None:
 def test_sha256_is_that_of_the_bytes(tmp_path: Path) -> None:
     (tmp_path / "abc").write_bytes(b"abc")
     assert sha256(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_what_was_moved_has_moved_after_a_power_cut_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[Path] = []
+    sync = files.sync_folder
+    monkeypatch.setattr(files, "sync_folder", lambda folder: (synced.append(folder), sync(folder)))
+    for name in ("here/draft", "there"):
+        (tmp_path / name).mkdir(parents=True)
+    move(tmp_path / "here" / "draft", tmp_path / "there" / "draft")
+    assert (tmp_path / "there" / "draft").is_dir() and not (tmp_path / "here" / "draft").exists()
+    assert synced == [tmp_path / "there", tmp_path / "here"]
+    move(tmp_path / "there" / "draft", tmp_path / "there" / "other")
+    assert synced[2:] == [tmp_path / "there"]

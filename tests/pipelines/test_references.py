@@ -3,6 +3,8 @@ from __future__ import annotations
 import io
 import random
 import struct
+import subprocess
+import sys
 import zlib
 from pathlib import Path
 
@@ -12,7 +14,9 @@ from PIL import Image, PngImagePlugin
 
 from adapters.errors import StudioError
 from adapters.files import sha256
+from pipelines import references
 from pipelines.references import MAX_IMAGES, MIN_SIDE, list_folder, open_image, take_in
+from pipelines.shipped import REPOSITORY
 
 
 def picture(width: int = 48, height: int = 40, seed: int = 0) -> Image.Image:
@@ -52,6 +56,15 @@ def test_taken_pictures_are_numbered_pngs_with_the_hash_of_their_source(good: li
     assert [r.path.name for r in taken] == ["00.png", "01.png", "02.png", "03.png"]
     assert [r.sha256 for r in taken] == [sha256(p) for p in good]
     assert [Image.open(r.path).format for r in taken] == ["PNG"] * 4
+
+
+def test_what_was_taken_in_is_there_after_a_power_cut(good: list[Path], tmp_path: Path,
+                                                      monkeypatch: pytest.MonkeyPatch) -> None:
+    listed: dict[Path, list[str]] = {}
+    monkeypatch.setattr(references, "sync_folder",
+                        lambda folder: listed.setdefault(folder, [p.name for p in folder.iterdir()]))
+    taken = take_in(good, tmp_path / "out")
+    assert sorted(listed[tmp_path / "out"]) == [r.path.name for r in taken] and "out" in listed[tmp_path]
 
 
 def test_pixels_of_a_png_are_kept_exactly(good: list[Path], tmp_path: Path) -> None:
@@ -232,6 +245,50 @@ def test_mutated_pictures_are_read_or_refused(tmp_path: Path) -> None:
         except StudioError:
             outcomes[1] += 1
     assert min(outcomes) > 20
+
+
+@pytest.mark.parametrize("mode", ["L", "1", "P", "LA", "RGB", "RGBA", "I;16", "P, clear", "RGB, clear"])
+def test_a_picture_that_is_read_in_bands_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                                     mode: str) -> None:
+    image, options = picture().convert("RGBA"), {}
+    image.putalpha(picture(seed=1).convert("L"))
+    if mode == "I;16":
+        image = Image.fromarray(np.arange(48 * 40, dtype=np.uint16).reshape(40, 48) * 30)
+    else:
+        image = image.convert(mode.split(",")[0])
+    if mode.endswith("clear"):
+        options["transparency"] = image.getpixel((5, 5))
+    image.save(tmp_path / "a.png", **options)
+    whole = open_image(tmp_path / "a.png")
+    for band in (1, 48 * 7):
+        monkeypatch.setattr(references, "_BAND", band)
+        assert open_image(tmp_path / "a.png").tobytes() == whole.tobytes(), band
+
+
+PEAK = """
+import re, sys
+from pathlib import Path
+from pipelines.references import take_in
+
+def most() -> int:
+    return int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
+
+before = most()
+take_in([Path(sys.argv[1])], Path(sys.argv[2]))
+print((most() - before) // 1024)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there a process says how much it had at most")
+@pytest.mark.parametrize(("form", "mode", "turned"), [("JPEG", "RGB", 6), ("PNG", "RGBA", 1), ("PNG", "RGBA", 8),
+                                                      ("PNG", "P", 3)])
+def test_a_large_picture_is_in_memory_twice_at_most(tmp_path: Path, form: str, mode: str, turned: int) -> None:
+    exif, path = Image.Exif(), tmp_path / "large"
+    exif[0x0112] = turned
+    Image.new(mode, (6500, 6000), 7 if mode == "P" else "salmon").save(path, form, exif=exif)
+    done = subprocess.run([sys.executable, "-c", PEAK, str(path), str(tmp_path / "out")], cwd=REPOSITORY,
+                          capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 450, f"{done.stdout} MB for two of 149 MB"
 
 
 def test_a_folder_lists_pictures_by_name_without_masks_and_hidden_files(tmp_path: Path) -> None:

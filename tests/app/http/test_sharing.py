@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from safetensors.numpy import save_file
 
 from app.accounts.people import People
 from app.errors import Missing
@@ -108,3 +110,14 @@ def test_a_person_is_never_shared(people: People, alice: TestClient, tmp_path: P
 def test_nobody_shares_with_nobody_or_with_themselves(alice: TestClient) -> None:
     assert alice.post("/studio/library/mycat/share", json={"to": "ghost"}).status_code == 404
     assert alice.post("/studio/library/mycat/share", json={"to": "alice"}).status_code == 400
+
+
+def test_exports_count_among_what_a_person_has(people: People, alice: TestClient) -> None:
+    whole = studio_of(people, "alice").library.get("mycat")
+    save_file({"a": np.zeros((500, 1000), np.float32)}, whole.path, metadata=whole.record.to_metadata())
+    people.register.accounts.set_quota("alice", disk_gb=0.003)
+    for ask in (lambda: alice.get("/studio/library/mycat/export/studio"),
+                lambda: alice.post("/studio/library/mycat/export/studio", json={})):
+        told = ask()
+        assert told.status_code == 413 and told.json()["error"].startswith("Your 0.003 GB are used up"), told.text
+    assert not [p for p in studio_of(people, "alice").home.temporary.rglob("*") if p.is_file()]

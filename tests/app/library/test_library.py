@@ -16,7 +16,7 @@ from adapters.record import AdapterRecord, Concept
 from adapters.studio_file import save
 from adapters.tensors import read_tensors
 from app.home import Home
-from app.library.library import Library
+from app.library.library import _ABANDONED, Library
 from app.library.library_entry import Entry
 from app.studio import Studio
 
@@ -247,6 +247,20 @@ def test_two_files_of_one_name_never_meet(library: Library) -> None:
     with pytest.raises(StudioError), library.new_file("tom"):
         raise StudioError("no")
     assert not (library.folder / "tom.safetensors").exists()
+
+
+def test_a_name_that_a_killed_process_held_is_free_after_a_while(library: Library, adapter_file: Path) -> None:
+    held = library.folder / "mycat.safetensors"
+    held.touch()  # as another process holds it while it writes
+    assert library.has("MyCat") and library.free_name("mycat") == "mycat-2"
+    os.utime(held, (time.time() - _ABANDONED - 5,) * 2)
+    assert not library.has("mycat")
+    assert library.add(adapter_file, "mycat").name == "mycat" and library.has("mycat")
+    (library.folder / "tom.safetensors").touch()
+    os.utime(library.folder / "tom.safetensors", (0, 0))
+    assert library.rename("mycat", "tom").name == "tom" and [e.name for e in library.entries()] == ["tom"]
+    os.utime(library.folder / "tom.safetensors", (0, 0))
+    assert library.has("tom"), "an old adapter is none that was never written"
 
 
 def test_a_copied_header_keeps_the_tensors_bytes(library: Library, adapter_file: Path) -> None:

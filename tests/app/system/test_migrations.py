@@ -138,3 +138,19 @@ def test_a_new_folder_has_todays_format(tmp_path: Path) -> None:
     home = Home.open(str(tmp_path))
     Studio(home)
     assert home.format.read_text() == f"{FORMAT}\n" and not home.backups.exists()
+
+
+def test_a_copy_that_was_cut_off_is_not_taken_for_what_was_there(first: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The copy of before a step stays when the step is done again, so it has to be whole or absent."""
+    backup = first.backups / "a"
+
+    def cut_off(source: Path, target: Path) -> None:
+        target.write_bytes(source.read_bytes()[:10])
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(migrations.shutil, "copyfile", cut_off)
+        migrations.keep(first.database, first, backup)
+    assert not list(backup.iterdir())
+    migrations.keep(first.database, first, backup)
+    assert (backup / "studio.db").read_bytes() == first.database.read_bytes()

@@ -21,5 +21,9 @@ class QueueQuota(StudioError):
     """A person has as much waiting as is allowed: 429."""
 
 
+class Revoked(StudioError):
+    """The statement of consent that something is learned or kept under was revoked: 400, as everything else."""
+
+
 STATUS: dict[type[StudioError], int] = {NotAllowed: 403, DiskQuota: 413, QueueQuota: 429}
 """HTTP statuses; every other StudioError is 400."""

@@ -63,12 +63,12 @@ class Studio:
         self.store = JobStore(home.database, JobFiles(home), part.most_jobs if part else None)
         self.library = Library(home)
         self.supervisor = Supervisor(home, self.store, self.library, common.device if common else None)
-        self.queue = Queue(home, self.store, self.library, self.supervisor.wake,
+        self.consents = Consents(home.consents)
+        self.queue = Queue(home, self.store, self.library, self.consents, self.supervisor.wake,
                            lambda: common is not None and common.device.holder not in ("", home.root.name))
         self.painter = common.painter if common else PainterProcess()
         self.looker = common.looker if common else LookerProcess()
         self.drafts = Drafts(home.drafts, home.trash / "drafts")
-        self.consents = Consents(home.consents)
         self.lab = Lab(home, self.store, self.library, self.drafts, self.queue, self.consents,
                        offline=lambda: self.offline)
         self.gallery = Gallery(home)
@@ -105,7 +105,6 @@ class Studio:
         dataset = images if isinstance(images, Dataset) else Dataset.of(images)
         name, noun = check_name(name), check_noun(noun or (concepts[0][1] if concepts else dataset.noun))
         overrides = {**dataset.settings, **{k: v for k, v in overrides.items() if v is not None}}
-        self.supervisor.settle_dead()
         busy = {j.name.lower() for j in self.store.all() if j.state in ACTIVE and j.kind == "train"}
         if self.library.has(name) or name.lower() in busy:
             raise StudioError(f"There is a concept '{name}' already; choose another name or delete "
@@ -141,6 +140,7 @@ class Studio:
         """
         if before := self.store.asked(asked):
             return before
+        self.supervisor.settle_dead()  # not while the consent is held, which what it settles may wait for
         with self.consents.held(options.get("consent", "")):
             folder = self.prepare_run(images, name, noun, **options)
             try:
@@ -166,7 +166,8 @@ class Studio:
 
     def erase(self, name: str) -> list[str]:
         """Erase everything about a concept, for good; says what went. What is being painted with it is cancelled."""
-        return self.eraser.concept(name)
+        with self.consents.held():
+            return self.eraser.concept(name)
 
     def revoke(self, consent: str) -> Statement:
         """Erase all that was made under a statement of consent; the statement stays, with what was removed."""
@@ -224,7 +225,7 @@ class Studio:
         job = self.job(run)
         if job.state in RESUMABLE:
             StopFile(self.home.runs / run).clear()
-        if not self.store.requeue(run):
+        if not self.queue.requeue(run):
             raise StudioError(f"'{job.name}' is {job.state}; only a stopped or failed training can "
                               "be resumed.")
         self.supervisor.wake()

@@ -11,7 +11,7 @@ import contextlib
 import json
 import re
 import shutil
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,13 @@ class _Found:
     pictures: set[str] = field(default_factory=set)
     """SHA-256 of picture files and of their pixels."""
 
+    def with_all_of(self, before: _Found) -> _Found:
+        """The same, with all by which things were known that are gone since."""
+        for mine, theirs in ((self.runs, before.runs), (self.drafts, before.drafts), (self.names, before.names),
+                             (self.hashes, before.hashes), (self.pictures, before.pictures)):
+            mine |= theirs
+        return self
+
     def has(self, adapter: str) -> bool:
         """Whether that is the name of one of its adapters, or of a checkpoint of one."""
         return _CHECKPOINT.sub("", adapter).lower() in {n.lower() for n in self.names} - {""}
@@ -71,6 +78,10 @@ class Eraser:
 
         Raises StudioError when there is nothing, or while a job of it or with its adapter waits or runs.
         """
+        return self._erase(lambda: self._of_concept(name),
+                           f"There is nothing called '{name[:60]}' to erase; choose one from the library.")
+
+    def _of_concept(self, name: str) -> _Found:
         found = _Found()
         for path, record in self._adapters():
             if name.lower() in {path.stem.lower(), record.name.lower()}:
@@ -81,13 +92,16 @@ class Eraser:
                 found.drafts |= {str(told["draft"])} if told.get("draft") else set()
         found.drafts |= {d.id for d in self.drafts.all() if [t.name.lower() for t in d.things] == [name.lower()]}
         found.pictures |= self._pictures_of(found.drafts)
-        return self._erase(found, f"There is nothing called '{name[:60]}' to erase; choose one from the library.")
+        return found
 
     def statement(self, statement: Statement) -> list[str]:
         """All that was made under a statement of consent, or of its pictures under none, and its pictures themselves.
 
         Raises StudioError while a job of that waits or runs.
         """
+        return self._erase(lambda: self._of_statement(statement), "")
+
+    def _of_statement(self, statement: Statement) -> _Found:
         found, images = _Found(pictures={*statement.images, *statement.pixels}), set(statement.images)
         for path, record in self._adapters():
             told = record.provenance
@@ -101,7 +115,7 @@ class Eraser:
                 found.shots[draft.id] = gone
         found.drafts |= {d.id for d in _drafts_in(self.drafts.trash)
                          if any(s.sha256 in images for s in (*d.shots, *d.removed))}
-        return self._erase(found, "")
+        return found
 
     def _is_under(self, statement: Statement, consent: object, images: object) -> bool:
         """Whether what was learned from `images` goes with a statement: by its consent, or where no other covers it,
@@ -148,19 +162,28 @@ class Eraser:
     def _run_places(self) -> tuple[Path, Path]:
         return self.home.runs, self.home.trash / "runs"
 
-    def _erase(self, found: _Found, nothing: str) -> list[str]:
-        jobs = self._jobs_of(found)
-        busy = next((j for j in self.store.all() if j.id in {*jobs, *found.runs} and j.state in ACTIVE), None)
-        if busy:
-            raise StudioError(f"'{busy.name}' ({DOING[busy.kind]}) is {busy.state}; stop it first, then erase.")
+    def _erase(self, look: Callable[[], _Found], nothing: str) -> list[str]:
+        found = look()
+        self._check_idle(found)
         self.paintings.call_off(lambda painting: _is_painted_from(painting, found))
-        removed = [*self._erase_jobs(jobs), *self._erase_pictures(found), *self._erase_drafts(found),
+        found = look().with_all_of(found)  # waiting for a picture to end takes a while
+        self._check_idle(found)
+        removed = [*self._erase_jobs(found), *self._erase_pictures(found), *self._erase_drafts(found),
                    *self._erase_copies(found), *self._erase_adapters(found)]
-        # Once more: a picture or an export that was finished in between is kept by nobody from here on.
-        removed += [*self._erase_pictures(found), *self._erase_copies(found)]
+        # Once more: what was finished or brought back in between is kept by nobody from here on.
+        found = look().with_all_of(found)
+        removed += [*self._erase_jobs(found), *self._erase_drafts(found), *self._erase_adapters(found),
+                    *self._erase_pictures(found), *self._erase_copies(found)]
         if not removed and nothing:
             raise Missing(nothing)
         return removed
+
+    def _check_idle(self, found: _Found) -> None:
+        """Raise StudioError while a job of it waits or runs."""
+        mine = {*self._jobs_of(found), *found.runs}
+        busy = next((j for j in self.store.all() if j.id in mine and j.state in ACTIVE), None)
+        if busy:
+            raise StudioError(f"'{busy.name}' ({DOING[busy.kind]}) is {busy.state}; stop it first, then erase.")
 
     def _jobs_of(self, found: _Found) -> dict[str, str]:
         """The jobs that belong to it or use its adapters, by id: what each is called."""
@@ -171,8 +194,8 @@ class Eraser:
                 jobs[id] = str(told.get("kind", DOING["train"]))
         return jobs
 
-    def _erase_jobs(self, jobs: dict[str, str]) -> Iterator[str]:
-        for id, called in jobs.items():
+    def _erase_jobs(self, found: _Found) -> Iterator[str]:
+        for id, called in self._jobs_of(found).items():
             for place in self._run_places():
                 shutil.rmtree(place / id, ignore_errors=True)
             self.store.forget(id)

@@ -13,6 +13,7 @@ from contextlib import ExitStack
 
 from adapters.errors import StudioError
 from app.home import Home
+from app.jobs.allowed import leaving_nothing
 from app.jobs.runs import DISK_FULL, StopFile, how_it_ended, view
 from app.jobs.shared_device import Device
 from app.jobs.store import Job, JobStore
@@ -168,7 +169,8 @@ class Supervisor:
             source = checkpoints[-1]
         previews = [p for p in sorted((folder / "previews").glob("*-0.png"))
                     if not p.name.startswith("step00000000")]
-        return self.library.add(source, job.name, previews[-1] if previews else None).name
+        with leaving_nothing(folder):
+            return self.library.add(source, job.name, previews[-1] if previews else None).name
 
 
 def _alive(pid: int) -> bool:

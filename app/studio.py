@@ -119,6 +119,7 @@ class Studio:
             take_in_dataset(dataset, folder, len(named), training)
             if not consent and any(c.kind == "person" for c in named):
                 consent = self.consents.for_images(dataset.hashes).id
+            self.consents.check_covers(consent, dataset.hashes)
             config = RunConfig(
                 name=name, class_noun=noun, base=base, offline=self.offline, trigger=trigger, concepts=named,
                 image_hashes=dataset.hashes, tensorboard=tensorboard, training=training, draft=draft, consent=consent,

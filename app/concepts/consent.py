@@ -129,10 +129,16 @@ class Consents:
         """The statement that covers all of these pictures (SHA-256). Raises StudioError when none does."""
         found, missing = self.look(images)
         if found is None:
-            raise StudioError(f"A person's likeness is learned only with their consent, and {missing} of "
-                              f"{len(set(images))} pictures have no statement; record who agreed to what, when, for "
-                              "these pictures.")
+            raise _uncovered(missing, images)
         return found
+
+    def check_covers(self, id: str, images: Collection[str]) -> None:
+        """Raise StudioError when the statement `id`, if one is named, is not about all of these pictures (SHA-256).
+
+        Asked of what is learned from in the end: a picture may have come since the statement was looked for.
+        """
+        if id and (missing := len(set(images) - set(self.get(id).images))):
+            raise _uncovered(missing, images)
 
     def for_draft(self, draft: Draft) -> str:
         """The id of the statement that a draft's person is learned under, '' when it shows none.
@@ -160,3 +166,8 @@ class Consents:
         except (OSError, ValueError) as error:
             raise StudioError(f"The statement of consent '{path}' cannot be read; put it right before a person is "
                               "learned.") from error
+
+
+def _uncovered(missing: int, images: Collection[str]) -> StudioError:
+    return StudioError(f"A person's likeness is learned only with their consent, and {missing} of {len(set(images))} "
+                       "pictures have no statement; record who agreed to what, when, for these pictures.")

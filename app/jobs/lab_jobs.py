@@ -117,6 +117,7 @@ class Lab:
                               "out.")
         name, noun = check_name(found.things[0].name), check_noun(found.things[0].noun)
         consent, dataset = self.consents.for_draft(found), self.drafts.dataset(draft)
+        self.consents.check_covers(consent, dataset.hashes)
         family = find_family(locate(base), offline=self.offline())
         for method in methods:
             resolve(method, family, preset, steps=steps)
@@ -136,9 +137,11 @@ class Lab:
         statement for pictures of a person.
         """
         pictures = list_folder(references)
+        hashes = Dataset.of(pictures).hashes
+        self.consents.check_covers(consent, hashes)
         task = _made(CompareTask, base=base, offline=self.offline(), noun=check_noun(noun), methods=tuple(methods),
                      preset=preset, steps=steps, seeds=seeds, prompts=tuple(prompts), force=force, consent=consent,
-                     image_hashes=Dataset.of(pictures).hashes)
+                     image_hashes=hashes)
         name = re.sub(r"[^A-Za-z0-9_-]+", "-", references.resolve().name).strip("-_")[:MAX_LENGTH] or "pictures"
         return self.home.runs / self._add(task, name, pictures, find_masks(pictures), running_in=os.getpid())
 
@@ -151,6 +154,8 @@ class Lab:
         consent = (self.consents.for_draft(self.drafts.get(draft)) if draft else
                    str(entry.record.provenance.get("consent", "")))
         pictures, hashes = self._of_draft(draft) if draft else self._of_job(run)
+        if draft:  # an adapter's consent is about the pictures that it was learned from
+            self.consents.check_covers(consent, hashes)
         base = base or entry.base_spec
         if not base:
             raise StudioError(f"The base of '{entry.name}' is not here; name one that it fits.")

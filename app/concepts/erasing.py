@@ -27,6 +27,7 @@ from app.jobs.queue import DOING
 from app.jobs.store import ACTIVE, JobStore
 from app.library.library_entry import BESIDE
 from app.painting.paintings import Painting, Paintings
+from app.system import leftovers
 from pipelines.image_file import tensors_hash
 from pipelines.ingredients import made_from, pixels_of
 
@@ -220,7 +221,12 @@ class Eraser:
             yield f"{len(shots)} pictures of draft {id}"
 
     def _erase_copies(self, found: _Found) -> Iterator[str]:
-        """What is kept for a while only: pictures to paint on, and exported files."""
+        """What is kept for a while only: pictures to paint on, uploads, exported files, and what a crash left."""
+        leftovers.sweep(self.home)
+        for copy in leftovers.loose_files(self.home):
+            if not found.pictures.isdisjoint(_hashes_of(copy)):
+                copy.unlink(missing_ok=True)
+                yield f"temporary copy {copy.name}"
         for picture in sorted((self.home.temporary / "sources").glob("*.png")):
             if found.shown_in(picture):
                 picture.unlink()
@@ -251,6 +257,15 @@ def _pixels_in(folder: Path) -> Iterator[str]:
     for picture in sorted(folder.glob("*.png")):
         with contextlib.suppress(StudioError):  # a damaged one is erased as the others are
             yield pixels_of(picture)
+
+
+def _hashes_of(picture: Path) -> set[str]:
+    """SHA-256 of a file and of its pixels, as far as it is a picture and still there."""
+    found = set[str]()
+    with contextlib.suppress(StudioError, OSError):
+        found.add(sha256(picture))
+        found.add(pixels_of(picture))
+    return found
 
 
 def _is_painted_from(painting: Painting, found: _Found) -> bool:

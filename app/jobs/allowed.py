@@ -13,14 +13,14 @@ from app.errors import Revoked
 from app.home import Home
 from app.jobs.job_files import FILE
 
-_SETTINGS = ("config.json", "task.json")
-_TOLD = (*_SETTINGS, FILE, "events.jsonl", "worker.log")
+SETTINGS = ("config.json", "task.json")
+_TOLD = (*SETTINGS, FILE, "events.jsonl", "worker.log")
 """What says what a job was, and holds nothing of the pictures."""
 
 
 def consent_of(folder: Path) -> str:
     """The statement of consent that a job's settings name; '' when there is none."""
-    for name in _SETTINGS:
+    for name in SETTINGS:
         with contextlib.suppress(OSError, ValueError):
             told = json.loads((folder / name).read_text("utf-8"))
             return str(told.get("consent", "")) if isinstance(told, dict) else ""

@@ -57,3 +57,5 @@ class Part:
     most_jobs: Callable[[], int]
     """How many jobs may wait and run at a time."""
     lent: Lent
+    unshare: Callable[[str], int]
+    """Takes an adapter back from all that this person shares it with; with how many it was."""

@@ -20,7 +20,7 @@ from app.arguments import Use, with_tags
 from app.common import Part
 from app.concepts.consent import Consents, Statement
 from app.concepts.drafts import Drafts
-from app.concepts.erasing import Eraser
+from app.concepts.erasing import Eraser, Mentions
 from app.concepts.looker import LookerProcess
 from app.home import Home
 from app.jobs.job_files import JobFiles
@@ -74,7 +74,8 @@ class Studio:
         self.gallery = Gallery(home)
         self.styles = Styles(home.root / "styles.json")
         self.paintings = Paintings(home, self.generate, self.new_pictures, part.most_jobs if part else None)
-        self.eraser = Eraser(home, self.store, self.drafts, self.consents, self.paintings)
+        self.eraser = Eraser(home, self.store, self.drafts, self.consents, self.paintings, Mentions(
+            self.gallery, self.styles, part.unshare if part else lambda adapter: 0))
         self.bases = common.bases if common else Bases(home)
         self.downloads = common.downloads if common else Downloads(self.bases)
 

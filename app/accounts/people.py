@@ -88,7 +88,8 @@ class People:
     def _made(self, id: str) -> Person:
         register, home = self.register, Home.open(str(self.register.home_of(id).root))
         lent = register.shares.lent_to(id)
-        part = Part(self.common, lambda: register.quotas(id)[1], lent)
+        part = Part(self.common, lambda: register.quotas(id)[1], lent,
+                    lambda adapter: register.shares.forget(id, adapter))
         made = Person(id, Studio(home, offline=self._offline, part=part),
                       DiskMeter(home, lambda: register.quotas(id)[0]), lent)
         if self._running:

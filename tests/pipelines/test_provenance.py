@@ -14,7 +14,7 @@ from adapters.host import Host
 from adapters.lora import LoraAdapter
 from adapters.record import AdapterRecord, read_record
 from adapters.studio_file import save
-from app.concepts.erasing import _Found
+from app.concepts.belongings import Found
 from pipelines.base_models import listed
 from pipelines.base_models.locate import lasting, named
 from pipelines.exchange.writing import export
@@ -83,7 +83,7 @@ def test_pictures_of_an_adapter_are_found_by_its_hash_its_name_and_its_checkpoin
     for file, name, noted in (("renamed", "berta", "a" * 12), ("retrained", "anna", "b" * 12),
                               ("checkpoint", "anna-step00000500", "c" * 12), ("other", "hannah", "d" * 12)):
         save_png(image(), tmp_path / f"{file}.png", settings, [UsedAdapter(name, 1.0, {}, noted)])
-    anna = _Found(names={"anna"}, hashes={"a" * 12})
+    anna = Found(names={"anna"}, hashes={"a" * 12})
     found = {f.stem for f in tmp_path.glob("*.png") if anna.shown_in(f)}
     assert found == {"renamed", "retrained", "checkpoint"}
 

@@ -22,6 +22,7 @@ from app.concepts.consent import Consents, Statement
 from app.concepts.drafts import Drafts
 from app.concepts.erasing import Eraser, Mentions
 from app.concepts.looker import LookerProcess
+from app.concepts.showing import check_faces
 from app.home import Home
 from app.jobs.job_files import JobFiles
 from app.jobs.lab_jobs import Lab
@@ -156,15 +157,22 @@ class Studio:
         self.supervisor.wake()
         return run
 
-    def teach(self, draft: str, **options: Any) -> str:
-        """Queue a training of a draft (see `start_training`); returns the run's id."""
+    def teach(self, draft: str, *, no_face: bool = False, **options: Any) -> str:
+        """Queue a training of a draft (see `start_training`); returns the run's id.
+
+        Raises ShowsFace where it seems to show a person that it does not speak of, unless there is said to be
+        `no_face`.
+        """
         found = self.drafts.get(draft)
         name = found.things[0].name
         options |= {"draft": draft, "kinds": [t.kind for t in found.things], "consent": self.consents.for_draft(found)}
         if len(found.things) > 1:
             options["concepts"] = [(t.name, t.noun) for t in found.things]
             name = "-".join(check_name(t.name) for t in found.things)[:MAX_LENGTH]
-        return self.start_training(self.drafts.dataset(draft), name, found.things[0].noun, **options)
+        dataset = self.drafts.dataset(draft)
+        if not no_face:
+            check_faces(found, dataset.pictures)
+        return self.start_training(dataset, name, found.things[0].noun, **options)
 
     def erase(self, name: str) -> list[str]:
         """Erase everything about a concept, for good; says what went. What is being painted with it is cancelled."""

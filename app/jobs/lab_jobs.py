@@ -22,6 +22,7 @@ from adapters.naming import MAX_LENGTH, check_name, check_noun
 from app.arguments import parse_adapter
 from app.concepts.consent import Consents
 from app.concepts.drafts import Drafts
+from app.concepts.showing import check_faces
 from app.home import Home
 from app.jobs.queue import Queue
 from app.jobs.runs import folder_id
@@ -109,8 +110,8 @@ class Lab:
         self.consents, self.offline = consents, offline
 
     def compare(self, draft: str, methods: Sequence[str], *, base: str = "starter", preset: str = "balanced",
-                steps: int | None = None, **options: Any) -> str:
-        """Queue a comparison of methods on a draft's pictures; returns its id."""
+                steps: int | None = None, no_face: bool = False, **options: Any) -> str:
+        """Queue a comparison of methods on a draft's pictures; returns its id. As for `no_face`, see `Studio.teach`."""
         found = self.drafts.get(draft)
         if len(found.things) > 1:
             raise StudioError(f"A comparison teaches one thing, this draft has {len(found.things)}; take the others "
@@ -118,6 +119,8 @@ class Lab:
         name, noun = check_name(found.things[0].name), check_noun(found.things[0].noun)
         consent, dataset = self.consents.for_draft(found), self.drafts.dataset(draft)
         self.consents.check_covers(consent, dataset.hashes)
+        if not no_face:
+            check_faces(found, dataset.pictures)
         family = find_family(locate(base), offline=self.offline())
         for method in methods:
             resolve(method, family, preset, steps=steps)

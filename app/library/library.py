@@ -19,7 +19,7 @@ from adapters.errors import StudioError
 from adapters.files import copy_with_metadata, read_header, write_atomic, write_text
 from adapters.labels import sidecar
 from adapters.naming import check_name
-from adapters.record import read_record
+from adapters.record import Concept, read_record
 from app.concepts.consent import Consents
 from app.errors import Missing
 from app.home import Home
@@ -145,6 +145,25 @@ class Library:
         entry = self.get(name)
         beside = entry.path.with_suffix(".json")
         write_sidecar(beside, beside, entry.record, entry.record, entry.remarks.changed(tags, notes))
+        return self.get(name)
+
+    def mark_person(self, name: str) -> Entry:
+        """Say of an adapter that it shows a person, such as of a file from elsewhere: it is protected from then on.
+
+        There is no way back: who could take a person's protection away would not need to ask.
+        """
+        entry = self.get(name)
+        if entry.record.shows_a_person:
+            return entry
+        known = entry.record.concepts or (Concept(name=entry.record.name, noun=entry.record.class_noun,
+                                                  trigger=entry.record.trigger),)
+        record = entry.record.model_copy(update={
+            "concepts": tuple(c.model_copy(update={"kind": "person"}) for c in known)})
+        with self._kept_under(entry.path):
+            copy_with_metadata(entry.path, entry.path,
+                               {**read_header(entry.path).metadata, **record.to_metadata()})
+            beside = entry.path.with_suffix(".json")
+            write_sidecar(beside, beside, entry.record, record, entry.remarks)
         return self.get(name)
 
     def rename(self, name: str, new: str) -> Entry:

@@ -34,7 +34,7 @@ def table() -> str:
                    f"{found['false_alarms_all']:.1%} of all). Of negative prompts it refuses "
                    f"{found['unwanted_caught']:.1%} of {found['unwanted_caught_of']} that want no clothes, and "
                    f"{found['unwanted_false_alarms']:.1%} of {found['unwanted_false_alarms_of']} that it should not; "
-                   "these two lists were written together with it. "
+                   "these two lists were written together with it, so others will fare worse. "
                    "It is a filter, not a guarantee."), "",
               f"Machine: {platform.machine()}, Python {platform.python_version()}.", ""]
     return "\n".join(lines)

@@ -68,11 +68,11 @@ def test_a_picture_that_came_later_is_not_covered(client: TestClient) -> None:
 @pytest.mark.parametrize("begin", [
     lambda studio, draft: studio.teach(draft), lambda studio, draft: studio.preflight(draft),
     lambda studio, draft: studio.lab.compare(draft, ["lora"]),
-    lambda studio, draft: studio.lab.evaluate("ada", draft=draft, base="starter")])
+    lambda studio, draft: studio.lab.evaluate("bob", draft=draft, base="starter")])
 def test_a_picture_that_comes_between_the_consent_and_the_copy_is_not_covered(
         client: TestClient, studio: Studio, host: Host, record: AdapterRecord, monkeypatch: pytest.MonkeyPatch,
         begin: Any) -> None:
-    in_library(studio, host, record, "ada", {})
+    in_library(studio, host, record, "bob", {})
     draft = draft_of(client, 0)
     client.post("/studio/consents", json={"draft": draft, **STATEMENT})
     look = studio.consents.for_draft

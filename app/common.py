@@ -60,3 +60,5 @@ class Part:
     lent: Lent
     room: Callable[[int], AbstractContextManager[None]]
     """Takes so many bytes of the person's share of the disk; raises DiskQuota where they are too many."""
+    unshare: Callable[[str], int]
+    """Takes an adapter back from all that this person shares it with; with how many it was."""

@@ -21,5 +21,13 @@ class QueueQuota(StudioError):
     """A person has as much waiting as is allowed: 429."""
 
 
-STATUS: dict[type[StudioError], int] = {NotAllowed: 403, DiskQuota: 413, QueueQuota: 429}
+class Revoked(StudioError):
+    """The statement of consent that something is learned or kept under was revoked: 400, as everything else."""
+
+
+class ShowsFace(StudioError):
+    """What is to be no person seems to show a face; asked again with `no_face`, it is learned: 409."""
+
+
+STATUS: dict[type[StudioError], int] = {NotAllowed: 403, ShowsFace: 409, DiskQuota: 413, QueueQuota: 429}
 """HTTP statuses; every other StudioError is 400."""

@@ -18,8 +18,9 @@ from app.arguments import Use, with_tags
 from app.common import Part
 from app.concepts.consent import Consents, Statement
 from app.concepts.drafts import Drafts
-from app.concepts.erasing import Eraser
+from app.concepts.erasing import Eraser, Mentions
 from app.concepts.looker import LookerProcess
+from app.concepts.showing import check_faces
 from app.home import Home
 from app.jobs.job_files import JobFiles
 from app.jobs.lab_jobs import Lab
@@ -61,19 +62,20 @@ class Studio:
         self.store = JobStore(home.database, JobFiles(home), part.most_jobs if part else None)
         self.library = Library(home)
         self.supervisor = Supervisor(home, self.store, self.library, common.device if common else None)
-        self.queue = Queue(home, self.store, self.library, self.supervisor.wake,
+        self.consents = Consents(home.consents)
+        self.queue = Queue(home, self.store, self.library, self.consents, self.supervisor.wake,
                            lambda: common is not None and common.device.holder not in ("", home.root.name))
         self.painter = common.painter if common else PainterProcess()
         self.looker = common.looker if common else LookerProcess()
         self.drafts = Drafts(home.drafts, home.trash / "drafts")
-        self.consents = Consents(home.consents)
         self.lab = Lab(home, self.store, self.library, self.drafts, self.queue, self.consents,
                        offline=lambda: self.offline)
         self.gallery = Gallery(home)
         self.examiner = Examiner(home)
         self.styles = Styles(home.root / "styles.json")
         self.paintings = Paintings(home, self.generate, self.new_pictures, part.most_jobs if part else None)
-        self.eraser = Eraser(home, self.store, self.drafts, self.consents, self.paintings)
+        self.eraser = Eraser(home, self.store, self.drafts, self.consents, self.paintings, Mentions(
+            self.gallery, self.styles, part.unshare if part else lambda adapter: 0))
         self.bases = common.bases if common else Bases(home)
         self.downloads = common.downloads if common else Downloads(self.bases)
 
@@ -104,7 +106,6 @@ class Studio:
         dataset = images if isinstance(images, Dataset) else Dataset.of(images)
         name, noun = check_name(name), check_noun(noun or (concepts[0][1] if concepts else dataset.noun))
         overrides = {**dataset.settings, **{k: v for k, v in overrides.items() if v is not None}}
-        self.supervisor.settle_dead()
         busy = {j.name.lower() for j in self.store.all() if j.state in ACTIVE and j.kind == "train"}
         if self.library.has(name) or name.lower() in busy:
             raise StudioError(f"There is a concept '{name}' already; choose another name or delete "
@@ -119,6 +120,7 @@ class Studio:
             take_in_dataset(dataset, folder, len(named), training)
             if not consent and any(c.kind == "person" for c in named):
                 consent = self.consents.for_images(dataset.hashes).id
+            self.consents.check_covers(consent, dataset.hashes)
             config = RunConfig(
                 name=name, class_noun=noun, base=base, offline=self.offline, trigger=trigger, concepts=named,
                 image_hashes=dataset.hashes, tensorboard=tensorboard, training=training, draft=draft, consent=consent,
@@ -140,6 +142,7 @@ class Studio:
         """
         if before := self.store.asked(asked):
             return before
+        self.supervisor.settle_dead()  # not while the consent is held, which what it settles may wait for
         with self.consents.held(options.get("consent", "")):
             folder = self.prepare_run(images, name, noun, **options)
             try:
@@ -153,19 +156,27 @@ class Studio:
         self.supervisor.wake()
         return run
 
-    def teach(self, draft: str, **options: Any) -> str:
-        """Queue a training of a draft (see `start_training`); returns the run's id."""
+    def teach(self, draft: str, *, no_face: bool = False, **options: Any) -> str:
+        """Queue a training of a draft (see `start_training`); returns the run's id.
+
+        Raises ShowsFace where it seems to show a person that it does not speak of, unless there is said to be
+        `no_face`.
+        """
         found = self.drafts.get(draft)
         name = found.things[0].name
         options |= {"draft": draft, "kinds": [t.kind for t in found.things], "consent": self.consents.for_draft(found)}
         if len(found.things) > 1:
             options["concepts"] = [(t.name, t.noun) for t in found.things]
             name = "-".join(check_name(t.name) for t in found.things)[:MAX_LENGTH]
-        return self.start_training(self.drafts.dataset(draft), name, found.things[0].noun, **options)
+        dataset = self.drafts.dataset(draft)
+        if not no_face:
+            check_faces(found, dataset.pictures)
+        return self.start_training(dataset, name, found.things[0].noun, **options)
 
     def erase(self, name: str) -> list[str]:
         """Erase everything about a concept, for good; says what went. What is being painted with it is cancelled."""
-        return self.eraser.concept(name)
+        with self.consents.held():
+            return self.eraser.concept(name)
 
     def revoke(self, consent: str) -> Statement:
         """Erase all that was made under a statement of consent; the statement stays, with what was removed."""
@@ -223,7 +234,7 @@ class Studio:
         job = self.job(run)
         if job.state in RESUMABLE:
             StopFile(self.home.runs / run).clear()
-        if not self.store.requeue(run):
+        if not self.queue.requeue(run):
             raise StudioError(f"'{job.name}' is {job.state}; only a stopped or failed training can "
                               "be resumed.")
         self.supervisor.wake()

@@ -26,7 +26,7 @@ from pipelines.editing import LONGEST, Blend, Edit
 from pipelines.encode import encode_images
 from pipelines.free_memory import free_on
 from pipelines.image_file import Safety
-from pipelines.prompt_filter import flagged
+from pipelines.prompt_filter import flagged, flagged_unwanted
 from pipelines.regions import Region, bound, prompts_of
 from pipelines.request import Request
 from pipelines.samplers import build_sampler, sampler_name
@@ -114,9 +114,8 @@ class Generator:
         same seed. Raises StudioError for what cannot go together.
         """
         _check(request, edit, start)
-        if self._shows_a_person and (reason := flagged(request.prompt)):
-            raise StudioError(f"An adapter here shows a person, and '{reason[:60]}' in the prompt is refused with it; "
-                              "take these words out.")
+        if self._shows_a_person:
+            _check_words(request)
         facts = self.host.facts
         steps, guidance = request.steps or facts.steps, request.guidance or facts.guidance
         size = self._size(request, edit, start)
@@ -279,6 +278,16 @@ def _count(scheduler: Any, steps: int, strength: float | None) -> int:
     if not left:
         raise StudioError(f"A strength of {strength:g} leaves none of {steps} steps; raise one of the two.")
     return len(scheduler.timesteps[(steps - left) * scheduler.order:])
+
+
+def _check_words(request: Request) -> None:
+    """Raise StudioError where a person would be shown nude or in a sexual way."""
+    if reason := flagged(request.prompt):
+        raise StudioError(f"An adapter here shows a person, and '{reason[:60]}' in the prompt is refused with it; "
+                          "take these words out.")
+    if reason := flagged_unwanted(request.negative_prompt):
+        raise StudioError(f"An adapter here shows a person, and '{reason[:60]}' in the negative prompt is refused with "
+                          "it; take these words out.")
 
 
 def _check(request: Request, edit: Edit | None, start: Image.Image | None) -> None:

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from adapters.errors import StudioError
 from adapters.files import write_atomic
 from adapters.prompt_syntax import MAX_WEIGHT
+from pipelines.base_models.locate import named
 from pipelines.references import opened
 from pipelines.request import Request
 from pipelines.samplers import AUTOMATIC, SAMPLERS, SCHEDULES
@@ -70,7 +71,7 @@ def base_told(base: str, hash: str) -> dict[str, str]:
 
     Where it lies on this machine is nobody's business who gets the picture.
     """
-    return {"base": Path(base).name if Path(base).exists() else base, **({"base_hash": hash} if hash else {})}
+    return {"base": named(base), **({"base_hash": hash} if hash else {})}
 
 
 def parameters(settings: Mapping[str, Any], adapters: Sequence[UsedAdapter]) -> str:

@@ -1,7 +1,7 @@
 """A filter for prompts that would show a person nude or in a sexual way. It is a filter, not a guarantee.
 
-Used for adapters that learned a person (`assets/people/filter.toml` has its words, in five languages); how much it
-catches and how much it wrongly refuses on lists written apart from it stands in docs/trust.md.
+Used for adapters that learned a person (`assets/people/filter.toml` has its words, in five languages, `unwanted.toml`
+those of the negative prompt); how much it catches and how much it wrongly refuses on lists stands in docs/trust.md.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ import tomllib
 import unicodedata
 from functools import cache
 
+from adapters.prompt_syntax import parse_weights
 from pipelines.shipped import ASSETS
 
 WORDS = ASSETS / "people" / "filter.toml"
+UNWANTED = ASSETS / "people" / "unwanted.toml"
 _DIGITS = str.maketrans("013457@$!€", "oieastasie")
 # Letters that look like others: Cyrillic, Greek, small capitals, and ligatures that Unicode does not part.
 _ALIKE = str.maketrans("аеорсухіѕԁոοανιᴀʙᴄᴅᴇɢʜɪᴊᴋʟᴍɴᴏᴘʀꜱᴛᴜᴠᴡʏᴢ", "aeopcyxisdnoaviabcdeghijklmnoprstuvwyz") | {
@@ -25,6 +27,7 @@ _INVISIBLE = re.compile(r"[\u00ad\u200b-\u200f\u2060\ufeff]")
 _WEIGHT = re.compile(r":\s*\d*\.?\d+\s*(?=[)\]>])")
 _SPACED = re.compile(r"\b(?:\w[\s._*\-/|+~]{1,3}){2,}\w\b")
 _JOINED = re.compile(r"(?<=\w)[._*\-/|+~']+(?=\w)")
+_PARTS = re.compile(r"[,;|\n\r]|\.(?=\s|$)")
 
 
 def flagged(prompt: str) -> str | None:
@@ -40,6 +43,29 @@ def flagged(prompt: str) -> str | None:
         for first, second in itertools.pairwise(words):  # a word that was cut in two
             if flagging.fullmatch(first + second) and not flagging.fullmatch(first):
                 return first + second
+    return None
+
+
+def flagged_unwanted(negative: str) -> str | None:
+    """The words of a negative prompt that are the reason to refuse it; None when there is none.
+
+    Clothes that are not to be there are, and nakedness of a negative weight; to list nakedness itself protects.
+    Raises StudioError for weights that cannot be read.
+    """
+    chunks, patterns = parse_weights(negative), _unwanted()
+    parts = [part for chunk in chunks for part in chunk]
+    if turned := next((r for p in parts if p.weight < 0 and (r := flagged(p.text))), None):
+        return turned
+    guarded = any(p.weight >= 1 and patterns["nude"].search(view) for p in parts for view in _views(p.text))
+    words = ",".join("".join(p.text for p in chunk if p.weight > 0) for chunk in chunks)
+    for part in _PARTS.split(words):
+        for view in _views(part):
+            text = " ".join(view.strip(" .").split())
+            if patterns["hiding"].search(text):
+                return text
+            meant = patterns["list"].fullmatch(text) or patterns["worn"].search(text) or patterns["row"].search(text)
+            if meant and (patterns["garments"].search(text) or not guarded):
+                return meant[0]
     return None
 
 
@@ -62,20 +88,41 @@ def _patterns() -> tuple[re.Pattern[str], re.Pattern[str]]:
     return _any(harmless), _any([p for words in tables.values() for p in words])
 
 
+@cache
+def _unwanted() -> dict[str, re.Pattern[str]]:
+    """`list`: clothes and nothing else; `worn`: somebody in clothes, and nothing after it; `row`: three in a row."""
+    tables: dict[str, list[str]] = tomllib.loads(UNWANTED.read_text("utf-8"))
+    filler, wearing, clothes = ("|".join(tables[k]) for k in ("fillers", "wearing", "garments"))
+    clothes += "|" + "|".join(tables["intimate"])
+    listed = rf"(?:(?:{filler}) )*(?:{clothes})(?: (?:{filler}|{clothes}))*"
+    return {"list": re.compile(listed), "worn": re.compile(rf"(?<!\w)(?:{wearing}) {listed}$"),
+            "row": re.compile(rf"(?<!\w)(?:(?:{clothes}) ){{2}}(?:{clothes})(?!\w)"),
+            **{name: _any(tables[name]) for name in ("garments", "hiding", "nude")}}
+
+
 def _any(patterns: list[str]) -> re.Pattern[str]:
     return re.compile(r"(?<!\w)(?:" + "|".join(f"(?:{p})" for p in patterns) + r")(?!\w)")
 
 
 def rates() -> dict[str, float]:
-    """Shares of the two lists beside the filter that it refuses, `caught` and `false_alarms`, and how many there are.
+    """Shares of the lists beside the filter that it refuses, `caught` and `false_alarms`, and how many there are.
 
     The lists were written without a look at the filter; every second line, from the first, was then looked at while it
-    was made, the others, which are counted here, were not.
+    was made, the others, which are counted here, were not. The short ones of negative prompts (`unwanted_`) were
+    written together with their filter, and all of them are counted.
     """
     told: dict[str, float] = {}
     for name, figure in (("flagged", "caught"), ("harmless", "false_alarms")):
-        lines = [x for x in (WORDS.parent / f"{name}.txt").read_text("utf-8").splitlines() if x.strip()]
+        lines = _lines(name)
         told[figure] = round(sum(flagged(x) is not None for x in lines[1::2]) / len(lines[1::2]), 4)
         told[f"{figure}_all"] = round(sum(flagged(x) is not None for x in lines) / len(lines), 4)
         told[f"{figure}_of"] = len(lines)
+    for name, figure in (("unwanted", "unwanted_caught"), ("unwanted_harmless", "unwanted_false_alarms")):
+        lines = _lines(name)
+        told[figure] = round(sum(flagged_unwanted(x) is not None for x in lines) / len(lines), 4)
+        told[f"{figure}_of"] = len(lines)
     return told
+
+
+def _lines(name: str) -> list[str]:
+    return [x for x in (WORDS.parent / f"{name}.txt").read_text("utf-8").splitlines() if x.strip()]

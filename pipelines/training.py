@@ -29,6 +29,7 @@ from adapters.host import Host
 from adapters.record import AdapterRecord
 from adapters.studio_file import save
 from pipelines.base_models.load import load_base
+from pipelines.base_models.locate import lasting, named
 from pipelines.base_models.words import known_words
 from pipelines.class_images import given_class_images
 from pipelines.class_images import paint_class_images as own_class_images
@@ -281,13 +282,18 @@ def _pictures(folder: Path, config: RunConfig) -> tuple[Picture, ...]:
     return tuple(found)
 
 
+def _config_told(config: RunConfig) -> dict[str, Any]:
+    """A training's settings, without where a model for masks lies on this machine."""
+    return {**config.training.model_dump(), "mask_model": named(config.training.mask_model)}
+
+
 def _record(config: RunConfig, host: Host, kind: str, spec: dict[str, Any], accelerator: Accelerator,
             run: str) -> AdapterRecord:
     return AdapterRecord(
         kind=kind, method=config.training.method, name=config.name, base=host.identity,
         trigger=config.trigger, class_noun=config.class_noun, concepts=config.concepts, spec=spec,
         provenance={
-            "run": run, "base": config.base, "config": config.training.model_dump(),
+            "run": run, "base": lasting(config.base), "config": _config_told(config),
             "precision": accelerator.mixed_precision, "device": str(accelerator.device),
             "images_sha256": list(config.image_hashes), **({"consent": config.consent} if config.consent else {}),
             "versions": versions(), "created": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -89,7 +89,8 @@ class People:
         register, home = self.register, Home.open(str(self.register.home_of(id).root))
         lent = register.shares.lent_to(id)
         meter = DiskMeter(home, lambda: register.quotas(id)[0])
-        part = Part(self.common, lambda: register.quotas(id)[1], lent, meter.admit)
+        part = Part(self.common, lambda: register.quotas(id)[1], lent, meter.admit,
+                    lambda adapter: register.shares.forget(id, adapter))
         made = Person(id, Studio(home, offline=self._offline, part=part), meter, lent)
         if self._running:
             made.studio.supervisor.start()

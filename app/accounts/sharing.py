@@ -50,6 +50,12 @@ class Shares:
             raise Missing(f"'{adapter[:60]}' is not shared with {to or 'everyone'}; see what is.")
         return {"adapter": adapter, "to": to}
 
+    def forget(self, owner: str, adapter: str) -> int:
+        """Take an adapter that is erased back from everybody; with how many it was shared."""
+        with self._db.connect() as db:
+            return db.execute("DELETE FROM shares WHERE owner = ? AND lower(adapter) = lower(?)",
+                              (owner, adapter)).rowcount
+
     def _reader(self, owner: Account, to: str) -> str:
         if to == EVERYONE:
             return EVERYONE

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from adapters.errors import StudioError
 from adapters.files import write_text
 from app.concepts.drafts import Draft
-from app.errors import Missing
+from app.errors import Missing, Revoked
 
 Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=2, max_length=300)]
 Hash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -88,15 +88,20 @@ class Consents:
 
     @contextlib.contextmanager
     def held(self, under: str = "") -> Iterator[None]:
-        """While this is held, in any process, no statement is revoked: what is queued meanwhile is found by the next.
+        """While this is held, in any process, nothing is revoked or erased: what comes meanwhile is found by the next.
 
-        Raises StudioError when the statement that something is to be learned `under` was revoked before.
+        A thread that holds it may hold it again. Raises Revoked when the statement that something is to be learned or
+        kept `under` was revoked before.
         """
-        with FileLock(self.folder / ".lock"):
-            if under and self._is_revoked(under):
-                raise StudioError(f"The statement of consent '{under[:40]}' was revoked, so nothing is learned under "
-                                  "it; take these pictures out, or record a new one.")
+        with FileLock(self.folder / ".lock", is_singleton=True):  # one for all of this process: it counts by thread
+            self.check(under)
             yield
+
+    def check(self, under: str) -> None:
+        """Raise Revoked when the statement that something is learned or kept `under` was revoked."""
+        if under and self._is_revoked(under):
+            raise Revoked(f"The statement of consent '{under[:40]}' was revoked, so nothing is learned or kept under "
+                          "it; take these pictures out, or record a new one.")
 
     def stands(self, id: str) -> bool:
         """Whether there is a statement of that id that was not revoked."""
@@ -107,7 +112,10 @@ class Consents:
 
     def _is_revoked(self, id: str) -> bool:
         """False also for one that is not here, such as of an adapter from elsewhere."""
-        return not self.stands(id) and (self.folder / f"{id}.json").is_file()
+        try:
+            return self.get(id).revoked is not None
+        except Missing:
+            return False
 
     def look(self, images: Collection[str]) -> tuple[Statement | None, int]:
         """The standing statement that names the most of these pictures (SHA-256), if it names all, and how many not."""
@@ -121,10 +129,16 @@ class Consents:
         """The statement that covers all of these pictures (SHA-256). Raises StudioError when none does."""
         found, missing = self.look(images)
         if found is None:
-            raise StudioError(f"A person's likeness is learned only with their consent, and {missing} of "
-                              f"{len(set(images))} pictures have no statement; record who agreed to what, when, for "
-                              "these pictures.")
+            raise _uncovered(missing, images)
         return found
+
+    def check_covers(self, id: str, images: Collection[str]) -> None:
+        """Raise StudioError when the statement `id`, if one is named, is not about all of these pictures (SHA-256).
+
+        Asked of what is learned from in the end: a picture may have come since the statement was looked for.
+        """
+        if id and (missing := len(set(images) - set(self.get(id).images))):
+            raise _uncovered(missing, images)
 
     def for_draft(self, draft: Draft) -> str:
         """The id of the statement that a draft's person is learned under, '' when it shows none.
@@ -152,3 +166,8 @@ class Consents:
         except (OSError, ValueError) as error:
             raise StudioError(f"The statement of consent '{path}' cannot be read; put it right before a person is "
                               "learned.") from error
+
+
+def _uncovered(missing: int, images: Collection[str]) -> StudioError:
+    return StudioError(f"A person's likeness is learned only with their consent, and {missing} of {len(set(images))} "
+                       "pictures have no statement; record who agreed to what, when, for these pictures.")

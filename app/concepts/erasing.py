@@ -9,69 +9,76 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
 import shutil
-from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from adapters.errors import StudioError
 from adapters.files import sha256
+from adapters.naming import MAX_LENGTH
 from adapters.record import AdapterRecord, read_record
+from app.concepts.belongings import Found, drafts_in, hashes_of, pixels_in
 from app.concepts.consent import Consents, Statement
-from app.concepts.drafts import Draft, Drafts
+from app.concepts.drafts import Drafts
 from app.errors import Missing
 from app.home import Home
 from app.jobs.queue import DOING
 from app.jobs.store import ACTIVE, JobStore
 from app.library.library_entry import BESIDE
-from app.painting.paintings import Painting, Paintings
+from app.painting.gallery import Gallery
+from app.painting.paintings import Paintings
+from app.painting.styles import Styles
+from app.system import leftovers
 from pipelines.image_file import tensors_hash
-from pipelines.ingredients import made_from, pixels_of
-
-_CHECKPOINT = re.compile(r"-step\d+$")
 
 
-@dataclass
-class _Found:
-    """What belongs to the thing that is erased."""
+@dataclass(frozen=True)
+class Mentions:
+    """Where else an adapter or a picture is spoken of by its name."""
 
-    adapters: list[Path] = field(default_factory=list)
-    runs: set[str] = field(default_factory=set)
-    drafts: set[str] = field(default_factory=set)
-    shots: dict[str, set[str]] = field(default_factory=dict)
-    names: set[str] = field(default_factory=set)
-    hashes: set[str] = field(default_factory=set)
-    pictures: set[str] = field(default_factory=set)
-    """SHA-256 of picture files and of their pixels."""
-
-    def has(self, adapter: str) -> bool:
-        """Whether that is the name of one of its adapters, or of a checkpoint of one."""
-        return _CHECKPOINT.sub("", adapter).lower() in {n.lower() for n in self.names} - {""}
-
-    def shown_in(self, picture: Path) -> bool:
-        """Whether a picture was made from it.
-
-        By name too: rather a picture of a namesake too many than one of the person left.
-        """
-        used = made_from(picture)
-        return not self.pictures.isdisjoint(used.pictures) or any(
-            hash in self.hashes or self.has(name) for name, hash in used.adapters)
+    gallery: Gallery
+    styles: Styles
+    unshare: Callable[[str], int]
+    """Takes an adapter back from all that it is shared with; with how many it was."""
 
 
 class Eraser:
     """Erases on one data folder."""
 
-    def __init__(self, home: Home, store: JobStore, drafts: Drafts, consents: Consents, paintings: Paintings) -> None:
+    def __init__(self, home: Home, store: JobStore, drafts: Drafts, consents: Consents, paintings: Paintings,
+                 mentions: Mentions) -> None:
         self.home, self.store, self.drafts, self.consents, self.paintings = home, store, drafts, consents, paintings
+        self.mentions = mentions
 
     def concept(self, name: str) -> list[str]:
         """Everything about the concept of that name; what was removed, a line each.
 
-        Raises StudioError when there is nothing, or while a job of it or with its adapter waits or runs.
+        Raises StudioError when there is nothing, while a job of it or with its adapter waits or runs, and when it was
+        learned together with others: what is whole goes as a whole, and is named so.
         """
-        found = _Found()
+        self._check_alone(name)
+        return self._erase(lambda: self._of_concept(name),
+                           f"There is nothing called '{name[:60]}' to erase; choose one from the library.")
+
+    def _check_alone(self, name: str) -> None:
+        asked = name.lower()
+        together = [(record.name, [c.name for c in record.concepts]) for path, record in self._adapters()
+                    if asked != path.stem.lower()]
+        together += [(str(told.get("name", "")), _names_in(told)) for _, told in self._runs()]
+        for whole, names in together:
+            if asked != whole.lower() and (others := _others(asked, names)):
+                raise StudioError(f"'{name[:60]}' was learned together with {others} in '{whole[:60]}' and cannot be "
+                                  f"taken out of it; erase '{whole[:60]}' first, with which all of them go.")
+        for draft in self.drafts.all():
+            names = [t.name for t in draft.things]
+            if asked != _joined(names) and (others := _others(asked, names)):
+                raise StudioError(f"'{name[:60]}' is in the draft '{draft.label[:60]}' together with {others}; take it "
+                                  "out of that draft first, then erase.")
+
+    def _of_concept(self, name: str) -> Found:
+        found = Found()
         for path, record in self._adapters():
             if name.lower() in {path.stem.lower(), record.name.lower()}:
                 self._with_adapter(found, path, record)
@@ -79,16 +86,21 @@ class Eraser:
             if id in found.runs or str(told.get("name", "")).lower() == name.lower():
                 self._with_run(found, id, told)
                 found.drafts |= {str(told["draft"])} if told.get("draft") else set()
-        found.drafts |= {d.id for d in self.drafts.all() if [t.name.lower() for t in d.things] == [name.lower()]}
+        found.drafts |= {d.id for d in self.drafts.all() if _joined([t.name for t in d.things]) == name.lower()}
+        found.drafts |= {d.id for d in drafts_in(self.drafts.trash) if name.lower() in [
+            _joined([t.name for t in d.things]), *(t.name.lower() for t in d.things)]}
         found.pictures |= self._pictures_of(found.drafts)
-        return self._erase(found, f"There is nothing called '{name[:60]}' to erase; choose one from the library.")
+        return found
 
     def statement(self, statement: Statement) -> list[str]:
         """All that was made under a statement of consent, or of its pictures under none, and its pictures themselves.
 
         Raises StudioError while a job of that waits or runs.
         """
-        found, images = _Found(pictures={*statement.images, *statement.pixels}), set(statement.images)
+        return self._erase(lambda: self._of_statement(statement), "")
+
+    def _of_statement(self, statement: Statement) -> Found:
+        found, images = Found(pictures={*statement.images, *statement.pixels}), set(statement.images)
         for path, record in self._adapters():
             told = record.provenance
             if self._is_under(statement, told.get("consent"), told.get("images_sha256")):
@@ -99,9 +111,9 @@ class Eraser:
         for draft in self.drafts.all():
             if gone := {s.id for s in (*draft.shots, *draft.removed) if s.sha256 in images}:
                 found.shots[draft.id] = gone
-        found.drafts |= {d.id for d in _drafts_in(self.drafts.trash)
+        found.drafts |= {d.id for d in drafts_in(self.drafts.trash)
                          if any(s.sha256 in images for s in (*d.shots, *d.removed))}
-        return self._erase(found, "")
+        return found
 
     def _is_under(self, statement: Statement, consent: object, images: object) -> bool:
         """Whether what was learned from `images` goes with a statement: by its consent, or where no other covers it,
@@ -114,20 +126,20 @@ class Eraser:
     def _pictures_of(self, drafts: Collection[str]) -> set[str]:
         found = set[str]()
         for place in (self.drafts.folder, self.drafts.trash):
-            for draft in _drafts_in(place):
+            for draft in drafts_in(place):
                 if draft.id in drafts:
                     found |= {s.sha256 for s in (*draft.shots, *draft.removed)}
-                    found |= set(_pixels_in(place / draft.id / "pictures"))
+                    found |= set(pixels_in(place / draft.id / "pictures"))
         return found
 
-    def _with_adapter(self, found: _Found, path: Path, record: AdapterRecord) -> None:
+    def _with_adapter(self, found: Found, path: Path, record: AdapterRecord) -> None:
         found.adapters.append(path)
         found.names |= {path.stem, record.name}
         found.hashes.add(tensors_hash(path))
         if run := str(record.provenance.get("run", "")):
             found.runs.add(run)
 
-    def _with_run(self, found: _Found, id: str, told: dict[str, Any]) -> None:
+    def _with_run(self, found: Found, id: str, told: dict[str, Any]) -> None:
         found.runs.add(id)
         found.names.add(str(told.get("name", "")))  # which its checkpoints have, whatever its adapter is called now
 
@@ -148,21 +160,30 @@ class Eraser:
     def _run_places(self) -> tuple[Path, Path]:
         return self.home.runs, self.home.trash / "runs"
 
-    def _erase(self, found: _Found, nothing: str) -> list[str]:
-        jobs = self._jobs_of(found)
-        busy = next((j for j in self.store.all() if j.id in {*jobs, *found.runs} and j.state in ACTIVE), None)
-        if busy:
-            raise StudioError(f"'{busy.name}' ({DOING[busy.kind]}) is {busy.state}; stop it first, then erase.")
-        self.paintings.call_off(lambda painting: _is_painted_from(painting, found))
-        removed = [*self._erase_jobs(jobs), *self._erase_pictures(found), *self._erase_drafts(found),
-                   *self._erase_copies(found), *self._erase_adapters(found)]
-        # Once more: a picture or an export that was finished in between is kept by nobody from here on.
-        removed += [*self._erase_pictures(found), *self._erase_copies(found)]
+    def _erase(self, look: Callable[[], Found], nothing: str) -> list[str]:
+        found = look()
+        self._check_idle(found)
+        self.paintings.call_off(found.paints)
+        found = look().with_all_of(found)  # waiting for a picture to end takes a while
+        self._check_idle(found)
+        removed = [*self._erase_jobs(found), *self._erase_pictures(found), *self._erase_drafts(found),
+                   *self._erase_copies(found), *self._erase_mentions(found), *self._erase_adapters(found)]
+        # Once more: what was finished or brought back in between is kept by nobody from here on.
+        found = look().with_all_of(found)
+        removed += [*self._erase_jobs(found), *self._erase_drafts(found), *self._erase_adapters(found),
+                    *self._erase_pictures(found), *self._erase_copies(found)]
         if not removed and nothing:
             raise Missing(nothing)
         return removed
 
-    def _jobs_of(self, found: _Found) -> dict[str, str]:
+    def _check_idle(self, found: Found) -> None:
+        """Raise StudioError while a job of it waits or runs."""
+        mine = {*self._jobs_of(found), *found.runs}
+        busy = next((j for j in self.store.all() if j.id in mine and j.state in ACTIVE), None)
+        if busy:
+            raise StudioError(f"'{busy.name}' ({DOING[busy.kind]}) is {busy.state}; stop it first, then erase.")
+
+    def _jobs_of(self, found: Found) -> dict[str, str]:
         """The jobs that belong to it or use its adapters, by id: what each is called."""
         jobs = dict[str, str]()  # of folders that are here: what a file says of its run may be anything
         for id, told in self._runs():
@@ -171,22 +192,22 @@ class Eraser:
                 jobs[id] = str(told.get("kind", DOING["train"]))
         return jobs
 
-    def _erase_jobs(self, jobs: dict[str, str]) -> Iterator[str]:
-        for id, called in jobs.items():
+    def _erase_jobs(self, found: Found) -> Iterator[str]:
+        for id, called in self._jobs_of(found).items():
             for place in self._run_places():
                 shutil.rmtree(place / id, ignore_errors=True)
             self.store.forget(id)
             yield f"{called} {id}"
 
-    def _erase_pictures(self, found: _Found) -> Iterator[str]:
+    def _erase_pictures(self, found: Found) -> Iterator[str]:
         for place in (self.home.images, self.home.trash / "images"):
             for file in sorted(place.glob("*.png")):
                 if found.shown_in(file):
-                    (self.home.cache / "thumbnails" / f"{file.name}.jpg").unlink(missing_ok=True)
-                    file.unlink()
+                    self.mentions.gallery.forget(file.name)
+                    file.unlink(missing_ok=True)
                     yield f"picture {file.name}"
 
-    def _erase_drafts(self, found: _Found) -> Iterator[str]:
+    def _erase_drafts(self, found: Found) -> Iterator[str]:
         for id in sorted(found.drafts):
             for place in (self.drafts.folder, self.drafts.trash):
                 if (place / id).is_dir():
@@ -196,8 +217,13 @@ class Eraser:
             self.drafts.erase(id, shots)
             yield f"{len(shots)} pictures of draft {id}"
 
-    def _erase_copies(self, found: _Found) -> Iterator[str]:
-        """What is kept for a while only: pictures to paint on, and exported files."""
+    def _erase_copies(self, found: Found) -> Iterator[str]:
+        """What is kept for a while only: pictures to paint on, uploads, exported files, and what a crash left."""
+        leftovers.sweep(self.home)
+        for copy in leftovers.loose_files(self.home):
+            if not found.pictures.isdisjoint(hashes_of(copy)):
+                copy.unlink(missing_ok=True)
+                yield f"temporary copy {copy.name}"
         for picture in sorted((self.home.temporary / "sources").glob("*.png")):
             if found.shown_in(picture):
                 picture.unlink()
@@ -208,7 +234,16 @@ class Eraser:
                 shutil.rmtree(folder, ignore_errors=True)
                 yield f"export {folder.name}"
 
-    def _erase_adapters(self, found: _Found) -> Iterator[str]:
+    def _erase_mentions(self, found: Found) -> Iterator[str]:
+        """Styles and shares by the names of what goes."""
+        for name in sorted(found.names - {""}):
+            if self.mentions.unshare(name):
+                yield f"share of {name}"
+        with contextlib.suppress(StudioError):  # of a damaged file nothing is painted with
+            for style in self.mentions.styles.forget(found.has):
+                yield f"style {style}"
+
+    def _erase_adapters(self, found: Found) -> Iterator[str]:
         """After what is found by them: cut off in between, the rest can still be erased."""
         for path in found.adapters:
             yield f"adapter {path.stem} (SHA-256 {sha256(path)})"
@@ -218,18 +253,19 @@ class Eraser:
                 shutil.rmtree(path.parent, ignore_errors=True)
 
 
-def _drafts_in(folder: Path) -> Iterable[Draft]:
-    for path in folder.glob("*/draft.json"):
-        with contextlib.suppress(OSError, ValueError):
-            yield Draft.model_validate_json(path.read_text("utf-8"))
+def _names_in(told: dict[str, Any]) -> list[str]:
+    """The names of the concepts of a training, as its settings have them."""
+    concepts = told.get("concepts")
+    return [str(c.get("name", "")) for c in concepts if isinstance(c, dict)] if isinstance(concepts, list) else []
 
 
-def _pixels_in(folder: Path) -> Iterator[str]:
-    for picture in sorted(folder.glob("*.png")):
-        with contextlib.suppress(StudioError):  # a damaged one is erased as the others are
-            yield pixels_of(picture)
+def _others(asked: str, names: Sequence[str]) -> str:
+    """The other ones of several names, in quotes; '' where `asked` is not among them or alone."""
+    if asked not in [n.lower() for n in names]:
+        return ""
+    return ", ".join(f"'{n[:60]}'" for n in names if n.lower() != asked)
 
 
-def _is_painted_from(painting: Painting, found: _Found) -> bool:
-    return any(found.has(name) for name in painting.adapters()) or (
-        painting.edit is not None and found.shown_in(painting.edit[0]))
+def _joined(names: Sequence[str]) -> str:
+    """What a training of things of these names is called."""
+    return "-".join(names)[:MAX_LENGTH].lower()

@@ -45,8 +45,12 @@ def _verbs(studio: _Studio) -> list[Any]:
     ask = studio.ask
 
     async def train(name: str, noun: str, pictures: list[dict], method: str = "lora", preset: str = "balanced",
-                    base: str = "starter", kind: str = "object", settings: dict | None = None) -> dict:
-        """Queue a training of a concept: `name`, what it is, pictures by `handle_file`. Answers with the run."""
+                    base: str = "starter", kind: str = "object", settings: dict | None = None,
+                    no_face: bool = False) -> dict:
+        """Queue a training of a concept: `name`, what it is, pictures by `handle_file`. Answers with the run.
+
+        What is no person and seems to show a face is learned with `no_face` alone, which says that it is none.
+        """
         files = [("files", _taken(p)) for p in pictures]
         draft = (await ask("POST", "drafts"))["id"]
         try:
@@ -54,7 +58,7 @@ def _verbs(studio: _Studio) -> list[Any]:
             if refused := (await ask("POST", "drafts", draft, "pictures", files=files))["refused"]:
                 _refuse(refused[0])
             return await ask("POST", "runs", json={"draft": draft, "method": method, "preset": preset, "base": base,
-                                                   "settings": settings or {}})
+                                                   "settings": settings or {}, "no_face": no_face})
         except gr.Error:
             await ask("DELETE", "drafts", draft)
             raise

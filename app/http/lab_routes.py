@@ -30,10 +30,11 @@ def routes(studio: Studio) -> APIRouter:
     @router.post("/comparisons")
     def compare(draft: Annotated[str, Body()], methods: Annotated[list[str], Body()],
                 base: Annotated[str, Body()] = "starter", preset: Annotated[str, Body()] = "balanced",
-                steps: Annotated[int | None, Body()] = None, options: Options = None) -> dict[str, Any]:
+                steps: Annotated[int | None, Body()] = None, no_face: Annotated[bool, Body()] = False,
+                options: Options = None) -> dict[str, Any]:
         """Queue a comparison: a draft's pictures, taught with each of `methods`. `options`: seeds, prompts, force."""
         return told(studio, studio.job(lab.compare(draft, methods, base=base, preset=preset, steps=steps,
-                                                   **_known(options))))
+                                                   no_face=no_face, **_known(options))))
 
     @router.post("/evaluations")
     def evaluate(adapter: Annotated[str, Body()], draft: Annotated[str, Body()] = "", run: Annotated[str, Body()] = "",

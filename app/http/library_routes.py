@@ -109,13 +109,18 @@ def _add_one(router: APIRouter, studio: Studio) -> None:
 
     @router.patch("/library/{name}")
     def change(name: str, fields: Annotated[dict[str, Any], Body()]) -> dict[str, Any]:
-        """Set name, tags or notes."""
-        if odd := set(fields) - {"name", "tags", "notes"}:
-            raise StudioError(f"'{min(odd)[:40]}' of an adapter cannot be set; set name, tags or notes.")
+        """Set name, tags or notes, or `kind` to `person`, which is never taken back."""
+        if odd := set(fields) - {"name", "tags", "notes", "kind"}:
+            raise StudioError(f"'{min(odd)[:40]}' of an adapter cannot be set; set name, tags, notes or kind.")
+        if fields.get("kind", "person") != "person":
+            raise StudioError("What an adapter shows can be set to a person alone, and stays so; leave its kind as it "
+                              "is.")
         if not isinstance(new := fields.get("name", name), str):
             raise StudioError("A name is a text; type one, such as 'mycat'.")
         said = fields.get("tags"), fields.get("notes")
         library.get(name).remarks.changed(*said)  # before anything is done
+        if "kind" in fields:
+            library.mark_person(name)
         entry = library.rename(name, new)
         return told(library.remark(entry.name, *said) if any(s is not None for s in said) else entry)
 

@@ -38,13 +38,15 @@ class Wanted(BaseModel):
     preset: str = "balanced"
     base: str = "starter"
     memory: str = ""
+    no_face: bool = False
+    """Somebody has looked: what is called no person shows none."""
     settings: dict[str, Any] = Field(default_factory=dict)
 
     def options(self) -> dict[str, Any]:
         """For `Studio.teach`. Raises StudioError for a method or a setting that there is not."""
         check_settings(self.method, self.settings)
         return {"base": self.base, "method": self.method, "preset": self.preset, "memory": self.memory or None,
-                **self.settings}
+                "no_face": self.no_face, **self.settings}
 
 
 def routes(studio: Studio) -> APIRouter:

@@ -22,6 +22,7 @@ from adapters.naming import MAX_LENGTH, check_name, check_noun
 from app.arguments import parse_adapter
 from app.concepts.consent import Consents
 from app.concepts.drafts import Drafts
+from app.concepts.showing import check_faces
 from app.home import Home
 from app.jobs.queue import Queue
 from app.jobs.runs import folder_id
@@ -109,14 +110,17 @@ class Lab:
         self.consents, self.offline = consents, offline
 
     def compare(self, draft: str, methods: Sequence[str], *, base: str = "starter", preset: str = "balanced",
-                steps: int | None = None, **options: Any) -> str:
-        """Queue a comparison of methods on a draft's pictures; returns its id."""
+                steps: int | None = None, no_face: bool = False, **options: Any) -> str:
+        """Queue a comparison of methods on a draft's pictures; returns its id. As for `no_face`, see `Studio.teach`."""
         found = self.drafts.get(draft)
         if len(found.things) > 1:
             raise StudioError(f"A comparison teaches one thing, this draft has {len(found.things)}; take the others "
                               "out.")
         name, noun = check_name(found.things[0].name), check_noun(found.things[0].noun)
         consent, dataset = self.consents.for_draft(found), self.drafts.dataset(draft)
+        self.consents.check_covers(consent, dataset.hashes)
+        if not no_face:
+            check_faces(found, dataset.pictures)
         family = find_family(locate(base), offline=self.offline())
         for method in methods:
             resolve(method, family, preset, steps=steps)
@@ -136,9 +140,11 @@ class Lab:
         statement for pictures of a person.
         """
         pictures = list_folder(references)
+        hashes = Dataset.of(pictures).hashes
+        self.consents.check_covers(consent, hashes)
         task = _made(CompareTask, base=base, offline=self.offline(), noun=check_noun(noun), methods=tuple(methods),
                      preset=preset, steps=steps, seeds=seeds, prompts=tuple(prompts), force=force, consent=consent,
-                     image_hashes=Dataset.of(pictures).hashes)
+                     image_hashes=hashes)
         name = re.sub(r"[^A-Za-z0-9_-]+", "-", references.resolve().name).strip("-_")[:MAX_LENGTH] or "pictures"
         return self.home.runs / self._add(task, name, pictures, find_masks(pictures), running_in=os.getpid())
 
@@ -151,6 +157,8 @@ class Lab:
         consent = (self.consents.for_draft(self.drafts.get(draft)) if draft else
                    str(entry.record.provenance.get("consent", "")))
         pictures, hashes = self._of_draft(draft) if draft else self._of_job(run)
+        if draft:  # an adapter's consent is about the pictures that it was learned from
+            self.consents.check_covers(consent, hashes)
         base = base or entry.base_spec
         if not base:
             raise StudioError(f"The base of '{entry.name}' is not here; name one that it fits.")

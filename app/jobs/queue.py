@@ -14,8 +14,10 @@ from pydantic import ValidationError
 from adapters.errors import StudioError
 from adapters.files import move
 from adapters.naming import MAX_LENGTH, check_name
+from app.concepts.consent import Consents
 from app.errors import Missing
 from app.home import Home
+from app.jobs.allowed import consent_of
 from app.jobs.order import as_turn
 from app.jobs.runs import folder_id, view
 from app.jobs.store import ACTIVE, Job, JobStore
@@ -32,10 +34,11 @@ FARTHEST = 366 * 86400  # seconds ahead that a start may be put
 class Queue:
     """Turns, pauses, copies and deletions on one data folder. `wake` makes the supervisor look."""
 
-    def __init__(self, home: Home, store: JobStore, library: Library, wake: Callable[[], None],
+    def __init__(self, home: Home, store: JobStore, library: Library, consents: Consents, wake: Callable[[], None],
                  elsewhere: Callable[[], bool] = lambda: False) -> None:
         """`elsewhere` says whether somebody else's job has the device."""
-        self.home, self.store, self.library, self.wake, self.elsewhere = home, store, library, wake, elsewhere
+        self.home, self.store, self.library, self.consents = home, store, library, consents
+        self.wake, self.elsewhere = wake, elsewhere
 
     def overview(self) -> dict[str, Any]:
         """What runs, what waits in which order and for what (a sentence), and what was deleted last."""
@@ -108,7 +111,13 @@ class Queue:
         job = self.job(run)
         if job.kind != "train":
             raise StudioError(f"'{job.name}' is no training but a {DOING[job.kind]}; start a new one of these.")
-        source = self.home.runs / run
+        with self.consents.held(consent_of(self.home.runs / run)):
+            copy = self._copied(self.home.runs / run, name, settings or {})
+        self.wake()
+        return copy
+
+    def _copied(self, source: Path, name: str, settings: dict[str, Any]) -> str:
+        """A copy of a training's folder that waits in the queue; its id."""
         config = RunConfig.load(source)
         wanted = check_name(name) if name else self.free_name(config.name)
         busy = {j.name.lower() for j in self.store.all() if j.state in ACTIVE and j.kind == "train"}
@@ -119,13 +128,17 @@ class Queue:
             for part in ("references", "masks", CLASS_IMAGES):
                 if (source / part).is_dir():
                     shutil.copytree(source / part, folder / part)
-            _renamed(config, wanted, settings or {}).save(folder)
+            _renamed(config, wanted, settings).save(folder)
             self.store.add(folder.name, wanted)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
-        self.wake()
         return folder.name
+
+    def requeue(self, run: str) -> bool:
+        """Let a job that was stopped or failed wait again; False when it cannot."""
+        with self.consents.held(consent_of(self.home.runs / run)):
+            return self.store.requeue(run)
 
     def delete(self, run: str) -> Job:
         """Put a job and its folder into the trash; one that waits leaves the queue first. `restore` brings it back."""
@@ -143,14 +156,15 @@ class Queue:
 
     def restore(self, run: str) -> Job:
         """Bring a deleted job back, as it was."""
-        if not self.store.delete(run, False):
-            raise Missing("That training cannot be brought back any more.")
-        try:
-            _move(self._grave(run), self.home.runs / run)
-        except OSError as error:
-            self.store.delete(run)
-            raise StudioError(f"The training could not be brought back ({error.strerror}); check the rights of the "
-                              "data folder.") from error
+        with self.consents.held(consent_of(self._grave(Path(run).name))):
+            if not self.store.delete(run, False):
+                raise Missing("That training cannot be brought back any more.")
+            try:
+                _move(self._grave(run), self.home.runs / run)
+            except OSError as error:
+                self.store.delete(run)
+                raise StudioError(f"The training could not be brought back ({error.strerror}); check the rights of "
+                                  "the data folder.") from error
         return self.job(run)
 
     def _grave(self, run: str) -> Path:

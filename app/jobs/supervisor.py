@@ -12,11 +12,14 @@ import time
 from contextlib import ExitStack
 
 from adapters.errors import StudioError
+from app.concepts.consent import Consents
 from app.home import Home
+from app.jobs.allowed import leaving_nothing
 from app.jobs.runs import DISK_FULL, StopFile, how_it_ended, view
 from app.jobs.shared_device import Device
 from app.jobs.store import Job, JobStore
 from app.library.library import Library
+from app.system.leftovers import sweep
 from pipelines.image_file import tensors_hash
 from pipelines.shipped import REPOSITORY
 
@@ -41,8 +44,10 @@ class Supervisor:
         self._thread = threading.Thread(target=self._loop, name="supervisor", daemon=True)
 
     def start(self) -> None:
-        """Settle what an earlier server left, then begin."""
+        """Settle and sweep away what an earlier server left, then begin."""
         self.settle_dead()
+        with Consents(self.home.consents).held():
+            sweep(self.home)
         self._thread.start()
 
     def settle_dead(self) -> None:
@@ -168,7 +173,8 @@ class Supervisor:
             source = checkpoints[-1]
         previews = [p for p in sorted((folder / "previews").glob("*-0.png"))
                     if not p.name.startswith("step00000000")]
-        return self.library.add(source, job.name, previews[-1] if previews else None).name
+        with leaving_nothing(folder):
+            return self.library.add(source, job.name, previews[-1] if previews else None).name
 
 
 def _alive(pid: int) -> bool:

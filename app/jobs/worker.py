@@ -18,6 +18,7 @@ from pathlib import Path
 from adapters.errors import StudioError
 from adapters.files import write_text
 from app.home import Home
+from app.jobs.allowed import allowed
 from app.jobs.device import the_device
 from app.jobs.lab_jobs import RESULT
 from app.jobs.runs import DISK_FULL, EventLog, StopFile, WishFiles
@@ -83,7 +84,8 @@ def _in_turn(folder: Path, kind: str, log: EventLog) -> bool:
     def waiting() -> None:
         log({"type": "stage", "text": "Waiting for the device, which another process has"})
 
-    with the_device(folder.parent.parent, stop=_StopOrOrphan(folder).stop_requested, waiting=waiting) as held:
+    stop = _StopOrOrphan(folder).stop_requested
+    with the_device(folder.parent.parent, stop=stop, waiting=waiting) as held, allowed(folder):
         done = held and _WORK[kind](folder, log)
     if held:
         _sign(folder, log)

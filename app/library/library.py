@@ -19,7 +19,8 @@ from adapters.errors import StudioError
 from adapters.files import copy_with_metadata, read_header, sync_folder, write_atomic, write_text
 from adapters.labels import sidecar
 from adapters.naming import check_name
-from adapters.record import read_record
+from adapters.record import Concept, read_record
+from app.concepts.consent import Consents
 from app.errors import Missing
 from app.home import Home
 from app.library.library_entry import BESIDE, Entry, matching, read_entry, tags_of, write_sidecar
@@ -47,6 +48,7 @@ class Library:
         self.folder = home.adapters
         self.trash = home.trash
         self.runs = home.runs
+        self._consents = Consents(home.consents)
         self._index = Index(home.adapters)
 
     def entries(self) -> list[Entry]:
@@ -96,8 +98,11 @@ class Library:
             raise
 
     def add(self, source: Path, name: str, preview: Path | None = None) -> Entry:
-        """Copy an adapter file in under a free name, then its thumbnail and sidecar."""
-        with self.new_file(name) as target:
+        """Copy an adapter file in under a free name, then its thumbnail and sidecar.
+
+        Raises Revoked when the consent that it was learned under was revoked.
+        """
+        with self._kept_under(source), self.new_file(name) as target:
             write_atomic(target, lambda p: shutil.copyfile(source, p) and None)
             return self.complete(target, preview)
 
@@ -143,6 +148,25 @@ class Library:
         write_sidecar(beside, beside, entry.record, entry.record, entry.remarks.changed(tags, notes))
         return self.get(name)
 
+    def mark_person(self, name: str) -> Entry:
+        """Say of an adapter that it shows a person, such as of a file from elsewhere: it is protected from then on.
+
+        There is no way back: who could take a person's protection away would not need to ask.
+        """
+        entry = self.get(name)
+        if entry.record.shows_a_person:
+            return entry
+        known = entry.record.concepts or (Concept(name=entry.record.name, noun=entry.record.class_noun,
+                                                  trigger=entry.record.trigger),)
+        record = entry.record.model_copy(update={
+            "concepts": tuple(c.model_copy(update={"kind": "person"}) for c in known)})
+        with self._kept_under(entry.path):
+            copy_with_metadata(entry.path, entry.path,
+                               {**read_header(entry.path).metadata, **record.to_metadata()})
+            beside = entry.path.with_suffix(".json")
+            write_sidecar(beside, beside, entry.record, record, entry.remarks)
+        return self.get(name)
+
     def rename(self, name: str, new: str) -> Entry:
         """Give an adapter another name: its file and record, sidecar, card and preview.
 
@@ -153,7 +177,18 @@ class Library:
             return entry
         if new.lower() != entry.name.lower() and self.has(new):
             raise StudioError(f"There is an adapter '{new}' already; choose another name.")
-        return self._move(entry, self.folder / f"{new}.safetensors")
+        with self._kept_under(entry.path):
+            return self._move(entry, self.folder / f"{new}.safetensors")
+
+    @contextlib.contextmanager
+    def _kept_under(self, path: Path) -> Iterator[None]:
+        """While an adapter gets another place nothing is erased: whoever does so looks for it in one of the two.
+
+        Raises Revoked when the consent that it was learned under was revoked, StudioError when it is gone.
+        """
+        with self._consents.held(str(read_record(path).provenance.get("consent", ""))):
+            read_record(path)
+            yield
 
     def _move(self, entry: Entry, target: Path) -> Entry:
         """Write everything under the new name, then take the old away: what is cut off has lost nothing."""
@@ -211,7 +246,11 @@ class Library:
         if lost is None:
             raise Missing(f"'{id[:80]}' is not in the trash; choose one that is there.")
         source = self.trash / id / f"{lost.name}.safetensors"
-        if (name := self.free_name(lost.name)) != lost.name:
+        with self._kept_under(source):
+            return self._brought_back(source)
+
+    def _brought_back(self, source: Path) -> Entry:
+        if (name := self.free_name(source.stem)) != source.stem:
             back = self._move(read_entry(source), self.folder / f"{name}.safetensors").path
         else:
             back = self.folder / source.name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import threading
@@ -105,6 +106,13 @@ class Gallery:
             favourites = self.favourites() | {file} if liked else self.favourites() - {file}
             write_text(self.folder / "favourites.json", json.dumps(sorted(favourites)))
         return self._told(self._shown(path), favourites)
+
+    def forget(self, file: str) -> None:
+        """Take away what is kept of a picture that was erased: its small one, and that it was liked."""
+        (self._thumbnails / f"{file}.jpg").unlink(missing_ok=True)
+        with self._lock, contextlib.suppress(StudioError):  # a damaged list likes nothing
+            if file in (liked := self.favourites()):
+                write_text(self.folder / "favourites.json", json.dumps(sorted(liked - {file})))
 
     def delete(self, file: str) -> None:
         """Put a picture into the trash."""

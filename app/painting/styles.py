@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, StringConstraints, TypeAdapter, Vali
 
 from adapters.errors import StudioError
 from adapters.files import write_text
+from adapters.prompt_syntax import take_loras
 from pipelines.shipped import STYLES
 
 MOST = 200
@@ -57,7 +59,24 @@ class Styles:
         """Forget a style; returns the others."""
         return self._save([s for s in self.all() if s.name != name])
 
+    def forget(self, meant: Callable[[str], bool]) -> list[str]:
+        """Forget the styles that have the name of an adapter that is meant, or its tag in their words; their names."""
+        if not self.file.exists():  # those that are shipped are nobody's
+            return []
+        every = self.all()
+        gone = [s for s in every if any(map(meant, (s.name, *_tags(s.prompt), *_tags(s.negative_prompt))))]
+        if gone:
+            self._save([s for s in every if s not in gone])
+        return [s.name for s in gone]
+
     def _save(self, styles: list[Style]) -> list[Style]:
         ordered = sorted(styles, key=lambda s: s.name.lower())
         write_text(self.file, _STYLES.dump_json(ordered, indent=1).decode())
         return ordered
+
+
+def _tags(words: str) -> list[str]:
+    try:
+        return [name for name, _ in take_loras(words)[1]]
+    except StudioError:  # no weight that can be read: it is painted with by nobody
+        return []

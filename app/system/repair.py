@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from adapters.errors import StudioError
 from adapters.files import move, sweep
+from app.concepts.consent import Consents
 from app.home import Home
 from app.jobs.device import LOCK, FileLock
 from app.jobs.job_files import FILE, JobFiles, KeptJob, read_kept
@@ -19,6 +20,7 @@ from app.jobs.runs import how_it_ended, read_events
 from app.jobs.store import JobStore
 from app.jobs.supervisor import Supervisor
 from app.library.library import Library
+from app.system import leftovers
 from app.system.migrations import bring_up, database_files
 
 _STALE = 3600  # seconds after which a temporary file is nobody's any more
@@ -181,6 +183,9 @@ def _completed(home: Home) -> list[str]:
 
 
 def _swept(home: Home) -> list[str]:
-    """Temporary files of writes that were cut off."""
+    """Temporary files of writes that were cut off, and what else was never finished."""
     count = sum(sweep(home.root / part, older=_STALE) for part in ("adapters", "runs", "images", "drafts", "trash"))
-    return [f"{count} temporary files of writes that were cut off were taken away."] if count else []
+    with Consents(home.consents).held():
+        left = leftovers.sweep(home)
+    return [*([f"{count} temporary files of writes that were cut off were taken away."] if count else []),
+            *([f"{left} temporary copies and folders of jobs that were never queued were taken away."] if left else [])]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from app.jobs.allowed import allowed
 from app.jobs.runs import EventLog
 from app.jobs.store import State
 from app.studio import Studio
@@ -22,7 +23,8 @@ def as_job(studio: Studio, folder: Path, say: Callable[[str], None]) -> Iterator
         log({"type": "stage", "text": text.capitalize()})
 
     try:
-        yield tell
+        with allowed(folder):
+            yield tell
     except KeyboardInterrupt:
         _end(studio, folder, log, "stopped", "")
         raise

@@ -17,6 +17,7 @@ from adapters.errors import StudioError
 from adapters.formats import DEFAULT_RANK, FORMATS
 from app.arguments import parse_settings
 from app.home import Home
+from app.jobs.allowed import allowed, consent_of
 from app.jobs.device import the_device
 from app.jobs.runs import EventLog, StopFile, WishFiles
 from app.studio import Studio
@@ -229,7 +230,11 @@ def _unfinished(studio: Studio, name: str) -> Path:
     """The folder of the latest run of that name which can go on, taken over by this process."""
     studio.supervisor.settle_dead()
     for job in studio.jobs():
-        if job.name == name and job.kind == "train" and studio.store.take(job.id, os.getpid()):
+        if job.name != name or job.kind != "train":
+            continue
+        with studio.consents.held(consent_of(studio.home.runs / job.id)):
+            taken = studio.store.take(job.id, os.getpid())
+        if taken:
             StopFile(studio.home.runs / job.id).clear()
             return studio.home.runs / job.id
     raise StudioError(f"There is no training '{name}' to go on with; leave out --resume.")
@@ -243,9 +248,12 @@ def _train_here(studio: Studio, folder: Path, report: Any) -> dict[str, Any]:
     job = studio.job(folder.name)
     report({"type": "stage", "text": "Starting"})
     control = _Interrupt(folder)
+
+    def waiting() -> None:
+        report({"type": "stage", "text": "Waiting for the device, which another process has"})
+
     try:
-        with the_device(studio.home.root, stop=control.stop_requested, waiting=lambda: report(
-                {"type": "stage", "text": "Waiting for the device, which another process has"})) as held:
+        with the_device(studio.home.root, stop=control.stop_requested, waiting=waiting) as held, allowed(folder):
             path = train_run(folder, report=report, control=control, taken=studio.library.triggers(),
                              cache=studio.home.cache, asked=WishFiles(folder).take) if held else None
         report({"type": "outcome", "state": "finished" if path else "stopped", "message": ""})

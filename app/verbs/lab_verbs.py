@@ -54,6 +54,7 @@ def add(verb: Verb) -> None:
     dreambench.add_argument("--prompts", type=int, default=25, help="fewer are a quick look")
     dreambench.add_argument("--seeds", type=int, default=4, help="pictures of each prompt")
     dreambench.add_argument("--encoder", default="", help="a CLIP model's folder or hub id; else CLIP and DINO")
+    add_kind(dreambench)
     dreambench.add_argument("--force", action="store_true", help="score pictures that the encoder was not made for")
     dreambench.add_argument("--out", type=Path, help="where everything is kept; the same folder goes on")
     evaluate.add_argument("--adapter", required=True, metavar="NAME:WEIGHT[:DIAL=VALUE,...]")
@@ -201,11 +202,14 @@ def _dreambench(options: argparse.Namespace) -> dict[str, Any]:
         if not 1 <= count <= most:
             raise StudioError(f"--{what} is a number from 1 to {most}, but it is {count}.")
     subjects = [s.strip() for s in options.subjects.split(",") if s.strip()]
-    first = next(iter(subjects_in(options.data, subjects)))
-    encoders = _encoders(options, [open_image(p) for p in list_folder(options.data / first)])
+    pictures = [list_folder(options.data / name) for name in subjects_in(options.data, subjects)]
+    every = [p for of_one in pictures for p in of_one]
+    check_faces(every, options)
+    consent = consent_for(studio, every, options)
+    encoders = _encoders(options, [open_image(p) for p in pictures[0]])
     out = options.out or studio.home.root / "dreambench" / options.method
     found = DreamBench(options.data, out, options.base, options.method, options.preset, options.steps, subjects,
-                       options.seeds, options.prompts, studio.offline).run(encoders, say)
+                       options.seeds, options.prompts, studio.offline, consent).run(encoders, say)
     for name, told in found["encoders"].items():
         say(f"{name}: " + ", ".join(f"{figure} {told[figure]['mean']:.3f}" for figure in ("identity", "prompt")
                                     if figure in told) + f"; {found['subjects']} of {found['of']} subjects")

@@ -70,6 +70,36 @@ def locate(spec: str, *, any_place: bool = False) -> BaseLocation:
     )
 
 
+def named(spec: str) -> str:
+    """What may be said of a base or a model elsewhere: 'starter' or a hub id as it is, of a place its last part alone.
+
+    Where something lies on this machine, by names of people and clients perhaps, is nobody else's business.
+    """
+    try:
+        path = Path(spec).expanduser()
+        if spec and path.exists():
+            return path.resolve().name
+    except (OSError, RuntimeError, ValueError):  # a name that the system cannot have, '~nobody'
+        pass
+    return spec if _HUB_ID.fullmatch(spec) else re.split(r"[\\/]", spec.rstrip("\\/"))[-1]
+
+
+def lasting(spec: str) -> str:
+    """A base as it is found from any folder: a place on this machine in full, unless it is listed as it is written.
+
+    Raises StudioError when there is no such base.
+    """
+    found = locate(spec)
+    if found.form not in ("folder", "file") or found.path is None:
+        return spec
+    full = str(found.path.absolute())
+    try:
+        check_listed(full)
+    except StudioError:
+        return spec
+    return full
+
+
 def _check_folder(path: Path) -> None:
     index = path / "model_index.json"
     if not index.is_file():

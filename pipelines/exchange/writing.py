@@ -16,6 +16,7 @@ from adapters.record import AdapterRecord, read_record
 from adapters.studio_file import load
 from adapters.tensors import read_tensors
 from pipelines.base_models.load import load_base
+from pipelines.base_models.locate import named
 from pipelines.exchange import lora, words
 from pipelines.exchange.content import content_of
 from pipelines.exchange.dress import write_card, write_sidecar
@@ -88,11 +89,13 @@ def _base(record: AdapterRecord, given: str, offline: bool) -> tuple[Host, list[
 
 
 def _without_places(record: AdapterRecord) -> AdapterRecord:
-    """The record without where its base lies on this machine."""
-    told = record.provenance
-    if not Path(str(told.get("base", ""))).is_absolute():
-        return record
-    return record.model_copy(update={"provenance": {**told, "base": Path(str(told["base"])).name}})
+    """The record without where its base, or a model for masks, lies on this machine."""
+    told = dict(record.provenance)
+    if "base" in told:
+        told["base"] = named(str(told["base"]))
+    if isinstance(config := told.get("config"), dict) and "mask_model" in config:
+        told["config"] = {**config, "mask_model": named(str(config["mask_model"]))}
+    return record.model_copy(update={"provenance": told})
 
 
 def _copy(source: Path, out: Path, record: AdapterRecord, preview: Path) -> FileReport:

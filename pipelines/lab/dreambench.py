@@ -73,6 +73,8 @@ class DreamBench:
     seeds: int = 4
     prompts: int = 25
     offline: bool = True
+    consent: str = ""
+    """The statement of consent for all pictures, where they show a person."""
     painter: Painter = field(default_factory=Painter)
 
     def run(self, encoders: Sequence[Encoder], say: Callable[[str], None] = print) -> dict[str, Any]:
@@ -90,7 +92,8 @@ class DreamBench:
     def _subject(self, name: str, noun: str, encoders: Sequence[Encoder], say: Any) -> list[dict[str, Any]]:
         plan = Plan(prompts_of(noun)[:self.prompts], tuple(range(self.seeds)))
         compared = Comparison(self.folder / name, self.base, noun, self.data / name, (self.method,), self.preset,
-                              self.steps, plan, self.offline, self.painter, alone=False, curve=False)
+                              self.steps, plan, self.offline, self.painter, alone=False, curve=False,
+                              consent=self.consent)
         return [{"subject": name, **row.figures, "seconds": row.seconds}
                 for encoder in encoders for row in compared.run(encoder, say)]
 

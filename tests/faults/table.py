@@ -31,7 +31,11 @@ def table() -> str:
     lines += ["", (f"The prompt filter refuses {found['caught']:.1%} of the held-out half of {found['caught_of']} "
                    f"phrasings that it should, and {found['false_alarms']:.1%} of the held-out half of "
                    f"{found['false_alarms_of']} that it should not ({found['caught_all']:.1%} and "
-                   f"{found['false_alarms_all']:.1%} of all). It is a filter, not a guarantee."), "",
+                   f"{found['false_alarms_all']:.1%} of all). Of negative prompts it refuses "
+                   f"{found['unwanted_caught']:.1%} of {found['unwanted_caught_of']} that want no clothes, and "
+                   f"{found['unwanted_false_alarms']:.1%} of {found['unwanted_false_alarms_of']} that it should not; "
+                   "these two lists were written together with it, so others will fare worse. "
+                   "It is a filter, not a guarantee."), "",
               f"Machine: {platform.machine()}, Python {platform.python_version()}.", ""]
     return "\n".join(lines)
 

@@ -105,7 +105,9 @@ def test_an_adapter_that_shows_a_person_is_refused_with_a_prompt_that_the_filter
     with generator.using([Chosen(filled(host), person)]):
         with pytest.raises(StudioError, match="shows a person, and 'nude' in the prompt is refused"):
             generator.paint(asked)
-        assert generator.paint(REQUEST).images
+        with pytest.raises(StudioError, match="and 'dress' in the negative prompt is refused"):
+            generator.paint(REQUEST.model_copy(update={"negative_prompt": "blurry, dress"}))
+        assert generator.paint(REQUEST.model_copy(update={"negative_prompt": "nude"})).images
     with generator.using([Chosen(filled(host), record)]):
         assert generator.paint(asked).images  # no person
     assert generator.paint(asked).images

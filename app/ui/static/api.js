@@ -7,7 +7,10 @@ const IMAGES = "/studio/images";
 async function read(answer) {
   if (answer.status === 401) location.assign("/login"); // logged out, or for too long away
   const told = await answer.json().catch(() => ({ error: t("fault.status", { status: String(answer.status) }) }));
-  if (!answer.ok) throw new Error(told.error || told.detail || t("fault.status", { status: String(answer.status) }));
+  if (!answer.ok) {
+    const error = new Error(told.error || told.detail || t("fault.status", { status: String(answer.status) }));
+    throw Object.assign(error, { status: answer.status });
+  }
   return told;
 }
 

@@ -1,7 +1,7 @@
 // All about one adapter: where it came from, notes, model card.
 import { later } from "./api.js";
 import { dialog } from "./dialog.js";
-import { complain, make } from "./dom.js";
+import { button, complain, make } from "./dom.js";
 import { day, t } from "./i18n.js";
 import { library } from "./library_api.js";
 import { markdown, parted } from "./markdown.js";
@@ -45,13 +45,31 @@ function notes(entry, acts) {
   return { field, flush: save.flush };
 }
 
+// Whether it shows a person; that can be said of a file from elsewhere, and not be taken back.
+function person(entry, acts) {
+  const place = make("p", { id: "shows-person" });
+  const mark = async () => {
+    if (!window.confirm(t("library.person_sure", { name: entry.name }))) return;
+    try {
+      await library.change(entry.name, { kind: "person" });
+      place.replaceChildren(t("library.person"));
+      acts.changed();
+    } catch (error) {
+      complain(error);
+    }
+  };
+  place.append(entry.concepts.some((c) => c.kind === "person") ? t("library.person")
+    : button(t("library.person_mark"), mark, { "data-act": "person", title: t("library.person_hint") }));
+  return place;
+}
+
 export async function about(entry, acts) {
   try {
     const [whole, text] = await Promise.all([library.get(entry.name), library.card(entry.name)]);
     const { header, body } = parted(text);
     const written = notes(whole, acts);
     const { box } = dialog(entry.name, { id: "about" },
-      make("h4", {}, t("origin.title")), came(whole.origin),
+      make("h4", {}, t("origin.title")), came(whole.origin), person(whole, acts),
       make("h4", {}, t("library.notes")), written.field,
       make("h4", {}, t("library.card")), make("div", { class: "s-model-card", id: "model-card" }, ...markdown(body)),
       make("details", { class: "s-fold" }, make("summary", {}, t("library.card_text")),

@@ -1,5 +1,6 @@
 // The studio's own addresses for runs, the queue, methods and the lab. Each answer is JSON; a refusal is an Error.
 import { ask, json } from "./api.js";
+import { unlessFace } from "./face.js";
 import { t } from "./i18n.js";
 
 const at = (id, rest = "") => `/studio/runs/${encodeURIComponent(id)}${rest}`;
@@ -8,8 +9,8 @@ const post = (path, body = {}) => ask(path, json("POST", body));
 export const runs = {
   all: () => ask("/studio/runs"),
   get: (id) => ask(at(id)),
-  start: (wanted) => post("/studio/runs", wanted),
-  preflight: (wanted) => post("/studio/runs/preflight", wanted),
+  start: (wanted) => unlessFace((more) => post("/studio/runs", { ...wanted, ...more })),
+  preflight: (wanted) => unlessFace((more) => post("/studio/runs/preflight", { ...wanted, ...more })),
   stop: (id) => post(at(id, "/stop")),
   resume: (id) => post(at(id, "/resume")),
   keep: (id, step = null) => post(at(id, "/keep"), { step }),
@@ -37,7 +38,7 @@ export const methods = {
 };
 
 export const lab = {
-  compare: (wanted) => post("/studio/comparisons", wanted),
+  compare: (wanted) => unlessFace((more) => post("/studio/comparisons", { ...wanted, ...more })),
   evaluate: (wanted) => post("/studio/evaluations", wanted),
 };
 

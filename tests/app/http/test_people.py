@@ -12,6 +12,7 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
+from adapters.errors import StudioError
 from adapters.host import Host
 from adapters.lora import LoraAdapter
 from adapters.record import AdapterRecord
@@ -64,6 +65,29 @@ def test_a_picture_that_came_later_is_not_covered(client: TestClient) -> None:
     assert "1 of 2 pictures" in start(client, draft).json()["error"]
 
 
+@pytest.mark.parametrize("begin", [
+    lambda studio, draft: studio.teach(draft), lambda studio, draft: studio.preflight(draft),
+    lambda studio, draft: studio.lab.compare(draft, ["lora"]),
+    lambda studio, draft: studio.lab.evaluate("bob", draft=draft, base="starter")])
+def test_a_picture_that_comes_between_the_consent_and_the_copy_is_not_covered(
+        client: TestClient, studio: Studio, host: Host, record: AdapterRecord, monkeypatch: pytest.MonkeyPatch,
+        begin: Any) -> None:
+    in_library(studio, host, record, "bob", {})
+    draft = draft_of(client, 0)
+    client.post("/studio/consents", json={"draft": draft, **STATEMENT})
+    look = studio.consents.for_draft
+
+    def look_too_early(found: Any) -> str:
+        statement = look(found)
+        add(client, draft, 1)
+        return statement
+
+    monkeypatch.setattr(studio.consents, "for_draft", look_too_early)
+    with pytest.raises(StudioError, match="only with their consent, and 1 of 2 pictures have no statement"):
+        begin(studio, draft)
+    assert studio.jobs() == [] and not list(studio.home.runs.iterdir())
+
+
 def test_things_need_no_consent_and_unknown_kinds_are_refused(client: TestClient, studio: Studio) -> None:
     draft = draft_of(client, 0, kind="animal")
     run = start(client, draft).json()["id"]
@@ -73,7 +97,6 @@ def test_things_need_no_consent_and_unknown_kinds_are_refused(client: TestClient
 
 
 def test_on_the_command_line_the_files_themselves_are_covered(studio: Studio) -> None:
-    from adapters.errors import StudioError
     from adapters.files import sha256
 
     pictures = [SAMPLES / "koala" / f"{n}.png" for n in range(2)]
@@ -94,12 +117,7 @@ def made(client: TestClient, studio: Studio, host: Host, record: AdapterRecord) 
     run = start(client, draft).json()["id"]
     studio.store.cancel(run)
     for name, told in (("ada", {"consent": consent, "run": run}), ("bob", {})):
-        adapter = LoraAdapter.for_training(host, rank=2, alpha=2, targets=("to_q",))
-        adapter.inject(host, f"adapter_{name}")
-        save(studio.home.adapters / f"{name}.safetensors", adapter,
-             record.model_copy(update={"name": name, "provenance": told}))
-        adapter.eject()
-        studio.library.complete(studio.home.adapters / f"{name}.safetensors")
+        in_library(studio, host, record, name, told)
     shutil.copytree(studio.home.runs / run, studio.home.trash / "runs" / "older")
     studio.library.delete("ada")
     studio.library.restore(studio.library.deleted()[0].id)
@@ -111,6 +129,15 @@ def made(client: TestClient, studio: Studio, host: Host, record: AdapterRecord) 
     job.mkdir()
     (job / "task.json").write_text(json.dumps({"kind": "evaluate", "adapter": "ada:1", "consent": consent}))
     return draft, consent
+
+
+def in_library(studio: Studio, host: Host, record: AdapterRecord, name: str, told: dict[str, Any]) -> None:
+    adapter = LoraAdapter.for_training(host, rank=2, alpha=2, targets=("to_q",))
+    adapter.inject(host, f"adapter_{name}")
+    save(studio.home.adapters / f"{name}.safetensors", adapter,
+         record.model_copy(update={"name": name, "provenance": told}))
+    adapter.eject()
+    studio.library.complete(studio.home.adapters / f"{name}.safetensors")
 
 
 def grave(studio: Studio) -> Path:

@@ -59,6 +59,13 @@ def lent(people: People, name: str) -> Path | None:
         return None
 
 
+def test_what_is_erased_is_shared_with_nobody_any_more(people: People, app: FastAPI, alice: TestClient) -> None:
+    for to in ("bob", ""):
+        alice.post("/studio/library/mycat/share", json={"to": to}).raise_for_status()
+    assert "share of mycat" in alice.post("/studio/concepts/MyCat/erase").json()["removed"]
+    assert alice.get("/studio/shares").json() == [] and seen(app, "bob") == []
+
+
 def test_one_person_gets_it_and_others_do_not_until_it_is_taken_back(people: People, app: FastAPI,
                                                                     alice: TestClient) -> None:
     assert seen(app, "bob") == [] and lent(people, "bob") is None

@@ -1,0 +1,25 @@
+"""Whether what is called an object, an animal or a style seems to show a person: asked before it is learned."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from app.concepts.drafts import Draft
+from app.errors import ShowsFace
+from pipelines.faces import faces
+from pipelines.references import open_image
+
+
+def check_faces(draft: Draft, pictures: Sequence[Path]) -> None:
+    """Raise ShowsFace where a draft shows no person, as it says, and one of its `pictures` seems to show a face.
+
+    Where one of its things is a person nothing is asked: that has the consent for all pictures. Where no face detector
+    is at hand (see `pipelines.faces`), nothing is found.
+    """
+    if any(thing.kind == "person" for thing in draft.things):
+        return
+    for picture, shot in zip(pictures, draft.shots, strict=False):
+        if faces(open_image(picture)):
+            raise ShowsFace(f"This is to be no person, and '{shot.name[:60]}' seems to show a face; say under Concepts "
+                            "that it is a person, with their consent, or confirm that it is none (no_face).")

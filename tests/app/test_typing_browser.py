@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -20,10 +19,11 @@ SOON = 20_000
 
 
 @pytest.fixture
-def captions(page: Page) -> Locator:
+def captions(server: Server, page: Page) -> Locator:
     """The caption fields of a new draft with two pictures."""
-    page.locator("#new-draft").click()
-    expect(page.locator("#shots[data-count='0']")).to_be_visible(timeout=SOON)
+    draft = page.request.post(f"{server.url}/studio/drafts").json()["id"]
+    page.goto(f"{server.url}/?draft={draft}", wait_until="domcontentloaded")
+    expect(page.locator("#shots[data-count='0']")).to_be_visible(timeout=60_000)
     page.locator("#pictures").set_input_files(KOALAS[:2])
     expect(page.locator("#shots[data-count='2']")).to_be_visible(timeout=SOON)
     expect(page.locator("#concepts-room[data-busy]")).to_have_count(0)
@@ -39,12 +39,12 @@ def kept(server: Server) -> dict[str, Any]:
     return found
 
 
-def until_kept(server: Server, *wanted: str) -> None:
+def until_kept(server: Server, page: Page, *wanted: str) -> None:
     """Wait until the captions are these."""
     for _ in range(100):
         if (found := [s["caption"] for s in kept(server)["shots"]]) == list(wanted):
             return
-        time.sleep(0.1)
+        page.wait_for_timeout(100)
     raise AssertionError(found)
 
 
@@ -62,7 +62,7 @@ def test_what_cannot_be_saved_is_said_and_tried_again_until_it_is(server: Server
     expect(captions.first).to_have_value("a zok bear")
     page.unroute_all(behavior="ignoreErrors")
     expect(page.locator("#unsaved")).to_have_count(0, timeout=SOON)
-    until_kept(server, "a zok bear", "")
+    until_kept(server, page, "a zok bear", "")
 
 
 def test_a_caption_is_not_lost_by_a_flip_nor_by_leaving_right_after_it(server: Server, page: Page,
@@ -72,9 +72,8 @@ def test_a_caption_is_not_lost_by_a_flip_nor_by_leaving_right_after_it(server: S
     expect(page.locator(".s-frame").first).to_have_css("transform", "matrix(-1, 0, 0, 1, 0, 0)", timeout=SOON)
     expect(captions.first).to_have_value("typed")
     captions.nth(1).fill("typed last")
-    page.goto("about:blank")
-    until_kept(server, "typed", "typed last")
     open_studio(page, server)
+    until_kept(server, page, "typed", "typed last")
 
 
 def test_a_finished_upload_leaves_the_field_that_is_typed_in(page: Page, captions: Locator) -> None:
@@ -102,7 +101,7 @@ def test_captions_come_one_by_one_and_leave_what_is_typed(server: Server, page: 
         asked.pop().fulfill(json={"written_by": "BLIP", "draft": told})
 
     page.route("**/studio/captioners", lambda r: r.fulfill(json=["BLIP"]))
-    page.route("**/pictures/*/caption", asked.append)
+    page.route("**/pictures/*/caption", lambda route: asked.append(route))
     first, _ = kept(server)["shots"]
     page.locator(".s-more summary").click()
     page.locator("#write-captions").click()
@@ -116,7 +115,7 @@ def test_captions_come_one_by_one_and_leave_what_is_typed(server: Server, page: 
     asked.pop().fulfill(json={"written_by": "", "draft": kept(server)})
     expect(page.locator("#write-captions")).to_be_enabled(timeout=SOON)
     expect(page.locator(".s-toast")).to_contain_text("One caption is written by BLIP")
-    until_kept(server, "a bear", "mine")
+    until_kept(server, page, "a bear", "mine")
     page.unroute_all(behavior="ignoreErrors")
 
 

@@ -218,6 +218,15 @@ class Drafts:
             draft = self.get(id)
             return self._put(draft, _checked(draft.shot(shot), **fields))
 
+    def suggest(self, id: str, shot: str, caption: str) -> bool:
+        """Caption a picture, unless it has a caption by now or is gone; whether it was done."""
+        with self._lock:
+            draft = self.get(id)
+            bare = next((s for s in draft.shots if s.id == shot and not s.caption.strip()), None)
+            if bare is not None:
+                self._put(draft, _checked(bare, caption=caption[:2000]))
+            return bare is not None
+
     def replace(self, id: str, find: str, put: str) -> int:
         """Find and replace in all captions; in how many something was found."""
         if not find:

@@ -46,18 +46,17 @@ def routes(studio: Studio) -> APIRouter:
     @router.post("/drafts/{id}/captions/write")
     def write(id: str, model: Annotated[str, Body(embed=True)] = "") -> dict[str, Any]:
         """Caption every picture that has none, by `model` (folder or hub id) or a captioner whose weights are here."""
-        bare = [s for s in studio.drafts.get(id).shots if not s.caption.strip()]
+        bare = [s.id for s in studio.drafts.get(id).shots if not s.caption.strip()]
         if not bare:
             raise StudioError("Every picture has a caption already; clear those that are to be written anew.")
-        with tempfile.TemporaryDirectory(dir=studio.home.temporary) as scratch:
-            files = []
-            for shot in bare:
-                files.append(Path(scratch) / f"{shot.id}.png")
-                framed(open_image(studio.drafts.picture(id, shot.id)), shot).save(files[-1])
-            said = studio.looker.ask("captions", pictures=[str(f) for f in files], model=model)
-        for shot, text in zip(bare, said["captions"], strict=True):
-            studio.drafts.change(id, shot.id, caption=text[:2000])
-        return {"written": len(bare), "written_by": said["written_by"], "draft": told(studio.drafts.get(id))}
+        writers = [by for shot in bare if (by := _caption(studio, id, shot, model))]
+        return {"written": len(writers), "written_by": writers[-1] if writers else "",
+                "draft": told(studio.drafts.get(id))}
+
+    @router.post("/drafts/{id}/pictures/{shot}/caption")
+    def write_one(id: str, shot: str, model: Annotated[str, Body(embed=True)] = "") -> dict[str, Any]:
+        """Caption one picture as above; `written_by` is empty where it has a caption by now or is gone."""
+        return {"written_by": _caption(studio, id, shot, model), "draft": told(studio.drafts.get(id))}
 
     @router.get("/drafts/{id}/pictures/{shot}/seen", response_class=Response, responses={200: {"content": {PNG: {}}}})
     def seen(id: str, shot: str, method: str = "lora", base: str = "starter") -> Response:
@@ -78,6 +77,21 @@ def routes(studio: Studio) -> APIRouter:
                             headers={"X-Seen": _words(said), "Cache-Control": "no-store"})
 
     return router
+
+
+def _caption(studio: Studio, id: str, shot: str, model: str) -> str:
+    """Have a picture captioned that has none; who wrote it, '' where a person was quicker.
+
+    It is looked at again when the words have come: a model takes seconds, in which a person types.
+    """
+    bare = next((s for s in studio.drafts.get(id).shots if s.id == shot and not s.caption.strip()), None)
+    if bare is None:
+        return ""
+    with tempfile.TemporaryDirectory(dir=studio.home.temporary) as scratch:
+        file = Path(scratch) / "picture.png"
+        framed(open_image(studio.drafts.picture(id, shot)), bare).save(file)
+        said = studio.looker.ask("captions", pictures=[str(file)], model=model)
+    return str(said["written_by"]) if studio.drafts.suggest(id, shot, said["captions"][0]) else ""
 
 
 def _words(said: dict[str, Any]) -> str:

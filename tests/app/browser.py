@@ -96,7 +96,7 @@ def browsing(server: Server, width: int = 1400, height: int = 900, keep: Mapping
         open_studio(page, server)
         yield page
         browser.close()
-    assert not wrong
+    assert not wrong, wrong
 
 
 def open_studio(page: Page, server: Server) -> None:

@@ -70,18 +70,70 @@ def states(page: Page, room: str) -> Iterator[str]:
         page.keyboard.press("Escape")
 
 
+def running(route: Route) -> None:
+    """As if the training ran, which is older than the comparison."""
+    jobs = route.fetch().json()
+    route.fulfill(json=[{**j, "state": "running" if j["kind"] == "train" else j["state"]} for j in jobs])
+
+
+def painted(route: Route) -> None:
+    """As if a sheet had just been painted."""
+    files = [f"20260102-030405-00000{n}-0.png" for n in range(2)]
+    route.fulfill(json=[{"id": "0" * 12, "state": "done", "message": "", "columns": ["10", "20"], "rows": ["seed 1"],
+                         "images": [files], "sheet": files[0], "step": [0, 0], "done": 2, "total": 2, "preview": "",
+                         "compared": False, "unseen": False}])
+
+
+def further(page: Page, server: Server) -> Iterator[str]:
+    """What is under way, and what is opened from within a room."""
+    page.evaluate("localStorage.removeItem('semblance.run')")  # a browser that has looked at none yet
+    page.route("**/studio/runs", running)
+    page.route("**/studio/images/paintings", painted)
+    open_studio(page, server)
+    kind = page.locator(".s-things select")
+    kind.select_option("person")
+    expect(page.locator("form#consent")).to_be_visible(timeout=LONG)
+    yield "concepts, the consent form"
+    kind.select_option("object")
+    expect(page.locator("form#consent")).to_have_count(0, timeout=LONG)
+    open_room(page, "train")
+    expect(page.locator("#run-panel[data-state=running]")).to_be_visible(timeout=LONG)
+    yield "train, a running job"
+    open_room(page, "create")
+    expect(page.locator("#sheet")).to_be_visible(timeout=LONG)
+    yield "create, a painted sheet"
+    page.locator("#pictures .s-open").first.click()
+    page.locator(".s-viewer[open]").get_by_role("button", name="Paint inside it").click()
+    expect(page.locator("#mask-dialog .s-canvas[data-ready]")).to_be_visible(timeout=LONG)
+    yield "create, the mask dialog"
+    page.keyboard.press("Escape")
+    open_room(page, "library")
+    page.locator("[data-act=export]").first.click()
+    page.locator("[data-format]:visible").first.click()
+    expect(page.locator("#export[data-ready] .s-download")).to_be_visible(timeout=LONG)
+    yield "library, the export dialog"
+    page.unroute_all(behavior="ignoreErrors")
+
+
+def faults_of(page: Page, state: str) -> list[str]:
+    """What is wrong with what is shown now."""
+    wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth") > 1
+    found = Axe().run(page, options=RULES).response["violations"]
+    return [*([f"{state} is too wide"] if wide else []),
+            *(f"{state}: {v['id']} at {[n['target'] for n in v['nodes']][:4]}" for v in found
+              if v["impact"] in ("serious", "critical"))]
+
+
 @pytest.mark.parametrize(("size", "theme"), EACH)
 def test_no_room_has_a_serious_fault_or_is_wider_than_the_page(server: Server, size: str, theme: str) -> None:
     faults = []
     with browsing(server, *SIZES[size], keep={"semblance.theme": theme}) as page:
         for room in ROOMS:
             for state in states(page, room):
-                if page.evaluate("document.documentElement.scrollWidth - window.innerWidth") > 1:
-                    faults.append(f"{state} is too wide")
-                found = Axe().run(page, options=RULES).response["violations"]
-                faults += [f"{state}: {v['id']} at {[n['target'] for n in v['nodes']][:4]}" for v in found
-                           if v["impact"] in ("serious", "critical")]
+                faults += faults_of(page, state)
             shot(page, f"{room}-{size}-{theme}")
+        for state in further(page, server):
+            faults += faults_of(page, state)
     assert not faults, "\n".join(faults)
 
 
@@ -159,14 +211,9 @@ def test_german_is_spoken_in_every_room(server: Server) -> None:
                           ("library", "library.drop"), ("system", "system.machine")):
             open_room(page, room)
             expect(page.locator(f"#{room}-room")).to_contain_text(words[key], timeout=LONG)
+        expect(page.locator("#bases")).to_contain_text(answers("de")["the starter"], timeout=LONG)
         open_room(page, "train")
         expect(page.locator("#method")).to_contain_text(title, timeout=LONG)
-
-        def running(route: Route) -> None:
-            """As if the training ran, which is older than the comparison."""
-            jobs = route.fetch().json()
-            route.fulfill(json=[{**j, "state": "running" if j["kind"] == "train" else j["state"]} for j in jobs])
-
         page.evaluate("localStorage.removeItem('semblance.run')")  # a browser that has looked at none yet
         page.route("**/studio/runs", running)
         open_studio(page, server)

@@ -144,6 +144,21 @@ def test_language_and_theme_are_kept_in_the_browser_and_offline_on_disk(page: Pa
     assert not page.evaluate("document.body.classList.contains('dark')")
 
 
+def test_the_trash_is_emptied_once_a_person_is_sure(page: Page, server: Server) -> None:
+    _room(page, "Library", "library")
+    page.locator("[data-name=tiger] [data-act=delete]").click()
+    expect(page.locator("#cards .s-card")).to_have_count(2)
+    _room(page, "System", "system")
+    page.once("dialog", lambda dialog: dialog.dismiss())
+    page.locator("#empty-trash").click()
+    assert [d["name"] for d in _ask(server, "trash")] == ["tiger"]
+    page.once("dialog", lambda dialog: dialog.accept())
+    page.locator("#empty-trash").click()
+    expect(page.locator(".s-toast")).to_contain_text("are free again", timeout=20_000)
+    expect(page.locator("#empty-trash")).to_have_count(0)
+    assert _ask(server, "trash") == []
+
+
 def test_a_base_is_added_by_path_and_by_upload_and_taken_out(page: Page, server: Server, tmp_path: Path) -> None:
     shutil.copytree(ASSETS / "sd1", tmp_path / "mine")  # the configurations of Stable Diffusion 1, next to no weights
     save_file({"x": torch.zeros(50_000)}, tmp_path / "mine" / "unet" / "diffusion_pytorch_model.safetensors")

@@ -159,6 +159,7 @@ def bodies(hers: Hers) -> dict[tuple[str, str], dict[str, Any]]:
         ("POST", f"{draft}/captions"): {"files": {"files": ("0.txt", b"his")}},
         ("POST", f"{draft}/captions/write"): {"json": {"model": ""}}, ("PATCH", shot): {"json": {"caption": "his"}},
         ("PUT", mask): {"files": {"file": picture}},
+        ("POST", f"{shot}/caption"): {"json": {"model": ""}},
         ("POST", f"{shot}/find"): {"json": {"pointed": {"word": "bear"}}},
         ("POST", "/studio/consents"): {"json": {"draft": v["draft"], "who": "a", "scope": "b", "by": "c",
                                                 "date": "2026-01-01"}},

@@ -1,5 +1,5 @@
 // The chosen adapters: how strongly each, its words, and Perfusion's dials.
-import { button, field, make } from "./dom.js";
+import { button, field, holdFocus, make } from "./dom.js";
 import { decimal, t } from "./i18n.js";
 import { Layer } from "./layers.js";
 import { MaskDialog } from "./source.js";
@@ -28,7 +28,9 @@ export class AdapterRows {
 
   draw() {
     const { adapters } = this.form.state;
+    const back = holdFocus(this.element);
     this.element.replaceChildren(...adapters.map((a) => this.row(a)), this.checkpoint());
+    back();
   }
 
   row(adapter) {
@@ -57,7 +59,7 @@ export class AdapterRows {
         this.form.remember();
       }, t("rows.where", { name }), t("rows.where_hint")).open();
     };
-    return [button(known ? t("rows.in_region") : t("rows.everywhere"), act, { class: "s-button s-chip", "data-region": name, title: t("rows.region_hint") }),
+    return [button(known ? t("rows.in_region") : t("rows.everywhere"), act, { class: "s-button s-chip", "data-region": name, "data-key": `region ${name}`, title: t("rows.region_hint") }),
       known && button(t("rows.everywhere_again"), () => { regions.delete(name); this.form.follow(); this.form.remember(); }, { class: "s-button s-chip" })].filter(Boolean);
   }
 

@@ -14,16 +14,35 @@ async function read(answer) {
   return told;
 }
 
-export const ask = async (path, options = {}) => read(await fetch(path, options));
+// What came back, whatever it is; a browser's own words for silence ("Failed to fetch") say nothing to anyone.
+export async function reach(path, options = {}) {
+  try {
+    return await fetch(path, options);
+  } catch {
+    throw new Error(t("fault.silent"));
+  }
+}
+
+export const ask = async (path, options = {}) => read(await reach(path, options));
 
 // A picture, and what a header says of it.
 async function picture(path, header, options = {}) {
-  const answer = await fetch(path, options);
+  const answer = await reach(path, options);
   if (!answer.ok) await read(answer);
   return [await answer.blob(), answer.headers.get(header)];
 }
 
-export const json = (method, body) => ({ method, headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+// While the page goes away a browser drops what is under way, unless it was asked to keep it; it keeps 64 kB in all.
+const KEPT = 20_000; // characters
+let leaving = false;
+addEventListener("pagehide", () => { leaving = true; }, { capture: true });
+addEventListener("pageshow", () => { leaving = false; });
+
+export function json(method, value) {
+  const body = JSON.stringify(value);
+  return { method, headers: { "Content-Type": "application/json" }, body,
+           keepalive: (leaving || document.hidden) && body.length < KEPT };
+}
 
 function upload(method, name, files) {
   const form = new FormData();
@@ -58,7 +77,7 @@ export const drafts = {
     return { blob, said };
   },
   captioners: () => ask("/studio/captioners"),
-  write: (id, model) => ask(at(id, "/captions/write"), json("POST", { model })),
+  write: (id, shot, model) => ask(at(id, `/pictures/${shot}/caption`), json("POST", { model })),
   paint: (id, shot, thing, blob) => ask(maskAt(id, shot, thing), upload("PUT", "file", [["mask.png", blob]])),
   clear: (id, shot, thing) => ask(maskAt(id, shot, thing), { method: "DELETE" }),
 };
@@ -89,26 +108,3 @@ export const images = {
     return ask(`${IMAGES}/sources`, { method: "POST", body: form });
   },
 };
-
-// Saves a little after the last change, and at once when the page goes away. `flush()` waits for what is on its way too.
-export function later(save, wait = 400) {
-  let timer = null;
-  let pending = null;
-  let under = Promise.resolve();
-  const flush = () => {
-    clearTimeout(timer);
-    timer = null;
-    const value = pending;
-    pending = null;
-    if (value) under = Promise.resolve(save(...value));
-    return under;
-  };
-  addEventListener("pagehide", flush);
-  const call = (...value) => {
-    pending = value;
-    clearTimeout(timer);
-    timer = setTimeout(flush, wait);
-  };
-  call.flush = flush;
-  return call;
-}

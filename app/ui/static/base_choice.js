@@ -1,6 +1,6 @@
 // Which base model: one of those that are here, or another by its folder, file or hub id.
 import { make } from "./dom.js";
-import { t } from "./i18n.js";
+import { said, t } from "./i18n.js";
 import { bases } from "./system_api.js";
 
 export class BaseChoice {
@@ -31,7 +31,7 @@ export class BaseChoice {
   draw() {
     const here = this.here.length ? this.here : [{ spec: "starter", name: "starter" }];
     this.select.replaceChildren(...here.map((b) => make("option", { value: b.spec, disabled: Boolean(b.problem) },
-      b.family_title && b.form !== "starter" ? `${b.name} (${b.family_title})` : b.name)), make("option", { value: "" }, t("bases.another")));
+      b.family_title && b.form !== "starter" ? `${b.name} (${said(b.family_title)})` : b.name)), make("option", { value: "" }, t("bases.another")));
     const listed = here.some((b) => b.spec === this.spec);
     this.select.value = listed ? this.spec : "";
     this.typed.value = listed ? "" : this.spec;

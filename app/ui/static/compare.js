@@ -1,5 +1,5 @@
 // How many things at once: pictures alone, adapters side by side, or a grid over two settings.
-import { button, field, make } from "./dom.js";
+import { button, field, holdFocus, make } from "./dom.js";
 import { said, t } from "./i18n.js";
 
 const MODES = () => [["plain", t("compare.plain")], ["beside", t("compare.beside")], ["grid", t("compare.grid")]];
@@ -12,11 +12,13 @@ export class Compare {
 
   draw() {
     const { state } = this.form;
-    const pick = (mode) => { state.mode = mode; this.form.keep(); this.draw(); this.element.querySelector(`[data-mode=${mode}]`).focus(); };
+    const back = holdFocus(this.element);
+    const pick = (mode) => { state.mode = mode; this.form.keep(); this.draw(); };
     this.element.replaceChildren(make("legend", {}, t("compare.title")),
       make("div", { class: "s-chips" }, ...MODES().map(([mode, label]) => button(label, () => pick(mode),
-        { class: "s-button s-chip", "aria-pressed": String(state.mode === mode), "data-mode": mode }))),
+        { class: "s-button s-chip", "aria-pressed": String(state.mode === mode), "data-mode": mode, "data-key": mode }))),
       ...{ plain: () => this.plain(), beside: () => this.beside(), grid: () => this.grid() }[state.mode]());
+    back();
   }
 
   plain() {
@@ -33,9 +35,17 @@ export class Compare {
       this.draw();
     };
     if (!names.length) return [make("p", { class: "s-hint" }, t("compare.nothing"))];
-    return [make("p", { class: "s-hint" }, t("compare.beside_hint")),
+    this.same = make("p", { class: "s-note", id: "same-words" }, t("compare.same_words"));
+    this.hint();
+    return [make("p", { class: "s-hint" }, t("compare.beside_hint")), this.same,
     make("div", { class: "s-chips s-many" }, ...names.map((n) => button(n, () => toggle(n), {
-      class: "s-button s-chip", "data-beside": n, title: method(n), "aria-pressed": String(state.beside.includes(n)) })))];
+      class: "s-button s-chip", "data-beside": n, "data-key": `beside ${n}`, title: method(n), "aria-pressed": String(state.beside.includes(n)) })))];
+  }
+
+  // Without a place for each one's own words, all columns would be painted with the same: most often the first one's.
+  hint() {
+    const { prompt, mode, beside } = this.form.state;
+    if (this.same) this.same.hidden = mode !== "beside" || !beside.length || !prompt.trim() || prompt.includes("{}");
   }
 
   grid() {
@@ -57,7 +67,7 @@ export class Compare {
     const values = make("textarea", { rows: 2, placeholder: this.examples(axis).join(", "), id: `${name}-values`,
       oninput: (e) => { axis.values = e.target.value; this.form.keep(); } });
     values.value = axis.values;
-    const select = make("select", { id: `${name}-field`, onchange: (e) => { axis.field = e.target.value; this.form.keep(); this.draw(); } },
+    const select = make("select", { id: `${name}-field`, "data-key": name, onchange: (e) => { axis.field = e.target.value; this.form.keep(); this.draw(); } },
       ...Object.entries(choices.axes).map(([key, title]) => make("option", { value: key }, said(title))));
     select.value = axis.field;
     return make("div", { class: "s-row" }, field(label, select), field(t("compare.values"), values));

@@ -60,8 +60,8 @@ class Room {
   async use(answer) {
     try {
       const made = await answer;
-      this.form.restore(made);
-      toast([t("create.restored"), ...made.notices.map(said)].join(" "));
+      const back = this.form.restore(made);
+      toast([t("create.restored"), ...made.notices.map(said)].join(" "), { label: t("undo"), run: back });
     } catch (error) {
       complain(error);
     }

@@ -1,10 +1,11 @@
 // The form of the Create room: what is asked for. What is typed stays in this browser over reloads, private prompts aside.
-import { images, later } from "./api.js";
+import { images } from "./api.js";
 import { AdapterRows } from "./adapter_rows.js";
 import { BaseChoice } from "./base_choice.js";
 import { Compare } from "./compare.js";
-import { button, complain, field, make } from "./dom.js";
+import { button, complain, field, holdFocus, make } from "./dom.js";
 import { t } from "./i18n.js";
+import { later } from "./saving.js";
 import { kept, layerOf } from "./source.js";
 
 const HERE = "semblance.create";
@@ -16,6 +17,7 @@ const FRESH = {
 };
 const PRIVATE = { prompt: "", negative_prompt: "", source: "", regions: {} }; // what is kept of these when it is private
 const WORDS = ["negative_prompt", "sampler", "schedule"];
+const MANY = 12; // adapters from which on they can be looked for
 const NUMBERS = ["steps", "guidance", "width", "height", "upscale"];
 
 function remembered() {
@@ -37,7 +39,9 @@ export class Form {
     this.regions = new Map(); // adapters to the masks of where they are
     this.rows = new AdapterRows(this);
     this.compare = new Compare(this);
-    this.chips = make("div", { class: "s-chips", id: "concept", role: "group", "aria-label": t("room.concepts") });
+    this.filter = make("input", { type: "search", id: "find-concept", oninput: () => this.drawChips(),
+      onkeydown: (e) => e.key === "Enter" && !e.ctrlKey && e.preventDefault() }); // it would paint
+    this.chips = make("div", { class: "s-chips s-many", id: "concept", role: "group", "aria-label": t("room.concepts") });
     this.styles = make("div", { class: "s-chips", role: "group", "aria-label": t("create.styles") });
     this.element = make("form", { class: "s-side", onsubmit: (e) => { e.preventDefault(); this.start(); } });
     this.base = new BaseChoice(this.state.base, (spec) => { this.state.base = spec; this.keep(); }, { id: "base" });
@@ -72,8 +76,10 @@ export class Form {
 
   draw() {
     const s = this.state;
+    const back = holdFocus(this.element);
+    for (const name of ["placeholder", "aria-label"]) this.filter.setAttribute(name, t("create.find_concept"));
     this.prompt = make("textarea", { rows: 4, maxlength: 4000, placeholder: t("create.prompt_example"),
-      oninput: (e) => { s.prompt = e.target.value; this.keep(); } });
+      oninput: (e) => { s.prompt = e.target.value; this.compare.hint(); this.keep(); } });
     this.prompt.value = s.prompt;
     this.drawChips();
     this.drawStyles();
@@ -82,7 +88,7 @@ export class Form {
     this.base.value = s.base;
     this.element.replaceChildren(
       field(t("create.prompt"), this.prompt, t("create.prompt_hint"), { id: "prompt" }),
-      make("div", { class: "s-part" }, make("h3", {}, t("room.concepts")), this.chips, this.rows.element),
+      make("div", { class: "s-part" }, make("h3", {}, t("room.concepts")), this.filter, this.chips, this.rows.element),
       field(t("create.negative"), this.input("negative_prompt", { type: "text", maxlength: 4000 }), "", { id: "negative" }),
       make("details", { class: "s-more" }, make("summary", {}, t("create.styles")), this.styles),
       this.source.element(s, () => this.keep()),
@@ -95,6 +101,7 @@ export class Form {
         button(t("create.paint"), null, { type: "submit", class: "s-button s-primary", id: "paint", title: t("create.keys") }),
         make("label", { class: "s-check" }, this.check("live", "live"), t("create.live")),
         this.pick()));
+    back();
   }
 
   pick() {
@@ -144,13 +151,19 @@ export class Form {
       field(t("train.base"), this.base.select), this.base.typed);
   }
 
+  // Those that are chosen stand there whatever is looked for.
   drawChips() {
     const { adapters } = this.choices;
+    const back = holdFocus(this.chips);
     const chosen = (name) => this.state.adapters.some((a) => a.name === name);
-    this.chips.replaceChildren(...adapters.map((a) => button(a.name, () => this.toggle(a.name), {
-      class: "s-button s-chip", "data-name": a.name, "aria-pressed": String(chosen(a.name)), title: a.phrases.join(", ") })));
-    if (!adapters.length) this.chips.replaceChildren(make("p", { class: "s-hint" },
-      t("create.no_concepts")));
+    const wanted = this.filter.value.trim().toLowerCase();
+    const found = adapters.filter((a) => chosen(a.name) || [a.name, ...a.phrases].some((w) => w.toLowerCase().includes(wanted)));
+    this.filter.hidden = adapters.length < MANY && !wanted;
+    this.chips.replaceChildren(...found.map((a) => button(a.name, () => this.toggle(a.name), { class: "s-button s-chip",
+      "data-name": a.name, "data-key": a.name, "aria-pressed": String(chosen(a.name)), title: a.phrases.join(", ") })));
+    if (!found.length) this.chips.replaceChildren(make("p", { class: "s-hint" },
+      adapters.length ? t("create.none_found") : t("create.no_concepts")));
+    back();
   }
 
   toggle(name) {
@@ -189,6 +202,7 @@ export class Form {
 
   write(text) {
     this.state.prompt = this.prompt.value = text;
+    this.compare.hint();
     this.keep();
   }
 
@@ -207,14 +221,16 @@ export class Form {
         complain(error);
       }
     };
+    const back = holdFocus(this.styles);
     const name = make("input", { type: "text", placeholder: t("create.style_name"), maxlength: 60, "aria-label": t("create.style_name"), id: "style-name" });
     this.styles.replaceChildren(
       ...this.choices.styles.map((style) => make("span", { class: "s-pair-chip" },
-        button(style.name, () => apply(style), { class: "s-button s-chip", title: style.prompt }),
+        button(style.name, () => apply(style), { class: "s-button s-chip", title: style.prompt, "data-key": `style ${style.name}` }),
         button("×", () => put(images.dropStyle(style.name)), { class: "s-button s-chip", "aria-label": t("create.style_delete", { name: style.name }) }))),
       make("p", { class: "s-hint", hidden: this.choices.styles.length > 0 }, t("create.style_hint", { prompt: "{prompt}" })),
       make("div", { class: "s-row" }, name, button(t("create.style_keep"), () => put(images.keepStyle({
-        name: name.value, prompt: this.state.prompt, negative_prompt: this.state.negative_prompt })), { id: "keep-style" })));
+        name: name.value, prompt: this.state.prompt, negative_prompt: this.state.negative_prompt })), { id: "keep-style", "data-key": "keep" })));
+    back();
   }
 
   start(live = false) {
@@ -278,14 +294,19 @@ export class Form {
     this.draw();
   }
 
-  // The settings of a picture take the place of all that is set, but for what is not a setting.
+  // The settings of a picture take the place of all that is set, but for what is not a setting; private stays private.
+  // What it answers puts all back as it was before.
   restore(made) {
-    const { images: count, compare, opened, beside, x, y, source } = this.state;
-    Object.assign(this.state, FRESH, { images: count, compare, opened, beside, x, y, source, lock: true }, made.request, {
-      base: made.base || this.state.base,
-      adapters: made.adapters.map(([name, weight, dials]) => ({ name, weight, dials })),
-    });
-    this.regions.clear();
+    const [before, regions] = [structuredClone(this.state), this.regions];
+    const { images: count, compare, opened, beside, x, y, source, base } = before;
+    this.become({ ...FRESH, images: count, compare, opened, beside, x, y, source, lock: true, ...made.request,
+      private: before.private || Boolean(made.request.private), base: made.base || base,
+      adapters: made.adapters.map(([name, weight, dials]) => ({ name, weight, dials })) }, new Map());
+    return () => this.become(before, regions);
+  }
+
+  become(state, regions) {
+    Object.assign(this, { state, regions });
     this.draw();
     this.keep();
   }

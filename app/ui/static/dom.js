@@ -24,9 +24,19 @@ export function loadImage(source) {
 export const button = (label, click, attributes = {}) =>
   make("button", { type: "button", class: "s-button", onclick: click, ...attributes }, label);
 
+// Remembers what has the focus in `place` by its data-key. What this answers is called when the place is drawn anew, and
+// gives the focus back to what has that key now; where nothing has, to `otherwise`.
+export function holdFocus(place, otherwise = null) {
+  const key = place.contains(document.activeElement) ? document.activeElement.dataset.key : "";
+  return () => {
+    if (!key || place.contains(document.activeElement)) return;
+    (place.querySelector(`[data-key="${CSS.escape(key)}"]:not(:disabled)`) || otherwise)?.focus();
+  };
+}
+
 // A line at the foot of the page, with one thing that can be done about it.
 export function toast(text, action = null) {
-  document.querySelector(".s-toast")?.remove();
+  document.querySelector(".s-toast:not(.s-unsaved)")?.remove();
   const close = () => box.remove();
   const box = make("div", { class: "s-toast", role: "status" }, make("span", {}, text),
     action && button(action.label, () => { close(); action.run(); }, { class: "s-button s-quiet" }),
@@ -53,6 +63,10 @@ export function whenThere(selector, act) {
 // A labelled field; `hint` says more below it.
 export const field = (label, input, hint = "", attributes = {}) =>
   make("label", { class: "s-field", ...attributes }, make("span", {}, label), input, hint && make("small", { class: "s-hint" }, hint));
+
+// Tools that belong together, with the name of what they are for.
+export const toolRow = (name, ...tools) => make("div", { class: "s-tool-row", role: "group", "aria-label": name },
+  make("small", { "aria-hidden": "true" }, name), make("div", { class: "s-tool-set" }, ...tools));
 
 // A place where pictures are dropped, and a button for those who cannot drop.
 export function dropZone(area, take) {

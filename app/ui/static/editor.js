@@ -1,9 +1,10 @@
 // One picture, large: crop it, and paint one mask for each thing. Every stroke is saved soon after it ends.
-import { drafts, later, maskAt, pictureAt } from "./api.js";
-import { button, complain, loadImage, make } from "./dom.js";
+import { drafts, maskAt, pictureAt } from "./api.js";
+import { button, holdFocus, loadImage, make, toolRow } from "./dom.js";
 import { Finding, seenView } from "./finding.js";
 import { t } from "./i18n.js";
 import { Layer, colourOf, floodFill } from "./layers.js";
+import { later } from "./saving.js";
 
 const TOOLS = () => [["brush", t("editor.brush")], ["erase", t("editor.erase")], ["fill", t("editor.fill")],
   ["point", t("editor.point")], ["beside", t("editor.beside")], ["box", t("editor.box")], ["crop", t("editor.crop")]];
@@ -11,7 +12,7 @@ const UNDO = 12;
 
 const METHODS = () => (document.querySelector('meta[name="semblance-methods"]')?.content || "lora").split(",");
 
-// `changed(draft)` after each that was saved, `closed()` when all is.
+// `changed(draft)` after each that was saved, `closed()` when it is left.
 export async function edit(draft, shot, changed, closed, tool = "brush") {
   const picture = await loadImage(pictureAt(draft.id, shot.id));
   const editor = new Editor(draft, shot, picture, changed, closed, tool);
@@ -27,6 +28,7 @@ class Editor {
     this.crop = shot.crop || [0, 0, 1, 1];
     this.layers = draft.things.map(() => new Layer(picture.width, picture.height));
     this.saving = this.layers.map((_, n) => later(() => this.save(n), 500));
+    this.cropping = later((crop) => this.keepCrop(crop), 0);
     this.finding = new Finding(this);
   }
 
@@ -70,33 +72,40 @@ class Editor {
       this.draw();
     };
     const slider = (label, value, set, id) => make("label", {}, label,
-      make("input", { type: "range", min: "0", max: "1", step: "0.01", value: String(value), id,
+      make("input", { type: "range", min: "0", max: "1", step: "0.01", value: String(value), id, "data-key": id,
                       oninput: (e) => { set(Number(e.target.value)); this.draw(); } }));
     const whole = Math.min(this.picture.width, this.picture.height) / 2;
+    const key = (name, attributes = {}) => ({ "data-key": name, ...attributes });
+    const tool = (name, label) => button(label, () => pick(name),
+      key(name, { "aria-pressed": String(this.tool === name), "data-tool": name }));
+    const things = () => this.draft.things.map((thing, n) => button(thing.name || thing.noun || t("concepts.nth", { n: n + 1 }),
+      () => { this.thing = n; this.finding.forget(); this.tools(); },
+      key(`thing ${n}`, { class: "s-button s-thing", style: `--tint:${colourOf(n)}`, "aria-pressed": String(this.thing === n), "data-thing": n })));
+    const strokes = () => [
+      slider(t("editor.size"), this.size / whole, (v) => this.resize(v * whole), "brush-size"),
+      slider(t("editor.soft"), this.soft, (v) => { this.soft = v; }, "brush-soft"),
+      slider(t("editor.opacity"), this.opacity, (v) => { this.opacity = v; }, "mask-opacity"),
+      button(t("undo"), () => this.back(), key("undo", { disabled: !this.undo.length, id: "undo" })),
+      button(t("editor.clear"), () => this.clear(), key("clear"))];
+    const crop = this.tool === "crop";
+    const back = holdFocus(this.bar, this.canvas);
     this.bar.replaceChildren(...[
-      ...TOOLS().map(([tool, label]) => button(label, () => pick(tool), { "aria-pressed": String(this.tool === tool), "data-tool": tool })),
-      this.tool === "crop" ? button(t("editor.whole"), () => { this.crop = [0, 0, 1, 1]; this.cropped = this.keepCrop(); this.draw(); }) : null,
-      ...(this.tool === "crop" ? [] : [
-        ...this.draft.things.map((thing, n) => button(thing.name || thing.noun || t("concepts.nth", { n: n + 1 }),
-          () => { this.thing = n; this.finding.forget(); this.tools(); },
-          { class: "s-button s-thing", style: `--tint:${colourOf(n)}`, "aria-pressed": String(this.thing === n), "data-thing": n })),
-        slider(t("editor.size"), this.size / whole, (v) => this.resize(v * whole), "brush-size"),
-        slider(t("editor.soft"), this.soft, (v) => { this.soft = v; }, "brush-soft"),
-        slider(t("editor.opacity"), this.opacity, (v) => { this.opacity = v; }, "mask-opacity"),
-        this.finder(),
-        button(t("undo"), () => this.back(), { disabled: !this.undo.length, id: "undo" }),
-        button(t("editor.clear"), () => this.clear()),
-      ]),
-      button(t("editor.seen"), () => this.look(), { id: "seen", "aria-pressed": String(Boolean(this.seen)) }),
-      make("span", { class: "s-space s-hint" }, this.finding.hint(this.tool)),
-      button(t("editor.done"), () => this.dialog.close(), { class: "s-button s-primary", id: "editor-done" }),
+      make("div", { class: "s-tool-head" }, make("h3", {}, this.shot.name),
+        button(t("editor.seen"), () => this.look(), key("seen", { id: "seen", "aria-pressed": String(Boolean(this.seen)) })),
+        button(t("editor.done"), () => this.dialog.close(), key("done", { class: "s-button s-primary", id: "editor-done" }))),
+      !crop && toolRow(t("editor.things"), ...things()),
+      toolRow(t("editor.tools"), ...TOOLS().map(([name, label]) => tool(name, label)), !crop && this.finder(),
+        crop && button(t("editor.whole"), () => { this.crop = [0, 0, 1, 1]; this.cropping(this.crop); this.draw(); }, key("whole"))),
+      !crop && toolRow(t("editor.strokes"), ...strokes()),
+      make("p", { class: "s-hint" }, this.finding.hint(this.tool)),
     ].filter(Boolean));
+    back();
   }
 
   // By its noun, where it has one.
   finder() {
     const { noun } = this.draft.things[this.thing];
-    return noun.trim() && button(t("editor.find", { noun }), () => this.finding.word(noun), { id: "find-word" });
+    return noun.trim() && button(t("editor.find", { noun }), () => this.finding.word(noun), { id: "find-word", "data-key": "find" });
   }
 
   look() {
@@ -170,7 +179,7 @@ class Editor {
     if (this.tool === "crop") {
       const [left, top, right, bottom] = this.crop;
       if (right - left < 0.05 || bottom - top < 0.05) this.crop = this.shot.crop || [0, 0, 1, 1];
-      this.cropped = this.keepCrop();
+      this.cropping(this.crop);
     } else if (this.tool === "box") {
       this.finding.box(this.start, this.last);
     } else this.keep();
@@ -249,21 +258,19 @@ class Editor {
       this.canvas.dataset.saved = "true";
     } catch (error) {
       layer.dirty = true;
-      complain(error);
+      throw error; // it is said and tried again there
     }
   }
 
-  async keepCrop() {
-    try {
-      this.changed(await drafts.change(this.draft.id, this.shot.id, { crop: this.crop }));
-      this.shot = { ...this.shot, crop: this.crop };
-    } catch (error) {
-      complain(error);
-    }
+  async keepCrop(crop) {
+    this.changed(await drafts.change(this.draft.id, this.shot.id, { crop }));
+    this.shot = { ...this.shot, crop };
   }
 
+  // What cannot be kept now is tried again without the dialog: the layers stay for as long.
   async close() {
-    await Promise.all([this.cropped, ...this.saving.map((save) => save.flush())]);
+    this.layers.forEach((layer, n) => layer.dirty && this.saving[n](n));
+    await Promise.allSettled([this.cropping, ...this.saving].map((save) => save.flush()));
     this.dialog.remove();
     this.closed();
   }

@@ -1,7 +1,8 @@
 // Every picture made here, newest first; searched, liked, brought back.
-import { imageAt, images, later } from "./api.js";
-import { button, complain, make } from "./dom.js";
+import { imageAt, images } from "./api.js";
+import { button, complain, holdFocus, make } from "./dom.js";
 import { t } from "./i18n.js";
+import { later } from "./saving.js";
 import { view } from "./viewer.js";
 
 export class History {
@@ -75,16 +76,18 @@ export class History {
 
   draw() {
     this.liked.setAttribute("aria-pressed", String(this.favourites));
+    const back = holdFocus(this.element);
     this.grid.dataset.count = String(this.items.length);
     this.grid.replaceChildren(...this.items.map((item) => {
       const about = item.made?.request.prompt || t("history.silent");
-      return make("button", { type: "button", class: "s-open", title: about, "data-file": item.file, "aria-label": item.favourite ? t("history.favourite_of", { about }) : about,
+      return make("button", { type: "button", class: "s-open", title: about, "data-file": item.file, "data-key": item.file, "aria-label": item.favourite ? t("history.favourite_of", { about }) : about,
         onclick: () => view(item.file, this.acts) },
         make("img", { src: imageAt(item.file, true), alt: "", loading: "lazy" }), item.favourite && make("span", { class: "s-star" }, "★"),
         item.sheet && make("span", { class: "s-tag" }, t("history.sheet")));
     }));
     if (!this.items.length) this.grid.replaceChildren(make("p", { class: "s-empty" }, this.words || this.favourites
       ? t("history.nothing") : t("history.empty")));
-    this.rest.replaceChildren(...(this.more ? [button(t("history.more"), () => this.next(), { id: "more" })] : []));
+    this.rest.replaceChildren(...(this.more ? [button(t("history.more"), () => this.next(), { id: "more", "data-key": "more" })] : []));
+    back();
   }
 }

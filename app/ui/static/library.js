@@ -1,6 +1,6 @@
 // The Library room: adapters as cards, found by words and tags; import by drop. The server's files are the truth.
-import { button, complain, make, toast, whenThere } from "./dom.js";
-import { onLanguage, t } from "./i18n.js";
+import { button, complain, holdFocus, make, toast, whenThere } from "./dom.js";
+import { onLanguage, said, t } from "./i18n.js";
 import { library } from "./library_api.js";
 import { card } from "./library_card.js";
 import { whenShown } from "./rooms.js";
@@ -56,7 +56,7 @@ class Room {
       try {
         toast(t("library.reading", { file: file.name }));
         const entry = await library.bring(file);
-        toast(t("library.brought", { name: entry.name, method: entry.kind, family: entry.family_title }));
+        toast(t("library.brought", { name: entry.name, method: entry.kind, family: said(entry.family_title) }));
       } catch (error) {
         complain(error);
       }
@@ -85,6 +85,7 @@ class Room {
     const told = JSON.stringify([this.tag, found]);
     if (told === this.told) return; // what is open stays open
     this.told = told;
+    const back = holdFocus(this.root);
     const acts = { changed: () => { this.told = ""; this.refresh(); }, choose: (tag) => this.choose(tag), remove: (name) => this.remove(name) };
     this.count.textContent = found.total === found.all ? t("library.count", { n: found.all })
       : t("library.count_of", { n: found.total, all: found.all });
@@ -93,12 +94,13 @@ class Room {
     if (!found.total) this.grid.replaceChildren(make("p", { class: "s-empty" },
       found.all ? t("library.nothing_found") : t("library.empty")));
     this.tags.replaceChildren(...Object.entries(found.tags).map(([tag, n]) => button(`${tag} ${n}`, () => this.choose(tag),
-      { class: "s-button s-chip", "aria-pressed": String(this.tag === tag) })));
+      { class: "s-button s-chip", "aria-pressed": String(this.tag === tag), "data-key": `tag ${tag}` })));
     const left = found.total - found.entries.length;
     this.rest.replaceChildren(...(left > 0 && this.limit < 500 ? [button(t("library.more", { n: left }),
-      () => { this.limit = Math.min(this.limit + 4 * PAGE, 500); this.refresh(); }, { id: "more" })] : []),
+      () => { this.limit = Math.min(this.limit + 4 * PAGE, 500); this.refresh(); }, { id: "more", "data-key": "more" })] : []),
       ...(left > 0 && this.limit >= 500 ? [make("p", { class: "s-hint" }, t("library.narrow"))] : []));
     this.root.dataset.ready = "true";
+    back();
   }
 
   choose(tag) {
@@ -130,9 +132,11 @@ class Room {
 
   async showTrash() {
     const gone = await library.trash().catch((error) => { complain(error); return []; });
+    const back = holdFocus(this.trash, this.root.querySelector("#trash > summary"));
     this.trash.replaceChildren(...gone.map((d) => make("div", { class: "s-line" }, make("b", {}, d.name),
-      make("small", {}, d.when), button(t("library.restore"), () => this.restore(d.id)))));
+      make("small", {}, d.when), button(t("library.restore"), () => this.restore(d.id), { "data-key": d.id }))));
     if (!gone.length) this.trash.replaceChildren(make("p", { class: "s-hint" }, t("library.trash_empty")));
+    back();
   }
 }
 

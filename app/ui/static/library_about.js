@@ -1,11 +1,11 @@
 // All about one adapter: where it came from, notes, model card.
-import { later } from "./api.js";
 import { dialog } from "./dialog.js";
 import { button, complain, make } from "./dom.js";
 import { day, t } from "./i18n.js";
 import { library } from "./library_api.js";
 import { markdown, parted } from "./markdown.js";
 import { openRoom } from "./rooms.js";
+import { later } from "./saving.js";
 
 const row = (label, ...value) => make("div", { class: "s-fact" }, make("dt", {}, label), make("dd", {}, ...value));
 
@@ -32,12 +32,8 @@ function came(origin) {
 
 function notes(entry, acts) {
   const save = later(async (text) => {
-    try {
-      await library.change(entry.name, { notes: text });
-      acts.changed();
-    } catch (error) {
-      complain(error);
-    }
+    await library.change(entry.name, { notes: text });
+    acts.changed();
   });
   const field = make("textarea", { id: "notes", rows: 3, maxlength: 4000, placeholder: t("library.notes_hint"),
     oninput: (e) => save(e.target.value) });
@@ -74,7 +70,7 @@ export async function about(entry, acts) {
       make("h4", {}, t("library.card")), make("div", { class: "s-model-card", id: "model-card" }, ...markdown(body)),
       make("details", { class: "s-fold" }, make("summary", {}, t("library.card_text")),
         make("pre", {}, header ? `---\n${header}\n---\n${body}` : body)));
-    box.addEventListener("close", () => written.flush());
+    box.addEventListener("close", () => written.flush().catch(() => {})); // `later` says it and tries again
   } catch (error) {
     complain(error);
   }

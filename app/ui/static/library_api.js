@@ -1,5 +1,5 @@
 // The library's addresses.
-import { ask, json } from "./api.js";
+import { ask, json, reach } from "./api.js";
 
 const ROOT = "/studio/library";
 const at = (name, rest = "") => `${ROOT}/${encodeURIComponent(name)}${rest}`;
@@ -11,7 +11,7 @@ export const library = {
   find: (query) => ask(`${ROOT}?${new URLSearchParams(query)}`),
   get: (name) => ask(at(name)),
   card: async (name) => {
-    const answer = await fetch(at(name, "/card"));
+    const answer = await reach(at(name, "/card"));
     if (!answer.ok) throw new Error((await answer.json()).error);
     return answer.text();
   },

@@ -61,9 +61,9 @@ export function card(entry, acts) {
   const change = async (fields) => { document.activeElement?.blur(); await library.change(entry.name, fields); acts.changed(); };
   const name = make("b", {}, entry.name);
   const tags = make("div", { class: "s-chips" },
-    ...entry.tags.map((tag) => button(tag, () => acts.choose(tag), { class: "s-button s-chip" })),
+    ...entry.tags.map((tag) => button(tag, () => acts.choose(tag), { class: "s-button s-chip", "data-key": `tag ${entry.name} ${tag}` })),
     button(entry.tags.length ? "✎" : t("library.add_tags"), () => editable(tags, entry.tags.join(", "), t("library.tags"),
-      (text) => change({ tags: text.split(",") })), { class: "s-button s-chip s-add", "data-act": "tags", title: t("library.tags_hint") }));
+      (text) => change({ tags: text.split(",") })), { class: "s-button s-chip s-add", "data-act": "tags", "data-key": `tags ${entry.name}`, title: t("library.tags_hint") }));
   const menu = make("div", { class: "s-menu", hidden: true }, ...entry.exports.map((way) =>
     button(way.approximate ? t("library.near", { title: way.title }) : way.title, () => exportAs(entry, way),
       { "data-format": way.format })));
@@ -71,16 +71,16 @@ export function card(entry, acts) {
     ? make("img", { class: "s-thumb", loading: "lazy", src: previewAt(entry), alt: t("library.preview_of", { name: entry.name }) })
     : make("div", { class: "s-thumb s-none" }, entry.name.slice(0, 1).toUpperCase());
   return make("article", { class: "s-card", "data-name": entry.name },
-    make("button", { class: "s-open", type: "button", onclick: () => about(entry, acts), "aria-label": t("library.about_of", { name: entry.name }) }, picture),
+    make("button", { class: "s-open", type: "button", "data-key": `look ${entry.name}`, onclick: () => about(entry, acts), "aria-label": t("library.about_of", { name: entry.name }) }, picture),
     make("div", { class: "s-title" }, name, button("✎", () => editable(name, entry.name, t("library.name"),
-      (text) => change({ name: text })), { class: "s-button s-icon", "data-act": "rename", "aria-label": t("library.rename", { name: entry.name }) })),
+      (text) => change({ name: text })), { class: "s-button s-icon", "data-act": "rename", "data-key": `rename ${entry.name}`, "aria-label": t("library.rename", { name: entry.name }) })),
     make("div", { class: "s-words" }, ...words(entry)),
     make("small", {}, t("library.made_by", { method: entry.method, base: entry.base }), make("br"),
       `${bytes(entry.bytes)} · ${day(entry.created || entry.changed * 1000)}`),
     scores(entry), tags,
     make("div", { class: "s-acts" },
-      button(t("library.export"), () => { menu.hidden = !menu.hidden; }, { "data-act": "export", "aria-haspopup": "true" }),
-      button(t("library.about"), () => about(entry, acts), { "data-act": "about" }),
+      button(t("library.export"), (e) => { menu.hidden = !menu.hidden; e.currentTarget.setAttribute("aria-expanded", String(!menu.hidden)); }, { "data-act": "export", "data-key": `export ${entry.name}`, "aria-expanded": "false" }),
+      button(t("library.about"), () => about(entry, acts), { "data-act": "about", "data-key": `about ${entry.name}` }),
       button(t("library.delete"), () => acts.remove(entry.name), { "data-act": "delete" })),
     menu);
 }

@@ -25,7 +25,14 @@ export async function consentPanel(place, draft, changed) {
     return;
   }
   const told = await consents.of(draft.id).catch((error) => { complain(error); return null; });
-  if (told) place.replaceChildren(told.statement ? given(told.statement, changed) : form(told, place, draft, changed));
+  if (!told) return;
+  const typed = new Map([...place.querySelectorAll("input")].map((input) => [input.id, input.value]));
+  const held = place.contains(document.activeElement) ? document.activeElement.id : "";
+  place.replaceChildren(told.statement ? given(told.statement, changed) : form(told, place, draft, changed));
+  for (const input of place.querySelectorAll("input")) { // a form that is drawn again keeps what was typed
+    input.value = typed.get(input.id) ?? "";
+    if (input.id === held) input.focus();
+  }
 }
 
 function given(statement, changed) {

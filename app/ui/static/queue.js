@@ -1,6 +1,6 @@
 // The queue: what runs, what waits and for what, and whose turn it is; pictures are painted beside it, in their order.
 import { images } from "./api.js";
-import { button, complain, make, toast } from "./dom.js";
+import { button, complain, holdFocus, make, toast } from "./dom.js";
 import { said, t } from "./i18n.js";
 import { openRoom } from "./rooms.js";
 import { doing, queue, runs } from "./studio.js";
@@ -25,7 +25,7 @@ export class QueueList {
     if (!again && (told === this.told || this.list.contains(document.activeElement) && document.activeElement.tagName === "INPUT")) return;
     this.told = told;
     this.seen = seen;
-    const held = document.activeElement?.dataset?.key;
+    const back = holdFocus(this.root);
     this.pause.replaceChildren(seen.paused
       ? button(t("queue.go_on"), () => this.act(queue.pause(false)), { id: "queue-go-on", "data-key": "pause" })
       : button(t("queue.pause"), () => this.act(queue.pause(true)), { id: "queue-pause", "data-key": "pause", title: t("queue.pause_hint") }));
@@ -39,7 +39,7 @@ export class QueueList {
       make("span", { class: "s-name" }, make("b", {}, job.name), make("small", {}, doing(job.kind))),
       make("div", { class: "s-acts" }, button(t("queue.back"), () => this.act(runs.restore(job.id).then(queue.seen)),
         { "aria-label": t("queue.back_of", { name: job.name }), "data-key": `back ${job.id}` })))));
-    if (held) this.root.querySelector(`[data-key="${CSS.escape(held)}"]`)?.focus();
+    back();
   }
 
   async act(answer) {

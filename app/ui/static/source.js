@@ -1,6 +1,6 @@
 // A picture to paint on, whole or inside a painted mask.
-import { imageAt, images, sourceAt } from "./api.js";
-import { button, complain, dropZone, field, loadImage, make } from "./dom.js";
+import { imageAt, images, reach, sourceAt } from "./api.js";
+import { button, complain, dropZone, field, holdFocus, loadImage, make, toolRow } from "./dom.js";
 import { decimal, t } from "./i18n.js";
 import { Layer } from "./layers.js";
 
@@ -9,7 +9,7 @@ const UNDO = 12;
 
 // A picture that the server keeps for a day; null when it is gone.
 export async function kept(id, mask = false) {
-  const answer = await fetch(sourceAt(id, mask));
+  const answer = await reach(sourceAt(id, mask));
   return answer.ok ? new File([await answer.blob()], "picture.png", { type: "image/png" }) : null;
 }
 
@@ -50,7 +50,7 @@ export class Source {
   }
 
   async takeOwn(name) {
-    const answer = await fetch(imageAt(name));
+    const answer = await reach(imageAt(name));
     if (!answer.ok) throw new Error(t("source.gone"));
     await this.take(new File([await answer.blob()], name, { type: "image/png" }));
   }
@@ -101,7 +101,7 @@ export class Source {
     box.append(make("div", { class: "s-start" }, make("img", { src: this.picture.address, alt: t("source.picture") }),
       make("div", { class: "s-side" }, field(make("span", { class: "s-between" }, t("source.strength"), shown), strength,
         this.mask ? t("source.inside") : t("source.whole")),
-      make("div", { class: "s-row" }, button(this.mask ? t("source.change_mask") : t("source.paint_mask"), () => this.paintMask(), { id: "paint-mask" }),
+      make("div", { class: "s-row" }, button(this.mask ? t("source.change_mask") : t("source.paint_mask"), () => this.paintMask(), { id: "paint-mask", "data-key": "paint-mask" }),
         this.mask && button(t("source.no_mask"), () => this.drop()), button(t("source.take_out"), () => this.remove())))));
     return box;
   }
@@ -129,7 +129,9 @@ export class MaskDialog {
     this.canvas = make("canvas", { class: "s-canvas", width, height, tabindex: 0, "aria-label": this.hint });
     this.bar = make("div", { class: "s-tools" });
     this.dialog = make("dialog", { class: "s-editor", id: "mask-dialog", "aria-labelledby": "mask-title" },
-      make("h3", { id: "mask-title" }, this.title), make("p", { class: "s-hint" }, this.hint), this.bar, make("div", { class: "s-stage" }, this.canvas));
+      make("div", { class: "s-tool-head" }, make("h3", { id: "mask-title" }, this.title),
+        button(t("editor.done"), () => this.dialog.close(), { class: "s-button s-primary", id: "mask-done" })),
+      make("p", { class: "s-hint" }, this.hint), this.bar, make("div", { class: "s-stage" }, this.canvas));
     this.dialog.addEventListener("close", () => { this.done(); this.dialog.remove(); });
     this.dialog.addEventListener("keydown", (e) => { if ((e.ctrlKey || e.metaKey) && e.key === "z") { e.preventDefault(); this.back(); } });
     this.canvas.addEventListener("pointerdown", (e) => this.begin(e));
@@ -147,12 +149,16 @@ export class MaskDialog {
     const most = Math.min(this.layer.canvas.width, this.layer.canvas.height) / 2;
     const slider = (label, value, set) => make("label", {}, label, make("input", { type: "range", min: "0", max: "1", step: "0.01", value: String(value),
       oninput: (e) => set(Number(e.target.value)) }));
+    const back = holdFocus(this.bar, this.canvas);
     this.bar.replaceChildren(
-      button(t("editor.brush"), () => pick(false), { "aria-pressed": String(!this.erase) }), button(t("editor.erase"), () => pick(true), { "aria-pressed": String(this.erase) }),
-      slider(t("editor.size"), this.size / most, (v) => { this.size = Math.max(2, v * most); }), slider(t("editor.soft"), this.soft, (v) => { this.soft = v; }),
-      button(t("undo"), () => this.back(), { disabled: !this.undo.length }),
-      button(t("editor.clear"), () => { this.remember(); this.layer.clear(); this.tools(); this.draw(); }),
-      make("span", { class: "s-space" }), button(t("editor.done"), () => this.dialog.close(), { class: "s-button s-primary", id: "mask-done" }));
+      toolRow(t("editor.tools"),
+        button(t("editor.brush"), () => pick(false), { "aria-pressed": String(!this.erase), "data-key": "brush" }),
+        button(t("editor.erase"), () => pick(true), { "aria-pressed": String(this.erase), "data-key": "erase" })),
+      toolRow(t("editor.strokes"),
+        slider(t("editor.size"), this.size / most, (v) => { this.size = Math.max(2, v * most); }), slider(t("editor.soft"), this.soft, (v) => { this.soft = v; }),
+        button(t("undo"), () => this.back(), { disabled: !this.undo.length, "data-key": "undo" }),
+        button(t("editor.clear"), () => { this.remember(); this.layer.clear(); this.tools(); this.draw(); }, { "data-key": "clear" })));
+    back();
   }
 
   point(event) {

@@ -1,6 +1,6 @@
 // The System room: what this machine has, what is missing, the bases, and the switches.
 import { Bases } from "./bases.js";
-import { complain, make, whenThere } from "./dom.js";
+import { button, complain, holdFocus, make, toast, whenThere } from "./dom.js";
 import { LANGUAGES, bytes, language, number, onLanguage, setLanguage, t } from "./i18n.js";
 import { whenShown } from "./rooms.js";
 import { system } from "./system_api.js";
@@ -12,7 +12,7 @@ const fact = (label, ...value) => make("div", { class: "s-fact" }, make("dt", {}
 // One of a few, as buttons beside each other.
 function choice(id, label, options, chosen, pick) {
   return make("div", { class: "s-choice" }, make("span", {}, label), make("div", { class: "s-segments", role: "group", "aria-label": label, id },
-    ...options.map(([value, name]) => make("button", { type: "button", "data-value": value, "aria-pressed": String(value === chosen),
+    ...options.map(([value, name]) => make("button", { type: "button", "data-value": value, "data-key": `${id} ${value}`, "aria-pressed": String(value === chosen),
       onclick: () => pick(value) }, name))));
 }
 
@@ -24,7 +24,11 @@ function meter(label, used, total, note) {
 class Room {
   constructor(root) {
     this.root = root;
-    onLanguage(() => { this.frame(); if (this.found) this.refresh(); });
+    onLanguage(() => {
+      const back = holdFocus(root);
+      this.frame();
+      if (this.found) this.refresh().then(back);
+    });
     whenShown(root, () => this.refresh());
   }
 
@@ -77,6 +81,7 @@ class Room {
         complain(error);
       }
     };
+    const back = holdFocus(this.switches);
     this.switches.replaceChildren(
       choice("language", t("system.language"), Object.entries(LANGUAGES), language(), (code) => setLanguage(code).catch(complain)),
       choice("theme", t("system.theme"), THEMES.map((name) => [name, themes[name]()]), theme(),
@@ -84,6 +89,7 @@ class Room {
       choice("offline", t("system.offline"), [["off", t("system.off")], ["on", t("system.on")]], offline ? "on" : "off", turn),
       make("p", { class: "s-hint" }, told ? t("system.offline_told") : offline ? t("system.offline_on") : t("system.offline_off")),
       make("p", { class: "s-hint" }, t("system.browser_kept")));
+    back();
   }
 
   drawMachine() {
@@ -109,12 +115,26 @@ class Room {
     const { disk, parts, home } = this.found;
     const names = { adapters: () => t("part.adapters"), runs: () => t("part.runs"), drafts: () => t("part.drafts"), images: () => t("part.images"),
                     bases: () => t("part.bases"), cache: () => t("part.cache"), trash: () => t("part.trash"), temporary: () => t("part.temporary") };
+    const trash = parts.find((part) => part.name === "trash")?.bytes;
     const whole = parts.reduce((sum, part) => sum + part.bytes, 0);
     this.storage.replaceChildren(
       meter(t("system.disk"), disk.total - disk.free, disk.total, t("system.free_of", { free: bytes(disk.free), total: bytes(disk.total) })),
       make("p", { class: "s-hint s-path" }, t("system.home", { home, size: bytes(whole) })),
       ...parts.filter((part) => part.bytes).sort((a, b) => b.bytes - a.bytes).map((part) =>
-        meter(names[part.name](), part.bytes, whole, `${bytes(part.bytes)} · ${number(100 * part.bytes / whole)} %`)));
+        meter(names[part.name](), part.bytes, whole, `${bytes(part.bytes)} · ${number(100 * part.bytes / whole)} %`)),
+      ...(trash ? [make("div", { class: "s-acts" }, button(t("system.empty_trash"), () => this.emptyTrash(trash),
+        { class: "s-button s-danger", id: "empty-trash" }))] : []));
+  }
+
+  async emptyTrash(size) {
+    if (!window.confirm(t("system.sure", { size: bytes(size) }))) return;
+    try {
+      const { freed } = await system.emptyTrash();
+      toast(t("system.emptied", { size: bytes(freed) }));
+      await this.refresh();
+    } catch (error) {
+      complain(error);
+    }
   }
 }
 

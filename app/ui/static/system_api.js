@@ -5,6 +5,7 @@ import { t } from "./i18n.js";
 export const system = {
   get: () => ask("/studio/system"),
   device: () => ask("/studio/system/device"),
+  emptyTrash: () => ask("/studio/trash", { method: "DELETE" }),
   offline: (offline) => ask("/studio/system", json("PATCH", { offline })),
 };
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ class Fake:
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.meanwhile: Callable[[], object] = lambda: None
+        """What a person does while it looks."""
 
     def ask(self, verb: str, **told: Any) -> dict[str, Any]:
         self.asked.append((verb, told))
@@ -32,7 +35,8 @@ class Fake:
                 told.setdefault("sizes", []).append(Image.open(path).size)
         if "out" in told:
             Image.new("L", (64, 48), 255).save(told["out"])
-        return {"found_by": "GrabCut", "captions": [f"caption {n}" for n in range(9)][:len(told.get("pictures", []))],
+        self.meanwhile()
+        return {"found_by": "GrabCut", "captions": [f"caption {len(self.asked) - 1}"] * len(told.get("pictures", [])),
                 "written_by": "BLIP", "width": 64, "height": 48, "grid": [8, 6], "share": 0.5, "soft": True,
                 "masked": bool(told.get("masks"))}
 
@@ -69,9 +73,38 @@ def test_only_pictures_without_a_caption_get_one(client: TestClient, fake: Fake)
     told = client.post(f"{at}/captions/write", json={"model": ""}).json()
     assert [s["caption"] for s in told["draft"]["shots"]] == ["caption 0", "mine", "caption 1"]
     assert (told["written"], told["written_by"]) == (2, "BLIP")
-    assert fake.asked[0][1]["sizes"] == [(64, 48), (32, 48)]  # as cropped
+    assert [told["sizes"] for _, told in fake.asked] == [[(64, 48)], [(32, 48)]]  # as cropped
     again = client.post(f"{at}/captions/write", json={"model": ""})
     assert again.status_code == 400 and "has a caption already" in again.json()["error"]
+
+
+def test_what_a_person_types_or_takes_out_meanwhile_stays_and_the_others_get_theirs(client: TestClient,
+                                                                                   fake: Fake) -> None:
+    at, shots = draft(client, "red", "green", "blue", "white")
+
+    def meanwhile() -> None:
+        if len(fake.asked) == 1:
+            client.patch(f"{at}/pictures/{shots[0]}", json={"caption": "typed"})
+            client.patch(f"{at}/pictures/{shots[2]}", json={"caption": "typed before its turn"})
+        else:
+            client.delete(f"{at}/pictures/{shots[1]}")
+
+    fake.meanwhile = meanwhile
+    told = client.post(f"{at}/captions/write", json={"model": ""}).json()
+    assert [s["caption"] for s in told["draft"]["shots"]] == ["typed", "typed before its turn", "caption 2"]
+    assert told["written"] == 1 and len(fake.asked) == 3
+
+
+def test_one_picture_is_captioned_and_a_captioned_or_missing_one_left(client: TestClient, fake: Fake) -> None:
+    at, (red, green) = draft(client, "red", "green")
+    told = client.post(f"{at}/pictures/{green}/caption", json={"model": "BLIP"}).json()
+    assert told["written_by"] == "BLIP" and fake.asked[0][1]["model"] == "BLIP"
+    assert [s["caption"] for s in told["draft"]["shots"]] == ["", "caption 0"]
+    client.delete(f"{at}/pictures/{red}")
+    for shot in (red, green):
+        again = client.post(f"{at}/pictures/{shot}/caption", json={"model": ""})
+        assert again.status_code == 200 and again.json()["written_by"] == ""
+    assert len(fake.asked) == 1
 
 
 def test_the_loss_sees_a_picture_as_cropped_with_its_masks_when_all_things_have_one(client: TestClient,

@@ -54,9 +54,12 @@ from pipelines.shipped import REPOSITORY
 class Studio:
     """Everything that a person can do, on one data folder."""
 
-    def __init__(self, home: Home, *, offline: bool = False, part: Part | None = None) -> None:
-        """`part` is one person's where several share the machine; without it all of the machine is this studio's."""
-        self.home, self.told_offline, self.part = home, offline, part
+    def __init__(self, home: Home, *, offline: bool = False, fetches: bool = False, part: Part | None = None) -> None:
+        """`part` is one person's where several share the machine; without it all of the machine is this studio's.
+
+        With `fetches`, as on the command line, where a person typed its id, a hub model is downloaded where it is used.
+        """
+        self.home, self.told_offline, self.fetches, self.part = home, offline, fetches, part
         bring_up(home)
         common = part.common if part else None
         self.preferences = Preferences.load(home.preferences)
@@ -70,7 +73,7 @@ class Studio:
         self.drafts = Drafts(home.drafts, home.trash / "drafts")
         self.consents = Consents(home.consents)
         self.lab = Lab(home, self.store, self.library, self.drafts, self.queue, self.consents,
-                       offline=lambda: self.offline)
+                       stays=lambda: self.stays)
         self.gallery = Gallery(home)
         self.styles = Styles(home.root / "styles.json")
         self.paintings = Paintings(home, self.generate, self.new_pictures, part.most_jobs if part else None)
@@ -82,6 +85,11 @@ class Studio:
     def offline(self) -> bool:
         """Whether the model hub is asked for nothing: by `--offline`, or by the switch that is kept."""
         return self.told_offline or self.preferences.offline
+
+    @property
+    def stays(self) -> bool:
+        """Whether the hub is asked for nothing that is used: in the browser a base comes by System's download alone."""
+        return self.offline or not self.fetches
 
     def set_offline(self, offline: bool) -> None:
         """Turn the switch, and keep it. Raises StudioError when the studio was started with --offline."""
@@ -110,7 +118,7 @@ class Studio:
         if self.library.has(name) or name.lower() in busy:
             raise StudioError(f"There is a concept '{name}' already; choose another name or delete "
                               "that one first.")
-        training = resolve(method, find_family(locate(base), offline=self.offline), preset, memory, **overrides)
+        training = resolve(method, find_family(locate(base), offline=self.stays), preset, memory, **overrides)
         trigger = trigger or dataset.trigger
         named = concepts_of(training, name, noun, trigger, concepts,
                             len(dataset.masks[0]) if dataset.samples else 0, kinds)
@@ -121,7 +129,7 @@ class Studio:
             if not consent and any(c.kind == "person" for c in named):
                 consent = self.consents.for_images(dataset.hashes).id
             config = RunConfig(
-                name=name, class_noun=noun, base=base, offline=self.offline, trigger=trigger, concepts=named,
+                name=name, class_noun=noun, base=base, offline=self.stays, trigger=trigger, concepts=named,
                 image_hashes=dataset.hashes, tensorboard=tensorboard, training=training, draft=draft, consent=consent,
                 repeats=unless_ones([s.repeats for s in dataset.samples]),
                 weights=unless_ones([s.weight for s in dataset.samples]),
@@ -256,7 +264,7 @@ class Studio:
         chosen = [(self.adapter_file(name), strength, dials) for name, strength, dials in every]
         files = files or self.new_pictures(asked.images)
         self.painter.paint(base, chosen, {**asked.model_dump(exclude_unset=True), "prompt": prompt}, files,
-                           offline=self.offline, watch=watch, edit=edit,
+                           offline=self.stays, watch=watch, edit=edit,
                            regions={self.adapter_file(name): mask for name, mask in (regions or {}).items()})
         try:
             for file in files:
@@ -303,7 +311,7 @@ class Studio:
         from pipelines.exchange import export
 
         return export(self.library.get(name).path, format, out, approximate=approximate, base=base,
-                      offline=self.offline)
+                      offline=self.stays)
 
     def import_file(self, path: Path, name: str | None = None) -> Entry:
         """Take an adapter file into the library under its own name or the first free one."""

@@ -68,7 +68,8 @@ def add(verb: Verb) -> None:
 
 def open_studio(options: argparse.Namespace) -> Studio:
     """The studio on the data folder that the options name."""
-    return Studio(Home.open(getattr(options, "home", None)), offline=getattr(options, "offline", False))
+    return Studio(Home.open(getattr(options, "home", None)), offline=getattr(options, "offline", False),
+                  fetches=True)
 
 
 def speaker(options: argparse.Namespace) -> Callable[[str], None]:
@@ -92,7 +93,7 @@ def _encoders(options: argparse.Namespace, references: list[Any]) -> list[Encode
     from pipelines.lab.choice import choose_encoders
 
     return choose_encoders(options.encoder, references, force=options.force,
-                           offline=open_studio(options).offline)
+                           offline=open_studio(options).stays)
 
 
 def _evaluate(options: argparse.Namespace) -> dict[str, Any]:
@@ -114,7 +115,7 @@ def _evaluate(options: argparse.Namespace) -> dict[str, Any]:
     phrase, noun = (options.phrase, entry.record.class_noun) if options.phrase else words_of(entry.record)
     started = time.monotonic()
     pictures = paint(Painter(), options.base, [(entry.path, strength, dials)], phrase, noun, plan,
-                     offline=studio.offline, progress=lambda n, of: None if n % 10 else say(f"{n}/{of} painted"))
+                     offline=studio.stays, progress=lambda n, of: None if n % 10 else say(f"{n}/{of} painted"))
     if options.out:
         keep(options.out, pictures)
     found = [evaluate(pictures, references, e, look_alikes=others, seeds=plan.seeds) for e in encoders]
@@ -143,7 +144,7 @@ def _recommend(options: argparse.Namespace) -> dict[str, Any]:
         raise StudioError(f"There is no training '{options.name}'; give the name that it was started with.")
     usual = STARTER if RunConfig.load(folder).base == "starter" else DREAMBENCH_OBJECTS
     references = [open_image(p) for p in list_folder(folder / "references")]
-    encoder = choose_encoders("", references, force=options.force, offline=studio.offline)[0]
+    encoder = choose_encoders("", references, force=options.force, offline=studio.stays)[0]
     seen = look(folder, encoder, Plan(usual[:4], (0, 1), class_images=0), Painter(), say)
     chosen, why = choose(seen)
     say(f"{why}\n{chosen.path}")
@@ -170,7 +171,7 @@ def _compare(options: argparse.Namespace) -> dict[str, Any]:
     out = options.out or folder
     with as_job(studio, folder, speaker(options)) as say:
         rows = Comparison(out, options.base, options.class_noun, options.references, methods, options.preset,
-                          options.steps, plan, studio.offline, consent=consent).run(encoder, say)
+                          options.steps, plan, studio.stays, consent=consent).run(encoder, say)
         _pictures(rows, out, encoder.name)
         if out != folder:
             _shown_too(rows, out, folder)
@@ -205,7 +206,7 @@ def _dreambench(options: argparse.Namespace) -> dict[str, Any]:
     encoders = _encoders(options, [open_image(p) for p in list_folder(options.data / first)])
     out = options.out or studio.home.root / "dreambench" / options.method
     found = DreamBench(options.data, out, options.base, options.method, options.preset, options.steps, subjects,
-                       options.seeds, options.prompts, studio.offline).run(encoders, say)
+                       options.seeds, options.prompts, studio.stays).run(encoders, say)
     for name, told in found["encoders"].items():
         say(f"{name}: " + ", ".join(f"{figure} {told[figure]['mean']:.3f}" for figure in ("identity", "prompt")
                                     if figure in told) + f"; {found['subjects']} of {found['of']} subjects")

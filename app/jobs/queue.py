@@ -17,7 +17,7 @@ from adapters.naming import MAX_LENGTH, check_name
 from app.errors import Missing
 from app.home import Home
 from app.jobs.order import as_turn
-from app.jobs.runs import folder_id, view
+from app.jobs.runs import StopFile, folder_id, view
 from app.jobs.store import ACTIVE, Job, JobStore
 from app.library.library import Library
 from pipelines.methods.common import settings_error
@@ -42,9 +42,14 @@ class Queue:
         jobs, paused = self.store.all(), self.store.paused
         running = next((j for j in jobs if j.state == "running"), None)
         waiting = self.store.waiting()
-        return {"paused": paused, "running": asdict(running) if running else None,
+        return {"paused": paused, "running": self.told(running) if running else None,
                 "deleted": [asdict(job) for job in self.store.deleted()[:MOST_DELETED]], "waiting": [
             {**asdict(job), "waits": self._waits(job, paused, running, waiting[:n])} for n, job in enumerate(waiting)]}
+
+    def told(self, job: Job) -> dict[str, Any]:
+        """A job's row, and whether it was asked to stop and still runs."""
+        stopping = job.state == "running" and StopFile(self.home.runs / job.id).stop_requested()
+        return {**asdict(job), "stopping": stopping}
 
     def _waits(self, job: Job, paused: bool, running: Job | None, ahead: list[Job]) -> str:
         now = time.time()

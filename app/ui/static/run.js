@@ -36,7 +36,7 @@ export class RunPanel {
   // The lists have looked: the job may wait, run or have ended since.
   take(job, waits) {
     if (!this.job || job.id !== this.job.id) return;
-    const other = job.state !== this.job.state || waits !== this.waits;
+    const other = job.state !== this.job.state || job.stopping !== this.job.stopping || waits !== this.waits;
     this.job = job;
     this.waits = waits;
     if (active(job) && !this.follower.following) this.follower.listen();
@@ -66,7 +66,7 @@ export class RunPanel {
 
   head() {
     const { job } = this;
-    const stage = job.state === "running" ? said(this.follower.seen.stage || "Starting") : stateOf(job);
+    const stage = job.stopping ? t("run.stopping") : job.state === "running" ? said(this.follower.seen.stage || "Starting") : stateOf(job);
     this.parts.head.replaceChildren(make("h3", {}, job.name, " ", make("small", {}, doing(job.kind))),
       make("span", { class: "s-state", "data-state": job.state, role: "status" }, stage));
   }
@@ -102,7 +102,7 @@ export class RunPanel {
     const can = (when, label, act, id, title = "") => when && button(label, () => this.act(act), { id, title });
     const held = document.activeElement?.id;
     this.parts.acts.replaceChildren(...[
-      can(active(job), job.state === "queued" ? t("run.take_out") : t("queue.stop"), () => runs.stop(job.id), "stop",
+      can(active(job) && !job.stopping, job.state === "queued" ? t("run.take_out") : t("queue.stop"), () => runs.stop(job.id), "stop",
         training && job.state === "running" ? t("run.stop_hint") : ""),
       can(!active(job) && job.state !== "finished" && job.kind !== "preflight", t("run.resume"), () => runs.resume(job.id), "resume"),
       can(training && job.state === "running", t("run.sample"), () => this.wish("sample", t("run.sampled")), "sample-now"),

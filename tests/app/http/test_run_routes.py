@@ -70,6 +70,17 @@ def test_a_queued_run_is_stopped_and_queued_again(client: TestClient, draft: str
     assert client.post(f"/studio/runs/{run}/resume").json()["state"] == "queued"
 
 
+def test_a_run_that_was_asked_to_stop_says_so_until_it_has(client: TestClient, studio: Studio, draft: str) -> None:
+    run = client.post("/studio/runs", json={"draft": draft}).json()["id"]
+    studio.store.claim()
+    assert client.get(f"/studio/runs/{run}").json()["stopping"] is False
+    assert client.post(f"/studio/runs/{run}/stop").json()["stopping"] is True
+    assert client.get("/studio/runs").json()[0]["stopping"] is True
+    assert client.get("/studio/queue").json()["running"]["stopping"] is True
+    studio.store.end(run, "stopped")
+    assert client.get(f"/studio/runs/{run}").json()["stopping"] is False
+
+
 def test_a_run_that_is_none_is_a_sentence(client: TestClient) -> None:
     for answer in (client.get("/studio/runs/x"), client.get("/studio/runs/x/events"),
                    client.post("/studio/runs/x/stop")):

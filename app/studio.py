@@ -22,6 +22,7 @@ from app.concepts.consent import Consents, Statement
 from app.concepts.drafts import Drafts
 from app.concepts.erasing import Eraser
 from app.concepts.looker import LookerProcess
+from app.errors import Taken
 from app.home import Home
 from app.jobs.job_files import JobFiles
 from app.jobs.lab_jobs import Lab
@@ -116,8 +117,8 @@ class Studio:
         self.supervisor.settle_dead()
         busy = {j.name.lower() for j in self.store.all() if j.state in ACTIVE and j.kind == "train"}
         if self.library.has(name) or name.lower() in busy:
-            raise StudioError(f"There is a concept '{name}' already; choose another name or delete "
-                              "that one first.")
+            raise Taken(self.queue.free_name(name), f"There is a concept '{name}' already; choose another name or "
+                                                    "delete that one first.")
         training = resolve(method, find_family(locate(base), offline=self.stays), preset, memory, **overrides)
         trigger = trigger or dataset.trigger
         named = concepts_of(training, name, noun, trigger, concepts,
@@ -162,15 +163,15 @@ class Studio:
         self.supervisor.wake()
         return run
 
-    def teach(self, draft: str, **options: Any) -> str:
-        """Queue a training of a draft (see `start_training`); returns the run's id."""
+    def teach(self, draft: str, *, name: str = "", **options: Any) -> str:
+        """Queue a training of a draft (see `start_training`), as `name` or as the draft's; returns the run's id."""
         found = self.drafts.get(draft)
-        name = found.things[0].name
+        own = found.things[0].name
         options |= {"draft": draft, "kinds": [t.kind for t in found.things], "consent": self.consents.for_draft(found)}
         if len(found.things) > 1:
             options["concepts"] = [(t.name, t.noun) for t in found.things]
-            name = "-".join(check_name(t.name) for t in found.things)[:MAX_LENGTH]
-        return self.start_training(self.drafts.dataset(draft), name, found.things[0].noun, **options)
+            own = "-".join(check_name(t.name) for t in found.things)[:MAX_LENGTH]
+        return self.start_training(self.drafts.dataset(draft), name or own, found.things[0].noun, **options)
 
     def erase(self, name: str) -> list[str]:
         """Erase everything about a concept, for good; says what went. What is being painted with it is cancelled."""
@@ -199,7 +200,10 @@ class Studio:
             if old.kind == "preflight" and old.state not in ACTIVE:
                 shutil.rmtree(self.home.runs / old.id, ignore_errors=True)
                 self.store.forget(old.id)
-        return self.teach(draft, kind="preflight", **options)
+        try:
+            return self.teach(draft, kind="preflight", **options)
+        except Taken as error:  # it keeps nothing under its name
+            return self.teach(draft, kind="preflight", **{**options, "name": error.free})
 
     def wish(self, run: str, what: str) -> None:
         """Ask a running training for a checkpoint ('save') or a preview ('sample') after its present step."""

@@ -28,11 +28,13 @@ def told(studio: Studio, job: Job) -> dict[str, Any]:
 
 
 class Wanted(BaseModel):
-    """A training that is asked for; `memory` is the graphics card's in GB, or empty."""
+    """A training that is asked for; `memory` is the graphics card's in GB, or empty, as is `name` where the draft's is
+    meant."""
 
     model_config = ConfigDict(extra="forbid")
 
     draft: str
+    name: str = ""
     method: str = "lora"
     preset: str = "balanced"
     base: str = "starter"
@@ -42,8 +44,8 @@ class Wanted(BaseModel):
     def options(self) -> dict[str, Any]:
         """For `Studio.teach`. Raises StudioError for a method or a setting that there is not."""
         check_settings(self.method, self.settings)
-        return {"base": self.base, "method": self.method, "preset": self.preset, "memory": self.memory or None,
-                **self.settings}
+        return {"name": self.name, "base": self.base, "method": self.method, "preset": self.preset,
+                "memory": self.memory or None, **self.settings}
 
 
 def routes(studio: Studio) -> APIRouter:

@@ -104,17 +104,20 @@ class Queue:
             name = f"{wanted[:MAX_LENGTH - 6]}-{number}"
         return name
 
+    def frozen(self, run: str) -> RunConfig:
+        """The settings that a training was queued with. Raises StudioError for a job of another kind."""
+        job = self.job(run)
+        if job.kind != "train":
+            raise StudioError(f"'{job.name}' is no training but a {DOING[job.kind]}; start a new one of these.")
+        return RunConfig.load(self.home.runs / run)
+
     def clone(self, run: str, name: str = "", settings: dict[str, Any] | None = None) -> str:
         """Queue a new run of a training's frozen settings and pictures; returns its id.
 
         Without a name it gets the first free one. A single concept takes the new name and gets a word of its own;
         several keep theirs. `settings` are laid over the frozen ones.
         """
-        job = self.job(run)
-        if job.kind != "train":
-            raise StudioError(f"'{job.name}' is no training but a {DOING[job.kind]}; start a new one of these.")
-        source = self.home.runs / run
-        config = RunConfig.load(source)
+        source, config = self.home.runs / run, self.frozen(run)
         wanted = check_name(name) if name else self.free_name(config.name)
         busy = {j.name.lower() for j in self.store.all() if j.state in ACTIVE and j.kind == "train"}
         if self.library.has(wanted) or wanted.lower() in busy:

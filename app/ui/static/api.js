@@ -7,7 +7,7 @@ const IMAGES = "/studio/images";
 async function read(answer) {
   if (answer.status === 401) location.assign("/login"); // logged out, or for too long away
   const told = await answer.json().catch(() => ({ error: t("fault.status", { status: String(answer.status) }) }));
-  if (!answer.ok) throw new Error(told.error || told.detail || t("fault.status", { status: String(answer.status) }));
+  if (!answer.ok) throw Object.assign(new Error(told.error || told.detail || t("fault.status", { status: String(answer.status) })), { told });
   return told;
 }
 

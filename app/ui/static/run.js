@@ -1,5 +1,6 @@
 // One run: how far it is, its loss, its previews beside no adapter, and what can be done with it now.
 import { lossCurve } from "./chart.js";
+import { cloneDialog } from "./cloning.js";
 import { button, complain, make, toast } from "./dom.js";
 import { Follower } from "./follow.js";
 import { decimal, number, said, t } from "./i18n.js";
@@ -113,7 +114,7 @@ export class RunPanel {
         t("run.recommend_hint")),
       can(training && job.state === "finished", t("run.measure"), () => this.lead(lab.evaluate({ adapter: job.name, run: job.id })), "measure",
         t("run.measure_hint")),
-      can(training, t("run.clone"), () => this.lead(runs.clone(job.id)), "clone", t("run.clone_hint")),
+      can(training, t("run.clone"), () => cloneDialog(job, (cloned) => this.lead(cloned)), "clone", t("run.clone_hint")),
       can(job.state !== "running", t("run.delete"), () => this.remove(), "delete-run"),
     ].filter(Boolean));
     if (held) this.parts.acts.querySelector(`#${CSS.escape(held)}`)?.focus();

@@ -3,7 +3,7 @@ import { drafts, pictureAt } from "./api.js";
 import { BaseChoice } from "./base_choice.js";
 import { onTeach } from "./chosen.js";
 import { compareDialog } from "./comparing.js";
-import { button, complain, make, whenThere } from "./dom.js";
+import { button, complain, make, toast, whenThere } from "./dom.js";
 import { language, onNewLanguage, said, t } from "./i18n.js";
 import { Preflight } from "./preflight.js";
 import { QueueList } from "./queue.js";
@@ -229,14 +229,17 @@ class Room {
     return { draft: this.draft.id, method: this.method, ...this.chosen(), settings: this.settings.values() };
   }
 
-  async start() {
+  // `name` is another than the draft's, which a concept has already.
+  async start(name = "") {
     this.startButton.disabled = true; // one press, one training
     try {
-      const job = await runs.start(await this.asked());
+      const job = await runs.start({ ...await this.asked(), name });
       await this.look(job.id);
       if (innerWidth <= 900) this.queue.root.scrollIntoView({ behavior: "smooth" });
     } catch (error) {
-      complain(error);
+      const free = error.told?.free;
+      if (free) toast(said(error.message), { label: t("train.start_as", { name: free }), run: () => this.start(free) });
+      else complain(error);
     }
     this.startButton.disabled = false;
   }

@@ -170,7 +170,7 @@ export class RunPanel {
     const box = this.parts.previews;
     const atEnd = box.scrollLeft + box.clientWidth >= box.scrollWidth - 4;
     box.replaceChildren(make("table", { class: "s-sheet", id: "previews", style: `--columns: ${steps.length}` },
-      make("thead", {}, make("tr", {}, make("td", {}), ...steps.map((s) => make("th", { scope: "col" }, title(s))))),
+      make("thead", {}, make("tr", {}, make("td", {}), ...steps.map((s) => make("th", { scope: "col", class: s === 0 ? "base" : null }, title(s))))),
       make("tbody", {}, ...[...seen.prompts.keys()].sort().map((number) => make("tr", {},
         make("th", { scope: "row" }, seen.prompts.get(number)), ...steps.map((s) => cell(s, number)))))));
     if (atEnd) box.scrollLeft = box.scrollWidth;

@@ -1,6 +1,6 @@
 // The Concepts room: pictures, captions, things and masks of one draft. The server keeps everything at each change.
 import { drafts, later, pictureAt } from "./api.js";
-import { teach } from "./chosen.js";
+import { baseFor, teach } from "./chosen.js";
 import { button, complain, make, toast, whenThere } from "./dom.js";
 import { edit } from "./editor.js";
 import { onNewLanguage, said, t } from "./i18n.js";
@@ -241,7 +241,7 @@ class Room {
   }
 
   async check() {
-    const found = await drafts.checks(this.draft.id, 256).catch(() => []);
+    const found = await drafts.checks(this.draft.id, baseFor(this.draft.id)).catch(() => []);
     this.checkConsent();
     this.findings.replaceChildren(...found.map((f) => make("div", { class: "s-note" }, said(f.text))));
   }

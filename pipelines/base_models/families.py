@@ -52,7 +52,7 @@ def painted_side(location: BaseLocation, *, offline: bool = False) -> int:
     folder = CONFIGS[family] if location.form == "file" else location.path or _configurations(location.name, offline)
     side, levels = (_read(folder / part / "config.json", location.name).get(key) for part, key in (
         ("unet", "sample_size"), ("vae", "block_out_channels")))
-    return (side if isinstance(side, int) else 64) * 2 ** (len(levels) - 1 if isinstance(levels, list) else 3)
+    return (side if isinstance(side, int) else 64) << (len(levels) - 1 if isinstance(levels, list) else 3)
 
 
 def family_of_folder(folder: Path, name: str) -> Family:

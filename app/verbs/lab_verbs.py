@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from adapters.errors import StudioError
-from adapters.naming import check_name
+from adapters.naming import check_name, check_noun
 from app.home import Home
+from app.jobs.lab_jobs import read_json
 from app.studio import Studio
 from app.verbs.as_job import as_job
 from app.verbs.kinds import add_kind, check_faces, consent_for
@@ -60,7 +61,7 @@ def add(verb: Verb) -> None:
     evaluate.add_argument("--phrase", default="", help="what to call it in prompts; else the adapter's own words")
     evaluate.add_argument("--look-alikes", type=Path, help="folder with a subfolder of pictures for each other one")
     compare.add_argument("--methods", default="lora,textual-inversion,perfusion", help=", ".join(METHODS))
-    compare.add_argument("--class-noun", required=True)
+    compare.add_argument("--class-noun", default="", help="what the thing is, such as 'dog'; else as sample.json says")
     compare.add_argument("--preset", default="balanced")
     compare.add_argument("--steps", type=int)
     add_kind(compare)
@@ -164,13 +165,14 @@ def _compare(options: argparse.Namespace) -> dict[str, Any]:
     plan, pictures = _plan(options), list_folder(options.references)
     check_faces(pictures, options)
     consent = consent_for(studio, pictures, options)
+    noun = check_noun(options.class_noun or _noun_of(options.references))
     encoder = _encoders(options, [open_image(p) for p in pictures])[0]
-    folder = studio.lab.compare_here(options.references, options.class_noun, methods, base=options.base,
+    folder = studio.lab.compare_here(options.references, noun, methods, base=options.base,
                                      preset=options.preset, steps=options.steps, seeds=options.seeds,
                                      prompts=plan.prompts, force=options.force, consent=consent)
     out = options.out or folder
     with as_job(studio, folder, speaker(options)) as say:
-        rows = Comparison(out, options.base, options.class_noun, options.references, methods, options.preset,
+        rows = Comparison(out, options.base, noun, options.references, methods, options.preset,
                           options.steps, plan, studio.stays, consent=consent).run(encoder, say)
         _pictures(rows, out, encoder.name)
         if out != folder:
@@ -181,6 +183,12 @@ def _compare(options: argparse.Namespace) -> dict[str, Any]:
     return {"folder": str(out), "encoder": encoder.name, "rows": [
         {"method": r.method, "label": r.label, "seconds": r.seconds, "peak_bytes": r.peak_bytes,
          "file_bytes": r.file_bytes, **r.figures} for r in rows]}
+
+
+def _noun_of(references: Path) -> str:
+    """What a folder's sample.json calls its thing; where nothing does, a word that is true of each."""
+    told = read_json(references / "sample.json")
+    return str(told.get("noun") or "thing") if isinstance(told, dict) else "thing"
 
 
 def _shown_too(rows: list[Row], out: Path, folder: Path) -> None:

@@ -59,6 +59,7 @@ class Host:
         if self.full_autoencoder:
             self.vae.float()
         self.shared: dict[str, Any] = {}  # what adapters of one kind keep in common while they are in
+        self.kept: dict[str, str] = {}  # what takes long to find out about the base alone
 
     def denoise(self, noisy: torch.Tensor, timesteps: torch.Tensor, text: Conditioning,
                 sizes: torch.Tensor | None = None) -> torch.Tensor:

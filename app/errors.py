@@ -9,6 +9,14 @@ class Missing(StudioError):
     """There is no such thing on this data folder; with logins that is answered with 404."""
 
 
+class Taken(StudioError):
+    """Something else has that name; `free` is one like it that nothing has."""
+
+    def __init__(self, free: str, message: str) -> None:
+        super().__init__(message)
+        self.free = free
+
+
 class NotAllowed(StudioError):
     """Only an admin may do this: 403."""
 

@@ -21,6 +21,7 @@ from app.concepts.drafts import Drafts
 from app.concepts.erasing import Eraser, Mentions
 from app.concepts.looker import LookerProcess
 from app.concepts.showing import check_faces
+from app.errors import Taken
 from app.home import Home
 from app.jobs.job_files import JobFiles
 from app.jobs.lab_jobs import Lab
@@ -53,9 +54,12 @@ from pipelines.run_config import RunConfig
 class Studio:
     """Everything that a person can do, on one data folder."""
 
-    def __init__(self, home: Home, *, offline: bool = False, part: Part | None = None) -> None:
-        """`part` is one person's where several share the machine; without it all of the machine is this studio's."""
-        self.home, self.told_offline, self.part = home, offline, part
+    def __init__(self, home: Home, *, offline: bool = False, fetches: bool = False, part: Part | None = None) -> None:
+        """`part` is one person's where several share the machine; without it all of the machine is this studio's.
+
+        With `fetches`, as on the command line, where a person typed its id, a hub model is downloaded where it is used.
+        """
+        self.home, self.told_offline, self.fetches, self.part = home, offline, fetches, part
         bring_up(home)
         common = part.common if part else None
         self.preferences = Preferences.load(home.preferences)
@@ -69,7 +73,7 @@ class Studio:
         self.looker = common.looker if common else LookerProcess()
         self.drafts = Drafts(home.drafts, home.trash / "drafts")
         self.lab = Lab(home, self.store, self.library, self.drafts, self.queue, self.consents,
-                       offline=lambda: self.offline)
+                       stays=lambda: self.stays)
         self.gallery = Gallery(home)
         self.examiner = Examiner(home)
         self.styles = Styles(home.root / "styles.json")
@@ -83,6 +87,11 @@ class Studio:
     def offline(self) -> bool:
         """Whether the model hub is asked for nothing: by `--offline`, or by the switch that is kept."""
         return self.told_offline or self.preferences.offline
+
+    @property
+    def stays(self) -> bool:
+        """Whether the hub is asked for nothing that is used: in the browser a base comes by System's download alone."""
+        return self.offline or not self.fetches
 
     def set_offline(self, offline: bool) -> None:
         """Turn the switch, and keep it. Raises StudioError when the studio was started with --offline."""
@@ -108,9 +117,9 @@ class Studio:
         overrides = {**dataset.settings, **{k: v for k, v in overrides.items() if v is not None}}
         busy = {j.name.lower() for j in self.store.all() if j.state in ACTIVE and j.kind == "train"}
         if self.library.has(name) or name.lower() in busy:
-            raise StudioError(f"There is a concept '{name}' already; choose another name or delete "
-                              "that one first.")
-        training = resolve(method, find_family(locate(base), offline=self.offline), preset, memory, **overrides)
+            raise Taken(self.queue.free_name(name), f"There is a concept '{name}' already; choose another name or "
+                                                    "delete that one first.")
+        training = resolve(method, find_family(locate(base), offline=self.stays), preset, memory, **overrides)
         trigger = trigger or dataset.trigger
         named = concepts_of(training, name, noun, trigger, concepts,
                             len(dataset.masks[0]) if dataset.samples else 0, kinds)
@@ -122,7 +131,7 @@ class Studio:
                 consent = self.consents.for_images(dataset.hashes).id
             self.consents.check_covers(consent, dataset.hashes)
             config = RunConfig(
-                name=name, class_noun=noun, base=base, offline=self.offline, trigger=trigger, concepts=named,
+                name=name, class_noun=noun, base=base, offline=self.stays, trigger=trigger, concepts=named,
                 image_hashes=dataset.hashes, tensorboard=tensorboard, training=training, draft=draft, consent=consent,
                 repeats=unless_ones([s.repeats for s in dataset.samples]),
                 weights=unless_ones([s.weight for s in dataset.samples]),
@@ -156,22 +165,22 @@ class Studio:
         self.supervisor.wake()
         return run
 
-    def teach(self, draft: str, *, no_face: bool = False, **options: Any) -> str:
-        """Queue a training of a draft (see `start_training`); returns the run's id.
+    def teach(self, draft: str, *, name: str = "", no_face: bool = False, **options: Any) -> str:
+        """Queue a training of a draft (see `start_training`), as `name` or as the draft's; returns the run's id.
 
         Raises ShowsFace where it seems to show a person that it does not speak of, unless there is said to be
         `no_face`.
         """
         found = self.drafts.get(draft)
-        name = found.things[0].name
+        own = found.things[0].name
         options |= {"draft": draft, "kinds": [t.kind for t in found.things], "consent": self.consents.for_draft(found)}
         if len(found.things) > 1:
             options["concepts"] = [(t.name, t.noun) for t in found.things]
-            name = "-".join(check_name(t.name) for t in found.things)[:MAX_LENGTH]
+            own = "-".join(check_name(t.name) for t in found.things)[:MAX_LENGTH]
         dataset = self.drafts.dataset(draft)
         if not no_face:
             check_faces(found, dataset.pictures)
-        return self.start_training(dataset, name, found.things[0].noun, **options)
+        return self.start_training(dataset, name or own, found.things[0].noun, **options)
 
     def erase(self, name: str) -> list[str]:
         """Erase everything about a concept, for good; says what went. What is being painted with it is cancelled."""
@@ -201,7 +210,10 @@ class Studio:
             if old.kind == "preflight" and old.state not in ACTIVE:
                 shutil.rmtree(self.home.runs / old.id, ignore_errors=True)
                 self.store.forget(old.id)
-        return self.teach(draft, kind="preflight", **options)
+        try:
+            return self.teach(draft, kind="preflight", **options)
+        except Taken as error:  # it keeps nothing under its name
+            return self.teach(draft, kind="preflight", **{**options, "name": error.free})
 
     def wish(self, run: str, what: str) -> None:
         """Ask a running training for a checkpoint ('save') or a preview ('sample') after its present step."""
@@ -266,7 +278,7 @@ class Studio:
         chosen = [(self.adapter_file(name), strength, dials) for name, strength, dials in every]
         files = files or self.new_pictures(asked.images)
         self.painter.paint(base, chosen, {**asked.model_dump(exclude_unset=True), "prompt": prompt}, files,
-                           offline=self.offline, watch=watch, edit=edit,
+                           offline=self.stays, watch=watch, edit=edit,
                            regions={self.adapter_file(name): mask for name, mask in (regions or {}).items()})
         try:
             for file in files:
@@ -307,7 +319,7 @@ class Studio:
         from pipelines.exchange import export
 
         return export(self.library.get(name).path, format, out, approximate=approximate, base=base,
-                      offline=self.offline)
+                      offline=self.stays)
 
     def import_file(self, path: Path, name: str | None = None) -> Entry:
         """Take an adapter file into the library under its own name or the first free one."""

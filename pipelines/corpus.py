@@ -50,7 +50,7 @@ def captions(count: int, seed: int = 0) -> list[str]:
 
 
 def encoder_hash(host: Host) -> str:
-    """First 16 hex digits of a SHA-256 over the text encoders' weights."""
+    """First 16 hex digits of a SHA-256 over the text encoders' weights in the precision they have here, as C has it."""
     digest = hashlib.sha256()
     for encoder in host.text.encoders:
         for name, weight in sorted(encoder.state_dict().items()):

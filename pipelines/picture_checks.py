@@ -50,8 +50,8 @@ def _small(image: Image.Image, size: tuple[int, int]) -> NDArray[np.int16]:
 
 
 def check(pictures: Mapping[str, Image.Image], masks: Mapping[str, Sequence[Image.Image]] | None = None,
-          side: int = 512) -> list[Finding]:
-    """Findings about pictures by name, most harmful first; `side` is what the base was made for, in pixels."""
+          side: int = 512, base: str = "starter") -> list[Finding]:
+    """Findings about pictures by name, most harmful first; `side` is what `base` was made for, in pixels."""
     found: list[Finding] = []
     masked = {name for name, drawn in (masks or {}).items() if drawn}
     if 0 < len(pictures) < FEW and not masked.issuperset(pictures):  # masks in each make a scene of them
@@ -65,8 +65,8 @@ def check(pictures: Mapping[str, Image.Image], masks: Mapping[str, Sequence[Imag
                              "learned too.", blurred))
     if small := tuple(n for n, p in pictures.items() if min(p.size) < 0.6 * side):
         have = "has" if len(small) == 1 else "have"
-        found.append(Finding(f"{_listed(small)} {have} less than the {side} pixels a side that this base paints; "
-                             "larger pictures keep more detail.", small))
+        found.append(Finding(f"{_listed(small)} {have} less than the {side} pixels a side that the base "
+                             f"'{base}' paints; larger pictures keep more detail.", small))
     areas = [p.width * p.height for p in pictures.values()]
     if areas and max(areas) > 8 * min(areas):
         found.append(Finding("The pictures are of very different sizes; small ones will look soft beside large ones."))

@@ -41,6 +41,20 @@ class Uninterrupted:
         return False
 
 
+class Stopped(Exception):
+    """A run was asked to stop while it prepared something, where there is no step to stop after."""
+
+
+def heeding(report: Report, control: Control) -> Report:
+    """`report`, which raises Stopped once the run is asked to stop: for work that says what it does, piece by piece."""
+    def told(event: dict[str, Any]) -> None:
+        report(event)
+        if control.stop_requested():
+            raise Stopped
+
+    return told
+
+
 def never() -> bool:
     """For hooks that nobody asks for in between."""
     return False

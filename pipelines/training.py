@@ -45,7 +45,7 @@ from pipelines.optimizers import check_rates
 from pipelines.references import list_folder, open_image
 from pipelines.run_config import CLASS_IMAGES, RunConfig
 from pipelines.scalars import LOGS, logging_scalars
-from pipelines.trainer import Control, Hook, Report, Trainer
+from pipelines.trainer import Control, Hook, Report, Stopped, Trainer, heeding, never
 from pipelines.triggers import choose_trigger, noun_warning
 from pipelines.wording import with_article
 
@@ -117,8 +117,8 @@ class Run:
         write_bytes(self.folder / RESUME_FILE, buffer.getvalue())
         report({"type": "checkpoint", "step": step, "file": path.name})
 
-    def preview(self, step: int, report: Report) -> None:
-        """Each preview prompt at the fixed seed; step 0 is the base without the adapter."""
+    def preview(self, step: int, report: Report, stop: Callable[[], bool] = never) -> None:
+        """Each preview prompt at the fixed seed, no further one once told to `stop`; step 0 is the base alone."""
         if not self.accelerator.is_main_process:
             return
         subject = " and ".join(with_article(c.phrase) for c in self.record.concepts)
@@ -128,6 +128,8 @@ class Run:
         with self.accelerator.autocast(), self.trainer.averaged():
             painter = Generator(self.host)
             for number, prompt in enumerate(PREVIEW_PROMPTS):
+                if number and stop():
+                    return
                 painted = painter.paint(Request(prompt=prompt.format(subject), seed=PREVIEW_SEED,
                                                 steps=self.config.training.preview_steps))
                 path = self.folder / "previews" / f"step{step:08d}-{number}.png"
@@ -225,26 +227,35 @@ def _attempt(folder: Path, report: Report, control: Control, taken: Collection[s
     """`train_run` once. Raises OutOfMemory when a step or what is done after it did not fit."""
     config = RunConfig.load(folder)
     config.check_packages()
-    settings = config.training
-    run = set_up(folder, config, report, taken=taken, cache=cache)
-    trainer = run.trainer
+    try:
+        # A download and pictures of the class take long before there is a step to stop after.
+        run = set_up(folder, config, heeding(report, control), taken=taken, cache=cache)
+        resumed = _resume(run)
+    except Stopped:
+        report({"type": "stopped", "step": 0})
+        return None
+    settings, trainer = config.training, run.trainer
     if run.accelerator.is_main_process:
         sweep(folder)  # what a killed process was writing here
     else:
         report = _silent
-    if (folder / RESUME_FILE).exists():
-        trainer.load_state_dict(torch.load(folder / RESUME_FILE, weights_only=True))
+    if resumed:
         report({"type": "resumed", "step": trainer.step})
     elif settings.preview_every:
         report({"type": "stage", "text": "First preview, without the adapter"})
-        run.preview(0, report)
+        run.preview(0, report, control.stop_requested)
     report({"type": "stage", "text": "Training"})
     try:
         with run.logged(report) as told:
             finished = trainer.run(report=told, control=control, hooks=(
                 Hook(settings.checkpoint_every, lambda step: run.checkpoint(step, report), lambda: asked("save")),
-                Hook(settings.preview_every, lambda step: run.preview(step, report), lambda: asked("sample")),
+                Hook(settings.preview_every, lambda step: run.preview(step, report, control.stop_requested),
+                     lambda: asked("sample")),
             ))
+    except Stopped:  # a later phase was painting its pictures of the class
+        if trainer.step:
+            run.checkpoint(trainer.step, report)
+        finished = False
     except (RuntimeError, MemoryError) as error:
         if run.accelerator.num_processes > 1 or not ran_out(error):  # one of several cannot go back alone
             raise
@@ -257,6 +268,14 @@ def _attempt(folder: Path, report: Report, control: Control, taken: Collection[s
         run.save(path)
     report({"type": "finished", "step": trainer.step, "trigger": run.record.phrase})
     return path
+
+
+def _resume(run: Run) -> bool:
+    """Go on where the run was left; False when it begins."""
+    if not (run.folder / RESUME_FILE).exists():
+        return False
+    run.trainer.load_state_dict(torch.load(run.folder / RESUME_FILE, weights_only=True))
+    return True
 
 
 def _silent(event: dict[str, Any]) -> None:

@@ -13,6 +13,7 @@ from adapters.base import Dial
 from adapters.errors import StudioError
 from adapters.host import Host
 from adapters.perfusion.edit import Concept, Editor
+from adapters.perfusion.encoder import encoder_hash
 from adapters.perfusion.second_moment import whiten
 
 _DIALS = {
@@ -36,9 +37,10 @@ class PerfusionAdapter:
 
     def __init__(self, word: str, noun: str, embedding: tuple[torch.Tensor, ...], i: torch.Tensor,
                  v: torch.Tensor, targets: Mapping[str, torch.Tensor], *, bias: float = 0.75,
-                 temperature: float = 0.1) -> None:
-        """`embedding` is [1, d_e] per text encoder, `i` and `v` [d], `targets` [out] by layer name."""
-        self.word, self.noun = word, noun
+                 temperature: float = 0.1, encoder: str = "") -> None:
+        """`embedding` is [1, d_e] per text encoder, `i` and `v` [d], `targets` [out] by layer name; `encoder` is the
+        `encoder_hash` of the base that it was trained on, '' when unknown."""
+        self.word, self.noun, self.encoder = word, noun, encoder
         self.trained = {"bias": bias, "temperature": temperature}
         self._rows = tuple(nn.Parameter(e.detach().clone().float()) for e in embedding)
         self._targets = {k: nn.Parameter(t.detach().clone().float(), requires_grad=False)
@@ -62,14 +64,15 @@ class PerfusionAdapter:
         targets = {path: F.linear(superclass.float(), module.weight.detach().float())
                    for path, module in host.cross_attention().items()}
         made = cls(word, noun, rows, superclass, whiten(factor, superclass.float()), targets, bias=bias,
-                   temperature=temperature)
+                   temperature=temperature, encoder=encoder_hash(host))
         made._factor = factor
         return made
 
     @property
     def spec(self) -> dict[str, Any]:
-        """The words, and bias and temperature as trained."""
-        return {"word": self.word, "noun": self.noun, **self.trained}
+        """The words, bias and temperature as trained, and the text encoder where it is known."""
+        return {"word": self.word, "noun": self.noun, **self.trained,
+                **({"encoder": self.encoder} if self.encoder else {})}
 
     def inject(self, host: Host, name: str) -> None:
         """Make the word known and edit the keys and values."""
@@ -79,6 +82,9 @@ class PerfusionAdapter:
         if {p: len(t) for p, t in self._targets.items()} != layers:
             raise StudioError(f"'{self.word}' was trained for another base: its cross-attention layers are not "
                               "those of this one; choose the base that it was trained for.")
+        if self.encoder and encoder_hash(host) not in ("", self.encoder):
+            raise StudioError(f"'{self.word}' was trained with another text encoder than the base "
+                              f"'{host.identity.name}' has; choose the base that it was trained for.")
         device = host.device
         for row in self._rows:
             row.data = row.data.to(device)
@@ -203,7 +209,8 @@ class PerfusionAdapter:
             raise StudioError(f"The header of '{file}' is damaged; take a fresh copy.") from error
         if not shaped or not 0 < temperature < 100:
             raise StudioError(f"'{file}' is no whole Perfusion concept; take a fresh copy.")
-        return cls(word, noun, rows, tensors["i"], tensors["v"], targets, bias=bias, temperature=temperature)
+        return cls(word, noun, rows, tensors["i"], tensors["v"], targets, bias=bias, temperature=temperature,
+                   encoder=str(spec.get("encoder", "")))
 
     def to_file(self) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
         """(tensors, metadata)."""

@@ -15,7 +15,9 @@ from app.concepts.drafts import Draft, framed, import_captions
 from app.http.body_limit import MOST
 from app.http.uploads import FORM, received
 from app.studio import Studio
-from pipelines.picture_checks import check, look_for_people
+from pipelines.base_models.families import painted_side
+from pipelines.base_models.locate import locate
+from pipelines.picture_checks import Finding, check, look_for_people
 from pipelines.references import MAX_IMAGES, open_image
 
 MAX_CAPTION = 64 * 1024
@@ -90,15 +92,21 @@ def _add_drafts(router: APIRouter, studio: Studio) -> None:
         return told(drafts.restore(id))
 
     @router.get("/{id}/checks")
-    def checks(id: str, side: int = 256) -> list[dict[str, Any]]:
-        """What is likely to spoil a training on a base of `side` pixels."""
-        draft = drafts.get(id)
+    def checks(id: str, base: str = "starter") -> list[dict[str, Any]]:
+        """What is likely to spoil a training on a base; that the base itself cannot be used is among it."""
+        draft, found = drafts.get(id), list[Finding]()
+        try:
+            location = locate(base)
+            side, name = painted_side(location, offline=True), location.name
+        except StudioError as error:
+            found, side, name = [Finding(str(error))], 0, base
         shown = {s.name: framed(open_image(drafts.picture(id, s.id)), s) for s in draft.shots}
         things = {t.id for t in draft.things}  # one that was taken out leaves its masks behind
         masks = {s.name: [framed(open_image(drafts.mask(id, s.id, m)).convert("L"), s) for m in s.masks if m in things]
                  for s in draft.shots}
         objects = all(t.kind != "person" for t in draft.things)
-        return [asdict(f) for f in (*(look_for_people(shown) if objects else ()), *check(shown, masks, side))]
+        found += (*(look_for_people(shown) if objects else ()), *check(shown, masks, side, name))
+        return [asdict(f) for f in found]
 
 
 def _add_pictures(router: APIRouter, studio: Studio) -> None:

@@ -6,7 +6,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
 from adapters.errors import StudioError
-from app.errors import STATUS, Missing
+from app.errors import STATUS, Missing, Taken
 
 
 def explain_errors(app: FastAPI, *, missing: int) -> None:
@@ -19,5 +19,5 @@ def explain_errors(app: FastAPI, *, missing: int) -> None:
 
 
 def explained(error: StudioError, status: int) -> JSONResponse:
-    """The answer for one."""
-    return JSONResponse({"error": str(error)}, status)
+    """The answer for one; for a name that is taken with one that is `free`."""
+    return JSONResponse({"error": str(error), **({"free": error.free} if isinstance(error, Taken) else {})}, status)

@@ -40,7 +40,7 @@ def routes(studio: Studio) -> APIRouter:
         with tempfile.TemporaryDirectory(dir=studio.home.temporary) as scratch:
             out = Path(scratch) / "mask.png"
             said = studio.looker.ask("mask", picture=str(studio.drafts.picture(id, shot)), pointed=pointed, base=base,
-                                     offline=studio.offline, out=str(out))
+                                     offline=studio.stays, out=str(out))
             return Response(out.read_bytes(), media_type=PNG, headers={"X-Found-By": said["found_by"]})
 
     @router.post("/drafts/{id}/captions/write")
@@ -72,7 +72,7 @@ def routes(studio: Studio) -> APIRouter:
                 masks.append(str(folder / f"{thing.id}.png"))
                 framed(open_image(studio.drafts.mask(id, shot, thing.id)).convert("L"), found).save(masks[-1])
             said = studio.looker.ask("seen", picture=str(folder / "picture.png"), masks=masks, method=method, base=base,
-                                     offline=studio.offline, out=str(folder / "seen.png"))
+                                     offline=studio.stays, out=str(folder / "seen.png"))
             return Response((folder / "seen.png").read_bytes(), media_type=PNG,
                             headers={"X-Seen": _words(said), "Cache-Control": "no-store"})
 

@@ -36,7 +36,7 @@ def routes(studio: Studio) -> APIRouter:
     @router.get("/{method}/settings")
     def settings(method: str, base: str = "starter", preset: str = "balanced", memory: str = "") -> dict[str, Any]:
         """The values that a preset gives a method's settings on a base; `memory` is the graphics card's in GB."""
-        family = find_family(locate(base), offline=studio.offline)
+        family = find_family(locate(base), offline=True)
         return resolve(method[:40], family, preset, memory or None).model_dump(exclude={"method"})
 
     return router

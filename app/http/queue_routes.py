@@ -9,7 +9,6 @@ from fastapi import APIRouter, Body
 from app.arguments import check_settings
 from app.http.run_routes import told
 from app.studio import Studio
-from pipelines.run_config import RunConfig
 
 
 def routes(studio: Studio) -> APIRouter:
@@ -49,12 +48,18 @@ def routes(studio: Studio) -> APIRouter:
         queue.postpone(run, at)
         return overview()
 
+    @router.get("/runs/{run}/settings")
+    def settings(run: str) -> dict[str, Any]:
+        """A training's frozen settings, its method among them, and the first free name for another like it."""
+        config = queue.frozen(run)
+        return {"name": queue.free_name(config.name), "settings": config.training.model_dump()}
+
     @router.post("/runs/{run}/clone")
     def clone(run: str, name: Annotated[str, Body()] = "",
               settings: Annotated[dict[str, Any] | None, Body()] = None) -> dict[str, Any]:
         """Queue a new training of the frozen settings and pictures, under `name` or the first free one."""
         if settings:
-            check_settings(RunConfig.load(studio.home.runs / queue.job(run).id).training.method, settings)
+            check_settings(queue.frozen(run).training.method, settings)
         return told(studio, studio.job(queue.clone(run, name, settings)))
 
     @router.delete("/runs/{run}")

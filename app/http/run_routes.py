@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Header, Query, Request
@@ -23,17 +22,19 @@ POLL = 0.3  # seconds between two looks at a run's events
 def told(studio: Studio, job: Job) -> dict[str, Any]:
     """A run for programs: its row and how far it has come."""
     seen = studio.view(job.id)
-    return {**asdict(job), "step": seen.step, "total": seen.total, "stage": seen.stage, "warnings": seen.warnings,
-            "trigger": seen.trigger, "checkpoints": seen.checkpoints,
+    return {**studio.queue.told(job), "step": seen.step, "total": seen.total, "stage": seen.stage,
+            "warnings": seen.warnings, "trigger": seen.trigger, "checkpoints": seen.checkpoints,
             "loss": seen.losses[-1][1] if seen.losses else None, "seconds_left": round(seen.seconds_left, 1)}
 
 
 class Wanted(BaseModel):
-    """A training that is asked for; `memory` is the graphics card's in GB, or empty."""
+    """A training that is asked for; `memory` is the graphics card's in GB, or empty, as is `name` where the draft's is
+    meant."""
 
     model_config = ConfigDict(extra="forbid")
 
     draft: str
+    name: str = ""
     method: str = "lora"
     preset: str = "balanced"
     base: str = "starter"
@@ -45,8 +46,8 @@ class Wanted(BaseModel):
     def options(self) -> dict[str, Any]:
         """For `Studio.teach`. Raises StudioError for a method or a setting that there is not."""
         check_settings(self.method, self.settings)
-        return {"base": self.base, "method": self.method, "preset": self.preset, "memory": self.memory or None,
-                "no_face": self.no_face, **self.settings}
+        return {"name": self.name, "base": self.base, "method": self.method, "preset": self.preset,
+                "memory": self.memory or None, "no_face": self.no_face, **self.settings}
 
 
 def routes(studio: Studio) -> APIRouter:
@@ -56,7 +57,7 @@ def routes(studio: Studio) -> APIRouter:
     @router.get("")
     def every() -> list[dict[str, Any]]:
         """Every training, newest first."""
-        return [asdict(job) for job in studio.jobs()]
+        return [studio.queue.told(job) for job in studio.jobs()]
 
     @router.post("")
     def start(wanted: Wanted, idempotency_key: Annotated[str, Header(max_length=200)] = "") -> dict[str, Any]:

@@ -105,9 +105,9 @@ class Lab:
     """Queues them on one data folder."""
 
     def __init__(self, home: Home, store: JobStore, library: Library, drafts: Drafts, queue: Queue,
-                 consents: Consents, *, offline: Callable[[], bool]) -> None:
+                 consents: Consents, *, stays: Callable[[], bool]) -> None:
         self.home, self.store, self.library, self.drafts, self.queue = home, store, library, drafts, queue
-        self.consents, self.offline = consents, offline
+        self.consents, self.stays = consents, stays
 
     def compare(self, draft: str, methods: Sequence[str], *, base: str = "starter", preset: str = "balanced",
                 steps: int | None = None, no_face: bool = False, **options: Any) -> str:
@@ -121,13 +121,13 @@ class Lab:
         self.consents.check_covers(consent, dataset.hashes)
         if not no_face:
             check_faces(found, dataset.pictures)
-        family = find_family(locate(base), offline=self.offline())
+        family = find_family(locate(base), offline=self.stays())
         for method in methods:
             resolve(method, family, preset, steps=steps)
             if config_class(method).needs_masks and not all(dataset.masks):
                 raise StudioError(f"'{method}' needs a mask in each picture and not all have one; paint them under "
                                   "Concepts, or leave this method out.")
-        task = _made(CompareTask, base=base, offline=self.offline(), draft=draft, consent=consent, noun=noun,
+        task = _made(CompareTask, base=base, offline=self.stays(), draft=draft, consent=consent, noun=noun,
                      image_hashes=dataset.hashes, methods=tuple(dict.fromkeys(methods)), preset=preset, steps=steps,
                      **options)
         return self._add(task, name, dataset.pictures, dataset.masks)
@@ -142,7 +142,7 @@ class Lab:
         pictures = list_folder(references)
         hashes = Dataset.of(pictures).hashes
         self.consents.check_covers(consent, hashes)
-        task = _made(CompareTask, base=base, offline=self.offline(), noun=check_noun(noun), methods=tuple(methods),
+        task = _made(CompareTask, base=base, offline=self.stays(), noun=check_noun(noun), methods=tuple(methods),
                      preset=preset, steps=steps, seeds=seeds, prompts=tuple(prompts), force=force, consent=consent,
                      image_hashes=hashes)
         name = re.sub(r"[^A-Za-z0-9_-]+", "-", references.resolve().name).strip("-_")[:MAX_LENGTH] or "pictures"
@@ -162,7 +162,7 @@ class Lab:
         base = base or entry.base_spec
         if not base:
             raise StudioError(f"The base of '{entry.name}' is not here; name one that it fits.")
-        return self._add(_made(EvaluateTask, base=base, offline=self.offline(), draft=draft, consent=consent,
+        return self._add(_made(EvaluateTask, base=base, offline=self.stays(), draft=draft, consent=consent,
                                image_hashes=hashes, adapter=adapter, **options), entry.name, pictures)
 
     def _of_draft(self, draft: str) -> tuple[list[Path], Sequence[str]]:
@@ -182,7 +182,7 @@ class Lab:
         if job.kind != "train" or not any((folder / "checkpoints").glob("*.safetensors")):
             raise StudioError(f"'{job.name}' has no checkpoints to choose from; let it train on first.")
         config = RunConfig.load(folder)
-        return self._add(_made(RecommendTask, base=config.base, offline=self.offline(), run=run,
+        return self._add(_made(RecommendTask, base=config.base, offline=self.stays(), run=run,
                                **({"seeds": 2} | options)), job.name, ())
 
     def _add(self, task: Task, name: str, pictures: Sequence[Path], masks: Sequence[Sequence[Path]] = (), *,

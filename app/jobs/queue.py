@@ -19,7 +19,7 @@ from app.errors import Missing
 from app.home import Home
 from app.jobs.allowed import consent_of
 from app.jobs.order import as_turn
-from app.jobs.runs import folder_id, view
+from app.jobs.runs import StopFile, folder_id, view
 from app.jobs.store import ACTIVE, Job, JobStore
 from app.library.library import Library
 from pipelines.methods.common import settings_error
@@ -45,9 +45,14 @@ class Queue:
         jobs, paused = self.store.all(), self.store.paused
         running = next((j for j in jobs if j.state == "running"), None)
         waiting = self.store.waiting()
-        return {"paused": paused, "running": asdict(running) if running else None,
+        return {"paused": paused, "running": self.told(running) if running else None,
                 "deleted": [asdict(job) for job in self.store.deleted()[:MOST_DELETED]], "waiting": [
             {**asdict(job), "waits": self._waits(job, paused, running, waiting[:n])} for n, job in enumerate(waiting)]}
+
+    def told(self, job: Job) -> dict[str, Any]:
+        """A job's row, and whether it was asked to stop and still runs."""
+        stopping = job.state == "running" and StopFile(self.home.runs / job.id).stop_requested()
+        return {**asdict(job), "stopping": stopping}
 
     def _waits(self, job: Job, paused: bool, running: Job | None, ahead: list[Job]) -> str:
         now = time.time()
@@ -102,23 +107,28 @@ class Queue:
             name = f"{wanted[:MAX_LENGTH - 6]}-{number}"
         return name
 
+    def frozen(self, run: str) -> RunConfig:
+        """The settings that a training was queued with. Raises StudioError for a job of another kind."""
+        job = self.job(run)
+        if job.kind != "train":
+            raise StudioError(f"'{job.name}' is no training but a {DOING[job.kind]}; start a new one of these.")
+        return RunConfig.load(self.home.runs / run)
+
     def clone(self, run: str, name: str = "", settings: dict[str, Any] | None = None) -> str:
         """Queue a new run of a training's frozen settings and pictures; returns its id.
 
         Without a name it gets the first free one. A single concept takes the new name and gets a word of its own;
         several keep theirs. `settings` are laid over the frozen ones.
         """
-        job = self.job(run)
-        if job.kind != "train":
-            raise StudioError(f"'{job.name}' is no training but a {DOING[job.kind]}; start a new one of these.")
+        self.frozen(run)
         with self.consents.held(consent_of(self.home.runs / run)):
-            copy = self._copied(self.home.runs / run, name, settings or {})
+            copy = self._copied(run, name, settings or {})
         self.wake()
         return copy
 
-    def _copied(self, source: Path, name: str, settings: dict[str, Any]) -> str:
+    def _copied(self, run: str, name: str, settings: dict[str, Any]) -> str:
         """A copy of a training's folder that waits in the queue; its id."""
-        config = RunConfig.load(source)
+        source, config = self.home.runs / run, self.frozen(run)
         wanted = check_name(name) if name else self.free_name(config.name)
         busy = {j.name.lower() for j in self.store.all() if j.state in ACTIVE and j.kind == "train"}
         if self.library.has(wanted) or wanted.lower() in busy:

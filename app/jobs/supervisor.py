@@ -120,7 +120,8 @@ class Supervisor:
                 # A session of its own: Ctrl-C reaches the studio alone, which then asks it to stop.
                 child = subprocess.Popen([sys.executable, "-m", "app.jobs.worker", str(folder), job.kind],
                                          stdout=log, stderr=log, stdin=subprocess.DEVNULL,
-                                         cwd=REPOSITORY, start_new_session=True, pass_fds=kept_open)
+                                         cwd=REPOSITORY, start_new_session=True, pass_fds=kept_open,
+                                         env={**os.environ, "HF_HUB_OFFLINE": "1"})  # whatever its settings say
                 with contextlib.suppress(StudioError):  # a full disk takes no note; the job stays this process's
                     self.store.set_pid(job.id, child.pid)
                 code = child.wait()

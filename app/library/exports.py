@@ -59,7 +59,7 @@ class Exports:
         return {**report, "id": id, "name": entry.name, "download": file.name, "bytes": file.stat().st_size}
 
     def _nearly(self, name: str, format: str, out: Path, rank: int) -> dict[str, Any]:
-        offline = ["--offline"] if self.studio.offline else []
+        offline = ["--offline"] if self.studio.stays else []
         done = subprocess.run(
             [sys.executable, "-m", "app", "export", name, "--format", format, "--out", str(out), "--approximate",
              str(rank), "--json", "--home", str(self.studio.home.root), *offline],

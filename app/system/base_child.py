@@ -13,7 +13,7 @@ from httpx import HTTPError
 
 from adapters.errors import StudioError
 from pipelines.base_models.families import find_family
-from pipelines.base_models.hub import PATTERNS, fetch
+from pipelines.base_models.hub import PATTERNS, counting, download
 from pipelines.base_models.locate import locate
 
 
@@ -30,7 +30,7 @@ def main() -> None:
         if location.form != "hub":
             raise StudioError(f"'{sys.argv[1][:100]}' is no hub id; write it as 'owner/name'.")
         family = find_family(location)
-        fetch(location.name, False, PATTERNS, count=lambda done, total: answer({"done": done}))
+        download(location.name, PATTERNS, counting(lambda done, total: answer({"done": done})))
         answer({"family": family})
     except StudioError as error:
         answer({"error": str(error)})

@@ -128,7 +128,7 @@ def _fail(options: argparse.Namespace, message: str) -> int:
 
 
 def _studio(options: argparse.Namespace) -> Studio:
-    return Studio(Home.open(getattr(options, "home", None)), offline=_offline(options))
+    return Studio(Home.open(getattr(options, "home", None)), offline=_offline(options), fetches=options.verb != "serve")
 
 
 def _offline(options: argparse.Namespace) -> bool:

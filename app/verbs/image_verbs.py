@@ -74,7 +74,7 @@ def _generate(options: argparse.Namespace, studio: Studio) -> dict[str, Any]:
         out.with_name(f"{out.stem}-{n}{out.suffix}") for n in range(request.images)]
     source = options.edit or options.start
     settings = Painter().paint_files(options.base, paths, request.model_copy(update={"prompt": prompt}), files,
-                                     offline=studio.offline, edit=(source, options.mask) if source else None,
+                                     offline=studio.stays, edit=(source, options.mask) if source else None,
                                      regions=_regions(options.region, {n: studio.adapter_file(n) for n, *_ in chosen}))
     for file in files:
         credentials.sign(file, studio.home.root)

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from adapters.errors import StudioError
-from adapters.naming import check_name
+from adapters.naming import check_name, check_noun
 from app.home import Home
+from app.jobs.lab_jobs import read_json
 from app.studio import Studio
 from app.verbs.as_job import as_job
 from app.verbs.kinds import add_kind, check_faces, consent_for
@@ -61,7 +62,7 @@ def add(verb: Verb) -> None:
     evaluate.add_argument("--phrase", default="", help="what to call it in prompts; else the adapter's own words")
     evaluate.add_argument("--look-alikes", type=Path, help="folder with a subfolder of pictures for each other one")
     compare.add_argument("--methods", default="lora,textual-inversion,perfusion", help=", ".join(METHODS))
-    compare.add_argument("--class-noun", required=True)
+    compare.add_argument("--class-noun", default="", help="what the thing is, such as 'dog'; else as sample.json says")
     compare.add_argument("--preset", default="balanced")
     compare.add_argument("--steps", type=int)
     add_kind(compare)
@@ -69,7 +70,8 @@ def add(verb: Verb) -> None:
 
 def open_studio(options: argparse.Namespace) -> Studio:
     """The studio on the data folder that the options name."""
-    return Studio(Home.open(getattr(options, "home", None)), offline=getattr(options, "offline", False))
+    return Studio(Home.open(getattr(options, "home", None)), offline=getattr(options, "offline", False),
+                  fetches=True)
 
 
 def speaker(options: argparse.Namespace) -> Callable[[str], None]:
@@ -93,7 +95,7 @@ def _encoders(options: argparse.Namespace, references: list[Any]) -> list[Encode
     from pipelines.lab.choice import choose_encoders
 
     return choose_encoders(options.encoder, references, force=options.force,
-                           offline=open_studio(options).offline)
+                           offline=open_studio(options).stays)
 
 
 def _evaluate(options: argparse.Namespace) -> dict[str, Any]:
@@ -115,7 +117,7 @@ def _evaluate(options: argparse.Namespace) -> dict[str, Any]:
     phrase, noun = (options.phrase, entry.record.class_noun) if options.phrase else words_of(entry.record)
     started = time.monotonic()
     pictures = paint(Painter(), options.base, [(entry.path, strength, dials)], phrase, noun, plan,
-                     offline=studio.offline, progress=lambda n, of: None if n % 10 else say(f"{n}/{of} painted"))
+                     offline=studio.stays, progress=lambda n, of: None if n % 10 else say(f"{n}/{of} painted"))
     if options.out:
         keep(options.out, pictures)
     found = [evaluate(pictures, references, e, look_alikes=others, seeds=plan.seeds) for e in encoders]
@@ -144,7 +146,7 @@ def _recommend(options: argparse.Namespace) -> dict[str, Any]:
         raise StudioError(f"There is no training '{options.name}'; give the name that it was started with.")
     usual = STARTER if RunConfig.load(folder).base == "starter" else DREAMBENCH_OBJECTS
     references = [open_image(p) for p in list_folder(folder / "references")]
-    encoder = choose_encoders("", references, force=options.force, offline=studio.offline)[0]
+    encoder = choose_encoders("", references, force=options.force, offline=studio.stays)[0]
     seen = look(folder, encoder, Plan(usual[:4], (0, 1), class_images=0), Painter(), say)
     chosen, why = choose(seen)
     say(f"{why}\n{chosen.path}")
@@ -164,14 +166,15 @@ def _compare(options: argparse.Namespace) -> dict[str, Any]:
     plan, pictures = _plan(options), list_folder(options.references)
     check_faces(pictures, options)
     consent = consent_for(studio, pictures, options)
+    noun = check_noun(options.class_noun or _noun_of(options.references))
     encoder = _encoders(options, [open_image(p) for p in pictures])[0]
-    folder = studio.lab.compare_here(options.references, options.class_noun, methods, base=options.base,
+    folder = studio.lab.compare_here(options.references, noun, methods, base=options.base,
                                      preset=options.preset, steps=options.steps, seeds=options.seeds,
                                      prompts=plan.prompts, force=options.force, consent=consent)
     out = options.out or folder
     with as_job(studio, folder, speaker(options)) as say:
-        rows = Comparison(out, options.base, options.class_noun, options.references, methods, options.preset,
-                          options.steps, plan, studio.offline, consent=consent).run(encoder, say)
+        rows = Comparison(out, options.base, noun, options.references, methods, options.preset,
+                          options.steps, plan, studio.stays, consent=consent).run(encoder, say)
         _pictures(rows, out, encoder.name)
         if out != folder:
             _shown_too(rows, out, folder)
@@ -181,6 +184,12 @@ def _compare(options: argparse.Namespace) -> dict[str, Any]:
     return {"folder": str(out), "encoder": encoder.name, "rows": [
         {"method": r.method, "label": r.label, "seconds": r.seconds, "peak_bytes": r.peak_bytes,
          "file_bytes": r.file_bytes, **r.figures} for r in rows]}
+
+
+def _noun_of(references: Path) -> str:
+    """What a folder's sample.json calls its thing; where nothing does, a word that is true of each."""
+    told = read_json(references / "sample.json")
+    return str(told.get("noun") or "thing") if isinstance(told, dict) else "thing"
 
 
 def _shown_too(rows: list[Row], out: Path, folder: Path) -> None:
@@ -209,7 +218,7 @@ def _dreambench(options: argparse.Namespace) -> dict[str, Any]:
     encoders = _encoders(options, [open_image(p) for p in pictures[0]])
     out = options.out or studio.home.root / "dreambench" / options.method
     found = DreamBench(options.data, out, options.base, options.method, options.preset, options.steps, subjects,
-                       options.seeds, options.prompts, studio.offline, consent).run(encoders, say)
+                       options.seeds, options.prompts, studio.stays, consent).run(encoders, say)
     for name, told in found["encoders"].items():
         say(f"{name}: " + ", ".join(f"{figure} {told[figure]['mean']:.3f}" for figure in ("identity", "prompt")
                                     if figure in told) + f"; {found['subjects']} of {found['of']} subjects")

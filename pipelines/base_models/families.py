@@ -46,6 +46,15 @@ def find_family(location: BaseLocation, *, offline: bool = False) -> Family:
     return family_of_folder(folder, location.name)
 
 
+def painted_side(location: BaseLocation, *, offline: bool = False) -> int:
+    """How many pixels a side a located base was made for, by configurations: its own, or a single file's family's."""
+    family = find_family(location, offline=offline)
+    folder = CONFIGS[family] if location.form == "file" else location.path or _configurations(location.name, offline)
+    side, levels = (_read(folder / part / "config.json", location.name).get(key) for part, key in (
+        ("unet", "sample_size"), ("vae", "block_out_channels")))
+    return (side if isinstance(side, int) else 64) << (len(levels) - 1 if isinstance(levels, list) else 3)
+
+
 def family_of_folder(folder: Path, name: str) -> Family:
     """Of a diffusers folder, by the shapes that its configurations state."""
     unet = _read(folder / "unet" / "config.json", name)

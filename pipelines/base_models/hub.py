@@ -81,26 +81,53 @@ def telling(hub_id: str, tell: Callable[[str], None]) -> Any:
     return counting(lambda done, total: tell(f"Downloading '{hub_id}', {done / 1e6:.0f} of {total / 1e6:.0f} MB"))
 
 
-def fetch(hub_id: str, offline: bool, patterns: Sequence[str], tell: Callable[[str], None] | None = None,
-          count: Callable[[int, int], None] | None = None) -> Path:
-    """A folder with the model's files of these names (progress on stderr, and to `tell` or `count`).
+def fetch(hub_id: str, offline: bool, patterns: Sequence[str], tell: Callable[[str], None] | None = None) -> Path:
+    """A folder with the model's files of these names.
 
-    Raises StudioError when it is not here and cannot be fetched.
+    Of a model that is here nothing is asked of the hub; what is missing is downloaded, but not `offline`. Raises
+    StudioError when it is not here and may not or cannot be fetched.
+    """
+    from huggingface_hub import constants
+
+    if found := _here(hub_id, patterns):
+        return found
+    if offline or constants.HF_HUB_OFFLINE:
+        raise StudioError(f"The base '{hub_id}' is not here, and nothing is fetched unasked; add it under System first "
+                          "(on the command line, leave out --offline), or give a folder.")
+    return download(hub_id, patterns, telling(hub_id, tell) if tell else None)
+
+
+def download(hub_id: str, patterns: Sequence[str], bar: Any = None) -> Path:
+    """The model's files of these names as the hub has them now; `bar` is a progress bar class, see `counting`.
+
+    Raises StudioError when they cannot be fetched.
     """
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
-    bar = counting(count) if count else telling(hub_id, tell) if tell else None
     try:
         return Path(snapshot_download(hub_id, allow_patterns=list(patterns), ignore_patterns=list(VARIANTS),
-                                      local_files_only=offline,
                                       **({"tqdm_class": bar} if bar else {})))
     except LocalEntryNotFoundError as error:
-        what = ("it is not in the local cache and offline mode is on; go online or give a folder"
-                if offline else "the hub could not be reached; check the network or give a folder")
-        raise StudioError(f"The base '{hub_id}' is not here: {what}.") from error
+        raise StudioError(f"The base '{hub_id}' is not here: the hub could not be reached; check the network or give "
+                          "a folder.") from error
     except HfHubHTTPError as error:
         raise _refused(hub_id, error) from error
+
+
+def _here(hub_id: str, patterns: Sequence[str]) -> Path | None:
+    """The folder in the cache that has all of the model's files of these names; the hub is not asked."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        folder = Path(snapshot_download(hub_id, allow_patterns=list(patterns), ignore_patterns=list(VARIANTS),
+                                        local_files_only=True))
+    except LocalEntryNotFoundError:
+        return None
+    # Older caches have no list of what belongs to a model; there its configurations may lie alone.
+    needed = [p for p in patterns if p.startswith(("model_index", "unet/"))]
+    return folder if all(any(folder.glob(p)) for p in needed) else None
 
 
 def _refused(hub_id: str, error: Any) -> StudioError:

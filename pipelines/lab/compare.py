@@ -11,7 +11,6 @@ from typing import Any
 
 from PIL import Image
 
-from adapters.errors import StudioError
 from adapters.files import write_text
 from adapters.record import Concept, read_record
 from pipelines.base_models.families import find_family
@@ -70,6 +69,9 @@ class Comparison:
     def run(self, encoder: Encoder, say: Any = print) -> list[Row]:
         """All rows; `result.json` keeps them."""
         references = [open_image(p) for p in list_folder(self.references)]
+        for method in self.methods:  # what cannot be is said before anything is trained
+            if not (self.folder / method / "config.json").exists():
+                self._prepare(method, self.folder / method)
         rows = [self._row("none", "base alone", [], {}, encoder, references, 0.0, 0)] if self.alone else []
         for method in self.methods:
             say(f"training with {method}")
@@ -88,28 +90,26 @@ class Comparison:
         if kept.exists():
             found: dict[str, Any] = json.loads(kept.read_text("utf-8"))
             return found
-        if not (folder / "config.json").exists():
-            self._prepare(method, folder)
         cost = train_apart(folder, self.folder / "cache")
         told = {"adapter": str(cost.adapter), "seconds": cost.seconds, "peak_bytes": cost.peak_bytes}
         write_text(kept, json.dumps(told) + "\n")
         return told
 
     def _prepare(self, method: str, folder: Path) -> None:
-        config = resolve(method, find_family(locate(self.base), offline=self.offline), self.preset,
-                         preview_every=0, steps=self.steps)
         sources = list_folder(self.references)
-        taken = take_in(sources, folder / "references")
         masks = find_masks(sources)
-        if config_class(method).needs_masks and not all(masks):
-            raise StudioError(f"'{method}' needs a mask for each picture, and '{self.references.name}' has not all; "
-                              "paint them, give maskN.png files, or leave the method out.")
+        found = "auto" if config_class(method).needs_masks and not all(masks) else None
+        config = resolve(method, find_family(locate(self.base), offline=self.offline), self.preset,
+                         preview_every=0, steps=self.steps, masks=found)
+        taken = take_in(sources, folder / "references")
         if any(masks):
             take_in_masks(sources, masks, 1, [r.path for r in taken], folder / "masks")
-        RunConfig(name="compared", class_noun=self.noun, base=self.base, offline=self.offline,
-                  concepts=(Concept(name="compared", noun=self.noun, trigger="",
-                                    kind="person" if self.consent else ""),), consent=self.consent,
-                  image_hashes=tuple(r.sha256 for r in taken), training=config).save(folder)
+        run = RunConfig(
+            name="compared", class_noun=self.noun, base=self.base, offline=self.offline,
+            concepts=(Concept(name="compared", noun=self.noun, trigger="", kind="person" if self.consent else ""),),
+            consent=self.consent, image_hashes=tuple(r.sha256 for r in taken), training=config)
+        run.check_packages()
+        run.save(folder)
 
     def _row(self, method: str, label: str, adapters: Sequence[str], dials: Mapping[str, float], encoder: Encoder,
              references: Sequence[Image.Image], seconds: float, peak: int) -> Row:

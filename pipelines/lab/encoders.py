@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -17,6 +17,7 @@ from pipelines.starter.judge import load_embedder, prepare
 CLIP_ID = "openai/clip-vit-base-patch32"
 DINO_ID = "facebook/dino-vits16"
 BATCH = 16
+Parts = TypeVar("Parts")
 
 
 @runtime_checkable
@@ -53,13 +54,13 @@ class Clip:
         """`tokenizer` lies elsewhere when it is not with the model. Raises StudioError when one cannot be read."""
         from transformers import CLIPImageProcessorPil, CLIPModel, CLIPTokenizer
 
+        def read(here: bool) -> tuple[Any, Any, Any]:
+            return (CLIPModel.from_pretrained(place, local_files_only=here).float().eval(),
+                    CLIPImageProcessorPil.from_pretrained(place, local_files_only=here),
+                    CLIPTokenizer.from_pretrained(tokenizer or place, local_files_only=here))
+
         self.name = name
-        try:
-            self.model = CLIPModel.from_pretrained(place, local_files_only=offline).float().eval()
-            self.processor = CLIPImageProcessorPil.from_pretrained(place, local_files_only=offline)
-            self.tokens = CLIPTokenizer.from_pretrained(tokenizer or place, local_files_only=offline)
-        except (OSError, ValueError) as error:
-            raise StudioError(_unreadable(place, "a CLIP model", error)) from error
+        self.model, self.processor, self.tokens = _opened(read, place, "a CLIP model", offline)
 
     def images(self, pictures: Sequence[Image.Image]) -> torch.Tensor:
         """[N, D], rows of length 1."""
@@ -87,12 +88,12 @@ class Dino:
         """Raises StudioError when it cannot be read."""
         from transformers import AutoImageProcessor, AutoModel
 
+        def read(here: bool) -> tuple[Any, Any]:
+            return (AutoModel.from_pretrained(place, local_files_only=here).float().eval(),
+                    AutoImageProcessor.from_pretrained(place, local_files_only=here))
+
         self.name = name
-        try:
-            self.model = AutoModel.from_pretrained(place, local_files_only=offline).float().eval()
-            self.processor = AutoImageProcessor.from_pretrained(place, local_files_only=offline)
-        except (OSError, ValueError) as error:
-            raise StudioError(_unreadable(place, "a DINO model", error)) from error
+        self.model, self.processor = _opened(read, place, "a DINO model", offline)
 
     def images(self, pictures: Sequence[Image.Image]) -> torch.Tensor:
         """[N, D], rows of length 1."""
@@ -116,6 +117,19 @@ class Judge:
 def starter_pair(pipeline: Path = STARTER / "pipeline") -> Clip:
     """The starter's own text-image pair: live scores where no CLIP weights are there."""
     return Clip(pipeline / "clip", "semblance starter pair", tokenizer=pipeline / "tokenizer")
+
+
+def _opened(read: Callable[[bool], Parts], place: str | Path, what: str, offline: bool) -> Parts:
+    """What `read(here)` gives: from this machine alone where it is here, else from the hub, but not `offline`."""
+    try:
+        try:
+            return read(True)
+        except (OSError, ValueError):
+            if offline or Path(place).exists():
+                raise
+            return read(False)
+    except (OSError, ValueError) as error:
+        raise StudioError(_unreadable(place, what, error)) from error
 
 
 def _unreadable(place: str | Path, what: str, error: Exception) -> str:

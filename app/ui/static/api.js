@@ -9,7 +9,7 @@ async function read(answer) {
   const told = await answer.json().catch(() => ({ error: t("fault.status", { status: String(answer.status) }) }));
   if (!answer.ok) {
     const error = new Error(told.error || told.detail || t("fault.status", { status: String(answer.status) }));
-    throw Object.assign(error, { status: answer.status });
+    throw Object.assign(error, { status: answer.status, told });
   }
   return told;
 }
@@ -61,7 +61,7 @@ export const drafts = {
   update: (id, fields) => ask(at(id), json("PATCH", fields)),
   remove: (id) => ask(at(id), { method: "DELETE" }),
   restore: (id) => ask(at(id, "/restore"), { method: "POST" }),
-  checks: (id, side) => ask(at(id, `/checks?side=${side}`)),
+  checks: (id, base) => ask(at(id, `/checks?${new URLSearchParams({ base })}`)),
   replace: (id, find, put) => ask(at(id, "/captions"), json("PATCH", { find, put })),
   captions: (id, files) => ask(at(id, "/captions"), upload("POST", "files", files.map((f) => [f.name, f]))),
   add: (id, files) => ask(at(id, "/pictures"), upload("POST", "files", files.map((f) => [f.name, f]))),
@@ -72,8 +72,8 @@ export const drafts = {
     const [blob, by] = await picture(at(id, `/pictures/${shot}/find`), "X-Found-By", json("POST", { pointed }));
     return { blob, by };
   },
-  seen: async (id, shot, method) => {
-    const [blob, said] = await picture(at(id, `/pictures/${shot}/seen?method=${method}`), "X-Seen");
+  seen: async (id, shot, method, base) => {
+    const [blob, said] = await picture(at(id, `/pictures/${shot}/seen?${new URLSearchParams({ method, base })}`), "X-Seen");
     return { blob, said };
   },
   captioners: () => ask("/studio/captioners"),

@@ -1,6 +1,8 @@
-// Which draft the Concepts room sends to the Train room: told at once, and kept for a room that is not drawn yet.
+// What rooms tell each other of a draft: that Concepts sends it to Train, and what was chosen for it there.
 const WANTED = "semblance.teach";
 const NAME = "semblance:teach";
+const CHOSEN = "semblance.train"; // what was chosen for each draft, so that a reload finds it
+const MOST = 20; // drafts of which that is kept
 
 export function teach(draft) {
   sessionStorage.setItem(WANTED, draft);
@@ -17,4 +19,22 @@ export function onTeach(take) {
   const waiting = sessionStorage.getItem(WANTED);
   if (waiting) takeOnce(waiting);
   return Boolean(waiting);
+}
+
+function all() {
+  try {
+    return JSON.parse(localStorage.getItem(CHOSEN) || "{}");
+  } catch {
+    return {};
+  }
+}
+
+export const chosenFor = (draft) => all()[draft];
+
+// The base that a draft is going to be taught to, as far as one was chosen.
+export const baseFor = (draft) => chosenFor(draft)?.chosen?.base || "starter";
+
+export function keepChosen(draft, chosen) {
+  const others = Object.entries(all()).filter(([id]) => id !== draft).slice(1 - MOST);
+  localStorage.setItem(CHOSEN, JSON.stringify(Object.fromEntries([...others, [draft, chosen]])));
 }

@@ -2,7 +2,7 @@
 import { drafts } from "./api.js";
 import { Captions } from "./captions.js";
 import { Cards } from "./cards.js";
-import { teach } from "./chosen.js";
+import { baseFor, teach } from "./chosen.js";
 import { button, complain, holdFocus, make, toast, whenThere } from "./dom.js";
 import { onNewLanguage, said, t } from "./i18n.js";
 import { consentPanel, kindSelect } from "./people.js";
@@ -210,7 +210,7 @@ class Room {
     const turn = this.checks;
     consentPanel(this.consent, draft, () => this.go(() => drafts.get(draft.id)));
     coming.textContent = t("concepts.checking");
-    const found = await drafts.checks(draft.id, 256).catch(() => []);
+    const found = await drafts.checks(draft.id, baseFor(draft.id)).catch(() => []);
     if (turn !== this.checks || draft.id !== this.draft.id) return;
     coming.textContent = "";
     findings.replaceChildren(...found.map((f) => make("div", { class: "s-note" }, said(f.text))));

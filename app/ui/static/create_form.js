@@ -148,7 +148,7 @@ export class Form {
         field(t("create.upscale"), this.input("upscale", { type: "number", min: 1.1, max: 4, step: 0.1, placeholder: t("create.none"), id: "upscale" })),
         field(t("create.upscale_strength"), this.input("upscale_strength", { type: "number", min: 0.05, max: 1, step: 0.05, id: "upscale-strength" }))),
       make("label", { class: "s-check", title: t("create.private_hint") }, this.check("private", "private"), t("create.private")),
-      field(t("train.base"), this.base.select), this.base.typed);
+      field(t("train.base"), this.base.select), this.base.typed, this.base.reason);
   }
 
   // Those that are chosen stand there whatever is looked for.

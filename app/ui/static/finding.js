@@ -1,5 +1,6 @@
 // Asks the studio for the mask of what a person points at: clicks on it and beside it, a box, or a word.
 import { drafts } from "./api.js";
+import { baseFor } from "./chosen.js";
 import { complain, loadImage, make, toast } from "./dom.js";
 import { said, t } from "./i18n.js";
 
@@ -77,11 +78,12 @@ export function seenView(draft, shot, methods, before) {
     words.textContent = t("finding.looking");
     try {
       await before();
-      const seen = await drafts.seen(draft.id, shot.id, method);
+      const base = baseFor(draft.id);
+      const seen = await drafts.seen(draft.id, shot.id, method, base);
       picture.src = URL.createObjectURL(seen.blob);
       await picture.decode();
       picture.scrollIntoView({ behavior: "smooth", block: "nearest" });
-      words.textContent = said(seen.said);
+      words.textContent = t("finding.on", { base: base.split(/[\\/]/).pop(), seen: said(seen.said) });
     } catch (error) {
       words.textContent = said(error.message);
     }

@@ -57,8 +57,8 @@ export class QueueList {
 
   running(job) {
     return make("li", { "data-run": job.id, "data-state": "running" }, this.title(job),
-      make("p", { class: "s-hint" }, t("queue.runs")),
-      make("div", { class: "s-acts" }, button(t("queue.stop"), () => runs.stop(job.id).catch(complain),
+      make("p", { class: "s-hint", role: "status" }, job.stopping ? t("run.stopping") : t("queue.runs")),
+      make("div", { class: "s-acts" }, !job.stopping && button(t("queue.stop"), () => this.act(runs.stop(job.id).then(queue.seen)),
         { "aria-label": t("queue.stop_of", { name: job.name }), "data-key": `stop ${job.id}` })));
   }
 

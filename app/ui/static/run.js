@@ -1,5 +1,6 @@
 // One run: how far it is, its loss, its previews beside no adapter, and what can be done with it now.
 import { lossCurve } from "./chart.js";
+import { cloneDialog } from "./cloning.js";
 import { button, complain, make, toast } from "./dom.js";
 import { Follower } from "./follow.js";
 import { decimal, number, said, t } from "./i18n.js";
@@ -36,7 +37,7 @@ export class RunPanel {
   // The lists have looked: the job may wait, run or have ended since.
   take(job, waits) {
     if (!this.job || job.id !== this.job.id) return;
-    const other = job.state !== this.job.state || waits !== this.waits;
+    const other = job.state !== this.job.state || job.stopping !== this.job.stopping || waits !== this.waits;
     this.job = job;
     this.waits = waits;
     if (active(job) && !this.follower.following) this.follower.listen();
@@ -66,7 +67,7 @@ export class RunPanel {
 
   head() {
     const { job } = this;
-    const stage = job.state === "running" ? said(this.follower.seen.stage || "Starting") : stateOf(job);
+    const stage = job.stopping ? t("run.stopping") : job.state === "running" ? said(this.follower.seen.stage || "Starting") : stateOf(job);
     this.parts.head.replaceChildren(make("h3", {}, job.name, " ", make("small", {}, doing(job.kind))),
       make("span", { class: "s-state", "data-state": job.state, role: "status" }, stage));
   }
@@ -102,7 +103,7 @@ export class RunPanel {
     const can = (when, label, act, id, title = "") => when && button(label, () => this.act(act), { id, title });
     const held = document.activeElement?.id;
     this.parts.acts.replaceChildren(...[
-      can(active(job), job.state === "queued" ? t("run.take_out") : t("queue.stop"), () => runs.stop(job.id), "stop",
+      can(active(job) && !job.stopping, job.state === "queued" ? t("run.take_out") : t("queue.stop"), () => runs.stop(job.id), "stop",
         training && job.state === "running" ? t("run.stop_hint") : ""),
       can(!active(job) && job.state !== "finished" && job.kind !== "preflight", t("run.resume"), () => runs.resume(job.id), "resume"),
       can(training && job.state === "running", t("run.sample"), () => this.wish("sample", t("run.sampled")), "sample-now"),
@@ -113,7 +114,7 @@ export class RunPanel {
         t("run.recommend_hint")),
       can(training && job.state === "finished", t("run.measure"), () => this.lead(lab.evaluate({ adapter: job.name, run: job.id })), "measure",
         t("run.measure_hint")),
-      can(training, t("run.clone"), () => this.lead(runs.clone(job.id)), "clone", t("run.clone_hint")),
+      can(training, t("run.clone"), () => cloneDialog(job, (cloned) => this.lead(cloned)), "clone", t("run.clone_hint")),
       can(job.state !== "running", t("run.delete"), () => this.remove(), "delete-run"),
     ].filter(Boolean));
     if (held) this.parts.acts.querySelector(`#${CSS.escape(held)}`)?.focus();
@@ -169,7 +170,7 @@ export class RunPanel {
     const box = this.parts.previews;
     const atEnd = box.scrollLeft + box.clientWidth >= box.scrollWidth - 4;
     box.replaceChildren(make("table", { class: "s-sheet", id: "previews", style: `--columns: ${steps.length}` },
-      make("thead", {}, make("tr", {}, make("td", {}), ...steps.map((s) => make("th", { scope: "col" }, title(s))))),
+      make("thead", {}, make("tr", {}, make("td", {}), ...steps.map((s) => make("th", { scope: "col", class: s === 0 ? "base" : null }, title(s))))),
       make("tbody", {}, ...[...seen.prompts.keys()].sort().map((number) => make("tr", {},
         make("th", { scope: "row" }, seen.prompts.get(number)), ...steps.map((s) => cell(s, number)))))));
     if (atEnd) box.scrollLeft = box.scrollWidth;

@@ -1,9 +1,9 @@
 // The Train room: a draft, a method and a few decisions on one side, the queue and the run that is shown on the other.
 import { drafts, pictureAt } from "./api.js";
 import { BaseChoice } from "./base_choice.js";
-import { onTeach } from "./chosen.js";
+import { chosenFor, keepChosen, onTeach } from "./chosen.js";
 import { compareDialog } from "./comparing.js";
-import { button, complain, make, whenThere } from "./dom.js";
+import { button, complain, make, toast, whenThere } from "./dom.js";
 import { language, onNewLanguage, said, t } from "./i18n.js";
 import { Preflight } from "./preflight.js";
 import { QueueList } from "./queue.js";
@@ -12,17 +12,7 @@ import { Settings } from "./settings.js";
 import { doing, methods, queue, runs } from "./studio.js";
 
 const HERE = "semblance.run"; // which run this browser looked at last
-const CHOSEN = "semblance.train"; // what was chosen for each draft, so that a reload finds it
-const MOST = 20; // drafts of which that is kept
 const LOOK = 1500; // milliseconds between two looks at the queue
-
-function remembered() {
-  try {
-    return JSON.parse(localStorage.getItem(CHOSEN) || "{}");
-  } catch {
-    return {};
-  }
-}
 
 class Room {
   constructor(root) {
@@ -83,14 +73,12 @@ class Room {
 
   keep() {
     if (!this.draft || this.draft.id !== this.wanted) return;
-    const others = Object.entries(remembered()).filter(([id]) => id !== this.draft.id).slice(1 - MOST);
-    localStorage.setItem(CHOSEN, JSON.stringify(Object.fromEntries(
-      [...others, [this.draft.id, { things: this.draft.things.length, ...this.all() }]])));
+    keepChosen(this.draft.id, { things: this.draft.things.length, ...this.all() });
   }
 
   // What was chosen for a draft before, where it is still possible.
   kept(draft) {
-    const found = remembered()[draft.id];
+    const found = chosenFor(draft.id);
     const there = found && this.known.methods.some((m) => m.method === found.method) && this.known.presets.some((p) => p.name === found.chosen.preset);
     return there && found.things === draft.things.length ? found : null;
   }
@@ -136,7 +124,7 @@ class Room {
     const tip = (id, text) => make("p", { class: "s-tip", id, role: "tooltip" }, text);
     return make("details", { class: "s-more", id: "advanced" }, make("summary", {}, t("train.advanced")),
       make("div", { class: "s-settings" },
-        make("div", { class: "s-setting" }, make("label", {}, t("train.base"), this.base.select), this.base.typed,
+        make("div", { class: "s-setting" }, make("label", {}, t("train.base"), this.base.select), this.base.typed, this.base.reason,
           tip("train-base-tip", t("train.base_hint"))),
         make("div", { class: "s-setting" }, make("label", {}, t("train.memory"), this.memory),
           tip("memory-tip", t("train.memory_hint")))),
@@ -229,14 +217,17 @@ class Room {
     return { draft: this.draft.id, method: this.method, ...this.chosen(), settings: this.settings.values() };
   }
 
-  async start() {
+  // `name` is another than the draft's, which a concept has already.
+  async start(name = "") {
     this.startButton.disabled = true; // one press, one training
     try {
-      const job = await runs.start(await this.asked());
+      const job = await runs.start({ ...await this.asked(), name });
       await this.look(job.id);
       if (innerWidth <= 900) this.queue.root.scrollIntoView({ behavior: "smooth" });
     } catch (error) {
-      complain(error);
+      const free = error.told?.free;
+      if (free) toast(said(error.message), { label: t("train.start_as", { name: free }), run: () => this.start(free) });
+      else complain(error);
     }
     this.startButton.disabled = false;
   }

@@ -9,7 +9,10 @@ import torch.nn.functional as F
 from adapters.errors import StudioError
 from adapters.files import read_header
 from adapters.host import Host
+from adapters.lora import LoraAdapter
+from adapters.lora.adapter import ATTENTION
 from adapters.perfusion import PerfusionAdapter
+from adapters.perfusion.encoder import encoder_hash
 from adapters.perfusion.second_moment import solver, whiten
 from adapters.record import AdapterRecord, Concept
 from adapters.studio_file import load, save
@@ -158,6 +161,33 @@ def test_on_stable_diffusion_1_5_the_file_is_at_most_128_kib(tmp_path: Path, rec
     assert all(t.dtype == "F32" for t in read_header(path).tensors.values())
     again, _ = load(path)
     assert all(torch.equal(again.state()[k], t) for k, t in made.state().items())
+
+
+def test_with_another_text_encoder_of_the_same_shape_it_is_refused_in_any_precision(host: Host) -> None:
+    made, same_one, other = filled(host), twin(host), twin(host)
+    with torch.no_grad():
+        next(p for n, p in other.text_encoder.named_parameters() if n.endswith("q_proj.weight")).add_(0.01)
+    again = PerfusionAdapter.from_file(made.state(), {}, made.spec, "f")
+    assert again.encoder == made.encoder != ""
+    with pytest.raises(StudioError, match="another text encoder than the base 'tiny'"):
+        again.inject(other, "a")
+    again.inject(same_one, "a")  # as it is in the file, and refusing left it free
+    again.eject()
+    for dtype, told in ((torch.float16, made.encoder), (torch.bfloat16, "")):
+        held = twin(host)
+        held.text_encoder.to(dtype)
+        assert encoder_hash(held) == told
+    older = PerfusionAdapter.from_file(made.state(), {}, {k: v for k, v in made.spec.items() if k != "encoder"}, "f")
+    older.inject(other, "a")  # its file does not tell
+    older.eject()
+
+
+def test_what_other_adapters_add_to_the_text_encoder_is_not_the_base(host: Host) -> None:
+    alone, lora = encoder_hash(twin(host)), LoraAdapter.for_training(host, rank=1, alpha=1, targets=ATTENTION,
+                                                                       text_encoder=True)
+    lora.inject(host, "lora")
+    assert encoder_hash(host) == alone
+    lora.eject()
 
 
 @torch.no_grad()

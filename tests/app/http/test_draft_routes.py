@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import io
+import shutil
+from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from fastapi.testclient import TestClient
 from PIL import Image
+from safetensors.torch import save_file
+
+from pipelines.shipped import ASSETS
 
 
 def png(colour: str = "red", size: tuple[int, int] = (64, 48), mode: str = "RGB") -> bytes:
@@ -62,6 +68,22 @@ def test_the_checks_speak_of_the_pictures_by_name(client: TestClient) -> None:
     said = [f["text"] for f in client.get(f"/studio/drafts/{id}/checks").json()]
     assert any(s.startswith("2 pictures are few") for s in said)
     assert any("'red.png'" in s and "blurred" in s for s in said)
+
+
+def test_the_checks_are_those_of_the_base_that_is_chosen(client: TestClient, tmp_path: Path) -> None:
+    id = client.post("/studio/drafts").json()["id"]
+    send(client, id, red=png(size=(200, 160)))
+    base = tmp_path / "mybase"
+    shutil.copytree(ASSETS / "sdxl", base)
+    save_file({"x": torch.zeros(1)}, base / "unet" / "diffusion_pytorch_model.safetensors")
+
+    def said(**query: str) -> str:
+        return " ".join(f["text"] for f in client.get(f"/studio/drafts/{id}/checks", params=query).json())
+
+    assert "less than the" not in said()
+    assert "less than the 1024 pixels a side that the base 'mybase' paints" in said(base=str(base))
+    for gone in ("/nowhere", "someone/never-downloaded"):
+        assert gone in said(base=gone) and "is blurred" in said(base=gone) and "less than the" not in said(base=gone)
 
 
 @pytest.mark.parametrize("path", ["pictures/000000000000", "pictures/..%2f..%2fstudio.db",

@@ -70,6 +70,30 @@ def test_a_queued_run_is_stopped_and_queued_again(client: TestClient, draft: str
     assert client.post(f"/studio/runs/{run}/resume").json()["state"] == "queued"
 
 
+def test_a_draft_that_was_taught_already_is_started_under_a_free_name(client: TestClient, studio: Studio,
+                                                                      draft: str) -> None:
+    client.post("/studio/runs", json={"draft": draft})
+    refused = client.post("/studio/runs", json={"draft": draft})
+    assert refused.status_code == 400 and "a concept 'mykoala' already" in refused.json()["error"]
+    assert refused.json()["free"] == "mykoala-2"
+    again = client.post("/studio/runs", json={"draft": draft, "name": refused.json()["free"]}).json()
+    config = json.loads((studio.home.runs / again["id"] / "config.json").read_text("utf-8"))
+    assert again["name"] == config["name"] == config["concepts"][0]["name"] == "mykoala-2" and config["draft"] == draft
+    tried = client.post("/studio/runs/preflight", json={"draft": draft})  # keeps nothing under its name
+    assert tried.status_code == 200 and tried.json()["kind"] == "preflight"
+
+
+def test_a_run_that_was_asked_to_stop_says_so_until_it_has(client: TestClient, studio: Studio, draft: str) -> None:
+    run = client.post("/studio/runs", json={"draft": draft}).json()["id"]
+    studio.store.claim()
+    assert client.get(f"/studio/runs/{run}").json()["stopping"] is False
+    assert client.post(f"/studio/runs/{run}/stop").json()["stopping"] is True
+    assert client.get("/studio/runs").json()[0]["stopping"] is True
+    assert client.get("/studio/queue").json()["running"]["stopping"] is True
+    studio.store.end(run, "stopped")
+    assert client.get(f"/studio/runs/{run}").json()["stopping"] is False
+
+
 def test_a_run_that_is_none_is_a_sentence(client: TestClient) -> None:
     for answer in (client.get("/studio/runs/x"), client.get("/studio/runs/x/events"),
                    client.post("/studio/runs/x/stop")):

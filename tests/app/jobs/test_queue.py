@@ -117,6 +117,15 @@ def test_a_clone_has_the_frozen_settings_and_pictures_under_a_free_name(client: 
         source / "references" / "00.png").read_bytes()
 
 
+def test_what_a_clone_changes_is_told_before(client: TestClient, studio: Studio, three: list[str]) -> None:
+    run = trained(studio, steps=12, rank=4)
+    told = client.get(f"/studio/runs/{run}/settings").json()
+    assert told["name"] == "mykoala-2"
+    assert (told["settings"]["method"], told["settings"]["steps"], told["settings"]["rank"]) == ("lora", 12, 4)
+    studio.store.add("d-1", "d", kind="compare")
+    assert "is no training but a comparison" in client.get("/studio/runs/d-1/settings").json()["error"]
+
+
 @pytest.mark.parametrize(("body", "said"), [
     ({"name": "mykoala"}, "a concept 'mykoala' already"), ({"name": "../x"}, "cannot be a name"),
     ({"settings": {"stepz": 1}}, "no setting 'stepz'"), ({"settings": {"steps": 0}}, "'steps' cannot be 0")])

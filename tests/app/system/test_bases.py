@@ -22,7 +22,10 @@ from adapters.errors import StudioError
 from app.home import Home
 from app.studio import Studio
 from app.system.bases import Bases
-from pipelines.shipped import ASSETS
+from pipelines.base_models.families import find_family
+from pipelines.base_models.hub import PATTERNS, download, fetch
+from pipelines.base_models.locate import locate
+from pipelines.shipped import ASSETS, SAMPLES
 
 ATTENTION = "model.diffusion_model.input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight"
 COMMIT = "0" * 40
@@ -106,6 +109,7 @@ class Hub(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Answers)
         self.files = {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
         self.go, self.asked, self.cut = threading.Event(), threading.Event(), False
+        self.requests: list[str] = []
 
 
 class _Answers(BaseHTTPRequestHandler):
@@ -119,6 +123,7 @@ class _Answers(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         path = self.path.partition("?")[0]
+        self.server.requests.append(path)
         if path.startswith("/api/models/someone/tiny"):
             listed = [{"type": "file", "path": f, "rfilename": f, "size": len(b), "oid": hashlib.sha1(b).hexdigest()}
                       for f, b in self.server.files.items()]
@@ -158,6 +163,7 @@ def hub(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
     monkeypatch.setattr(constants, "ENDPOINT", address)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache))
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", address + "/{repo_id}/resolve/{revision}/{filename}")
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     yield server
     server.go.set()
@@ -184,6 +190,44 @@ def test_a_hub_model_tells_its_licence_is_downloaded_and_listed(client: TestClie
     base = client.get("/studio/bases").json()[1]
     assert (base["spec"], base["form"], base["family"], base["licence"], base["problem"]) == (
         "someone/tiny", "hub", "sd1", "openrail++", "")
+
+
+def test_of_a_base_that_is_here_the_hub_is_asked_nothing(client: TestClient, hub: Hub) -> None:
+    hub.go.set()
+    folder = download("someone/tiny", PATTERNS)
+    assert hub.requests
+    hub.requests.clear()
+    for offline in (False, True):
+        assert fetch("someone/tiny", offline, PATTERNS) == folder
+        assert find_family(locate("someone/tiny"), offline=offline) == "sd1"
+    assert client.get("/studio/methods/lora/settings", params={"base": "someone/tiny"}).status_code == 200
+    assert hub.requests == []
+    (folder / "unet" / "diffusion_pytorch_model.safetensors").unlink()
+    assert fetch("someone/tiny", False, PATTERNS) == folder and hub.requests  # the command line fetches what is missing
+
+
+def test_a_cache_that_has_the_configurations_alone_is_not_the_model(hub: Hub, tmp_path: Path) -> None:
+    hub.go.set()
+    fetch("someone/tiny", False, ("model_index.json", "*/config.json"))
+    shutil.rmtree(next((tmp_path / "cache").rglob("trees")))  # as caches were before they kept the hub's list
+    assert find_family(locate("someone/tiny"), offline=True) == "sd1"
+    with pytest.raises(StudioError, match="add it under System first"):
+        fetch("someone/tiny", True, PATTERNS)
+
+
+def test_the_browser_never_downloads_a_base_that_system_did_not(client: TestClient, studio: Studio, hub: Hub) -> None:
+    draft = client.post("/studio/drafts").json()["id"]
+    client.patch(f"/studio/drafts/{draft}", json={"things": [{"name": "mykoala", "noun": "bear"}]})
+    koala = (SAMPLES / "koala" / "0.png").read_bytes()
+    client.post(f"/studio/drafts/{draft}/pictures", files={"files": ("0.png", koala)})
+    start = {"draft": draft, "base": "someone/tiny"}
+    for answer in (client.get("/studio/methods/lora/settings", params={"base": "someone/tiny"}),
+                   client.post("/studio/runs", json=start), client.post("/studio/runs/preflight", json=start),
+                   client.post("/studio/comparisons", json=start | {"methods": ["lora"]})):
+        assert answer.status_code == 400 and "add it under System first" in answer.json()["error"]
+    assert hub.requests == [] and studio.jobs() == []
+    assert studio.stays and not Studio(studio.home, fetches=True).stays
+    assert Studio(studio.home, fetches=True, offline=True).stays
 
 
 def test_a_download_that_is_cancelled_ends_and_lists_nothing(client: TestClient, studio: Studio, hub: Hub) -> None:

@@ -112,7 +112,7 @@ def test_a_folder_opens_without_network_and_a_hub_id_is_refused_in_a_sentence(fo
 
 
 def test_offline_a_hub_id_that_is_not_cached_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(StudioError, match="not in the local cache and offline mode is on"):
+    with pytest.raises(StudioError, match="is not here, and nothing is fetched unasked; add it under System first"):
         load_base("owner/name-that-is-not-here", offline=True)
 
 

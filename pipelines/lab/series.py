@@ -78,6 +78,8 @@ def ablations() -> list[Ablation]:
                  perfusion, replace(perfusion, orthogonal=False), PAIRS),
         Ablation("masked loss", "raises prompt following", "margin", scene,
                  _change("break-a-scene", masked_loss=False), scenes),
+        Ablation("masked loss, alone", "a concept comes without those beside it", "apart", scene,
+                 _change("break-a-scene", masked_loss=False), scenes),
         Ablation("first phase", "raises prompt following", "margin", scene,
                  _change("break-a-scene", word_share=0.0), scenes),
         Ablation("attention loss", "concepts together are each more like themselves", "together", scene,

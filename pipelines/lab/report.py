@@ -122,8 +122,9 @@ def page(figures: dict[str, Any]) -> str:
              f"base {figures['base']}; {figures['trials']} of {figures['of']} trials run.\n",
              f"## Methods\n\n{method_rows(figures)}\n{_read_as(figures)}"]
     if figures["methods"]:
-        parts.append("![Likeness over prompt following](pareto.png)\n\nEvery picture that was judged lies in "
-                     "[sheets](sheets), one sheet a sample and method.\n")
+        parts.append("![Likeness over prompt following](pareto.png)\n\nWhat was judged of seed 0 lies in "
+                     "[sheets](sheets), one sheet a sample and method; there are none of trials that take a part "
+                     "away.\n")
     if figures["curve"]:
         rows = [[dials, *(_score(told.get(f)) for f in ("identity", "prompt", "margin"))]
                 for dials, told in figures["curve"].items()]

@@ -80,6 +80,8 @@ def ablations() -> list[Ablation]:
                  _change("break-a-scene", masked_loss=False), scenes),
         Ablation("masked loss, alone", "a concept comes without those beside it", "apart", scene,
                  _change("break-a-scene", masked_loss=False), scenes),
+        Ablation("masked loss, scene", "a concept comes without the scene it was learned in", "elsewhere", scene,
+                 _change("break-a-scene", masked_loss=False), scenes),
         Ablation("first phase", "raises prompt following", "margin", scene,
                  _change("break-a-scene", word_share=0.0), scenes),
         Ablation("attention loss", "concepts together are each more like themselves", "together", scene,

@@ -12,12 +12,12 @@ from pipelines.lab.trials import BASELINE
 
 Line = dict[str, Any]
 
-FIGURES = ("identity", "gain", "recall5", "together", "apart", "others", "learned_scene", "prompt", "margin")
+FIGURES = ("identity", "gain", "recall5", "together", "apart", "others", "elsewhere", "prompt", "margin")
 TITLES = {"identity": "likeness (cosine)", "gain": "above the base alone", "recall5": "right one among the first 5",
           "together": "likeness together", "others": "likeness to those not asked for",
-          "apart": "likeness above those not asked for", "learned_scene": "unasked in the scene learned in",
+          "apart": "likeness above those not asked for", "elsewhere": "not in the scene learned in",
           "prompt": "prompt followed", "margin": "how clearly (logits)"}
-SHOWN = tuple(f for f in FIGURES if f not in ("apart", "others", "learned_scene"))
+SHOWN = tuple(f for f in FIGURES if f not in ("apart", "others", "elsewhere"))
 """Those of the table that is read first."""
 LEARNED = tuple(f for f in FIGURES if f != "gain")
 
@@ -27,8 +27,8 @@ def figures(line: Line) -> dict[str, float | None]:
 
     `identity`: cosine to the right individual, one concept a picture. `together`: the same where two or more are in one
     picture. `others`: the same of concepts that a picture of one should not show; of several concepts each counts at
-    its clearest place. `apart`: how far that which is asked for is above these. `learned_scene`: share of pictures
-    asked for in no scene that show the one that was learned. `recall5`: share of concepts shown that have the right
+    its clearest place. `apart`: how far that which is asked for is above these. `elsewhere`: share of pictures asked
+    for in no scene that do not show the one it was learned in. `recall5`: share of concepts shown that have the right
     individual among the first five of the gallery. `prompt`: share of what was asked beside the concepts (scene,
     style, companion) that came out. `margin`: how clearly (`Ask.margins`), which still tells apart where all came out.
     """
@@ -40,8 +40,8 @@ def figures(line: Line) -> dict[str, float | None]:
     ranks = [r5 < 5 for r in rows if r["group"] != "beside" for r5 in r["rank"]]
     others = [c for r in rows if len(r["shows"]) == 1 for c in r.get("others", ())]
     apart = [c - o for r in rows if len(r["shows"]) == 1 for c in r["cosine"] for o in r.get("others", ())]
-    scenes = [float(r["learned_scene"]) for r in rows if "learned_scene" in r]
-    found = {"identity": alone, "together": together, "apart": apart, "others": others, "learned_scene": scenes,
+    elsewhere = [float(not r["learned_scene"]) for r in rows if "learned_scene" in r]
+    found = {"identity": alone, "together": together, "apart": apart, "others": others, "elsewhere": elsewhere,
              "prompt": asked, "recall5": [float(r) for r in ranks], "margin": clear}
     return {k: statistics.fmean(v) if v else None for k, v in found.items()}
 

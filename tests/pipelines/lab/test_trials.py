@@ -161,7 +161,7 @@ def _line(method: str, cosine: float, right: bool, sample: str = "koala", second
 def test_figures_leave_class_pictures_out() -> None:
     found = figures(_line("lora", 0.5, True))
     assert found == {"identity": 0.5, "together": 0.25, "prompt": 1.0, "recall5": pytest.approx(2 / 3), "margin": 4.0,
-                     "others": None, "apart": None, "learned_scene": None}
+                     "others": None, "apart": None, "elsewhere": None}
 
 
 def test_figures_tell_what_came_along() -> None:
@@ -171,7 +171,7 @@ def test_figures_tell_what_came_along() -> None:
                        {"group": "free", "shows": [1], "right": {}, "margin": {}, "cosine": [0.6], "rank": [0],
                         "others": [0.0, 0.2], "learned_scene": False}]
     found = figures(line)
-    assert (found["identity"], found["others"], found["learned_scene"]) == (
+    assert (found["identity"], found["others"], found["elsewhere"]) == (
         pytest.approx(0.6), pytest.approx(0.2), 0.5)
     assert found["apart"] == pytest.approx((0.7 - 0.2 + 0.7 - 0.4 + 0.6 - 0.0 + 0.6 - 0.2) / 4)
     assert found["prompt"] == 1.0 and found["margin"] == 4.0

@@ -33,7 +33,7 @@ def grid(pictures: Sequence[Image.Image], captions: Sequence[str], path: Path, *
         save_sheet(sheet, path, files)
     else:
         path.parent.mkdir(parents=True, exist_ok=True)
-        sheet.save(path, optimize=True)
+        sheet.save(path, optimize=True, quality=40)  # a PNG has no quality
 
 
 def labelled(files: Sequence[Path], columns: Sequence[str], rows: Sequence[str]) -> Image.Image:

@@ -21,7 +21,7 @@ from adapters.errors import StudioError
 from pipelines.lab import reasons, report, series
 from pipelines.lab.series import Ablation
 from pipelines.lab.tables import ABLATION_HEAD, ablation_row, held, markdown, method_table
-from pipelines.lab.trials import KEPT, Lab, Trial
+from pipelines.lab.trials import BASELINE, KEPT, Lab, Trial
 
 SERIES = {"methods": (series.methods, "method"), "curve": (series.bias_curve, "dials"),
           "tune": (series.tuning, "settings")}
@@ -40,7 +40,8 @@ def run(lab: Lab, trials: Sequence[Trial], minutes: float, sheets: Path | None =
             continue
         began = time.monotonic()
         name = "+".join(trial.samples)
-        plain = trial == Trial(trial.samples, trial.method)  # a sheet shows the method as it is
+        plain = trial == Trial(trial.samples[:1], trial.method)  # a sheet shows the method as it is
+        plain = plain and not (trial.of_several and trial.method == BASELINE)  # which says little and takes much room
         sheet = sheets / f"{name.replace('/', '-')}-{trial.method}.webp" if sheets and plain else None
         if lab.run(trial, sheet) is None:
             continue

@@ -123,8 +123,8 @@ def page(figures: dict[str, Any]) -> str:
              f"## Methods\n\n{method_rows(figures)}\n{_read_as(figures)}"]
     if figures["methods"]:
         parts.append("![Likeness over prompt following](pareto.png)\n\nWhat was judged of seed 0 lies in "
-                     "[sheets](sheets), one sheet a sample and method; there are none of trials that take a part "
-                     "away.\n")
+                     "[sheets](sheets), one sheet a sample and method; there are none of pairs and of trials that take "
+                     "a part away, nor of scenes by the base alone.\n")
     if figures["curve"]:
         rows = [[dials, *(_score(told.get(f)) for f in ("identity", "prompt", "margin"))]
                 for dials, told in figures["curve"].items()]

@@ -36,6 +36,7 @@ def test_settings_of_a_picture_leave_private_on_and_can_be_undone(page: Page) ->
     expect(page.locator("#prompt textarea")).to_have_value("a long prompt of my own")
     expect(page.locator("#gen-steps")).to_have_value("33")
     expect(page.locator("#private")).to_be_checked()
+    page.wait_for_function("'semblance.create' in localStorage")  # it is kept a moment after the last change
     assert "long prompt" not in page.evaluate("localStorage.getItem('semblance.create')")
 
 

@@ -50,13 +50,9 @@ class Room {
   }
 
   // Another draft, once what was typed in this one is kept; what cannot be now is tried again meanwhile.
-  async go(next) {
-    await this.flush().catch(() => {});
-    try {
-      await this.show(await next());
-    } catch (error) {
-      complain(error);
-    }
+  go(next) {
+    this.going = this.flush().catch(() => {}).then(next).then((draft) => this.show(draft)).catch(complain);
+    return this.going;
   }
 
   // An answer of the studio is what is shown, unless it is about another draft or older than what is.
@@ -122,6 +118,7 @@ class Room {
 
   // Picture by picture, so that it is seen how far it is; then the texts, which find their pictures by name.
   async add(files) {
+    await this.going; // what is dropped behind a press of "New" is for the new one
     const { draft: { id }, coming } = this;
     const texts = files.filter((f) => /\.txt$/i.test(f.name));
     const pictures = files.filter((f) => SUFFIXES.test(f.name) || f.type.startsWith("image/"));

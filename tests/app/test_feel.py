@@ -12,7 +12,7 @@ from tests.app.browser import CHROMIUM, FLAGS, MARKS, Server, open_room, serving
 from tests.app.filled import KOALAS, fill
 
 pytestmark = [*MARKS, pytest.mark.alone]
-FIRST_PAGE, OURS = 1_000_000, 150_000  # bytes
+FIRST_PAGE, OURS = 1_000_000, 165_000  # bytes; the second is a bound of our own, so that growth is noticed
 USABLE = 2.0  # seconds
 ANSWER, CLICKS, MOST = 200, 50, 0.95  # milliseconds, how many, the share that is as quick
 LONG = 240_000

@@ -8,7 +8,7 @@ import torch
 from adapters.errors import StudioError
 from adapters.host import Host
 from adapters.lora import LoraAdapter, LoraModule, LoraWeights
-from adapters.lora.adapter import ATTENTION, CONVOLUTIONS, FEED_FORWARD, _put_away
+from adapters.lora.adapter import ATTENTION, CONVOLUTIONS, FEED_FORWARD
 from adapters.record import AdapterRecord
 from adapters.studio_file import load, save
 from tests.adapters.lora.tools import (
@@ -323,74 +323,3 @@ def test_every_permutation_of_three_adapters_comes_out_clean(host: Host) -> None
         for n in order:
             adapters[n].eject()
         assert torch.equal(output(host), base)
-
-
-def _stored(host: Host, seed: int, **options: object) -> LoraAdapter:
-    """An adapter as it is read from a file, with random weights."""
-    options = {"rank": 2, "alpha": 3, "targets": ("to_q", "conv1")} | options
-    made = LoraAdapter.for_training(host, **options)  # type: ignore[arg-type]
-    made.inject(host, "made")
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for parameter in made.groups()["lora"]:
-            parameter.copy_(0.2 * torch.randn(parameter.shape, generator=generator))
-    weights = made.weights()
-    made.eject()
-    return LoraAdapter.from_weights(weights)
-
-
-def _said(host: Host) -> torch.Tensor:
-    generator = torch.Generator().manual_seed(7)
-    with torch.no_grad():
-        answer: torch.Tensor = host.unet(torch.randn(1, 4, 8, 8, generator=generator), 500,
-                                         torch.randn(1, 5, 24, generator=generator)).sample
-    return answer
-
-
-def test_one_after_another_of_the_same_layers_says_what_it_says_alone(host: Host, monkeypatch: pytest.MonkeyPatch
-                                                                      ) -> None:
-    base, tree = _said(host), repr(host.unet)
-    first, second = _stored(host, 1), _stored(host, 2)
-    alone = []
-    for adapter in (first, second):
-        _put_away.clear()  # as in a base that has seen none
-        adapter.inject(host, "a")
-        alone.append(_said(host))
-        adapter.eject()
-    made = []
-    monkeypatch.setattr(LoraAdapter, "_make", lambda self, host: made.append(self))
-    for n in (0, 1, 0):
-        (first, second)[n].inject(host, "a")
-        assert torch.equal(_said(host), alone[n])
-        (first, second)[n].set_strength(0.3)
-        (first, second)[n].eject()
-        assert torch.equal(_said(host), base) and repr(host.unet) == tree and not hasattr(host.unet, "peft_config")
-    assert not made and not torch.equal(alone[0], alone[1])
-
-
-@pytest.mark.parametrize("change", [{"rank": 3}, {"alpha": 1}, {"targets": ("to_q",)}, {"rslora": True}])
-def test_layers_of_another_kind_are_made_anew(host: Host, change: dict[str, object]) -> None:
-    first, second = _stored(host, 1), _stored(host, 2, **change)
-    _put_away.clear()
-    second.inject(host, "a")
-    alone = _said(host)
-    second.eject()
-    first.inject(host, "a")
-    first.eject()
-    second.inject(host, "a")
-    assert torch.equal(_said(host), alone)
-
-
-def test_layers_that_were_put_away_do_not_come_over_another_adapter(host: Host) -> None:
-    first, second = _stored(host, 1), _stored(host, 2)
-    first.inject(host, "a")
-    first.eject()
-    second.inject(host, "b")
-    only = _said(host)
-    first.inject(host, "a")
-    both = _said(host)
-    second.eject()
-    first.eject()
-    first.inject(host, "a")
-    second.inject(host, "b")
-    assert torch.allclose(_said(host), both, atol=1e-6) and not torch.allclose(both, only, atol=1e-4)

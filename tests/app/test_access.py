@@ -148,6 +148,7 @@ def test_a_phone_reaches_every_room_and_no_id_stands_twice_in_all_of_them(server
                 if state.endswith(".s-viewer"):
                     expect(page.locator(".s-made")).to_contain_text("DDIM")
                     expect(page.locator(".s-made")).not_to_contain_text("Stärke")  # of a second pass, and there is none
+        page.evaluate("window.scrollTo(0, 0)")  # what was pressed last may lie far down
         tabs = page.locator(".tab-container:not(.visually-hidden) [role=tab]")
         expect(tabs).to_have_count(len(ROOMS))
         for tab in tabs.all():

@@ -19,8 +19,9 @@ from pathlib import Path
 
 from adapters.errors import StudioError
 from pipelines.lab import reasons, report, series
+from pipelines.lab.claims import ABLATION_HEAD, ablation_row, came_out
 from pipelines.lab.series import Ablation
-from pipelines.lab.tables import ABLATION_HEAD, ablation_row, held, markdown, method_table
+from pipelines.lab.tables import markdown, method_table
 from pipelines.lab.trials import BASELINE, KEPT, Lab, Trial
 
 SERIES = {"methods": (series.methods, "method"), "curve": (series.bias_curve, "dials"),
@@ -54,13 +55,8 @@ def run(lab: Lab, trials: Sequence[Trial], minutes: float, sheets: Path | None =
 
 def ablation_table(lab: Lab, ablations: Sequence[Ablation]) -> str:
     """The rows of which every trial is there."""
-    rows = []
-    for a in ablations:
-        found = [(lab.find(x), lab.find(y)) for x, y in a.pairs()]
-        whole = [(x, y) for x, y in found if x and y]
-        if whole:
-            rows.append(ablation_row(a.name, a.claim, held(a.figure, whole)))
-    return markdown(ABLATION_HEAD, rows)
+    told = [(a, came_out(lab, a)) for a in ablations]
+    return markdown(ABLATION_HEAD, [ablation_row(a.name, a.claim, found) for a, found in told if found])
 
 
 def main() -> int:

@@ -14,19 +14,16 @@ from adapters.errors import StudioError
 from adapters.files import write_text
 from pipelines.lab import benchmarks, reasons, series
 from pipelines.lab.benchmarks import peers_section, speed_section
+from pipelines.lab.claims import ABLATION_HEAD, Held, ablation_row, came_out
 from pipelines.lab.measures import Score
 from pipelines.lab.plots import Point, pareto
 from pipelines.lab.series import Ablation
 from pipelines.lab.tables import (
-    ABLATION_HEAD,
     LEARNED,
     SHOWN,
     TITLES,
-    Held,
     Line,
-    ablation_row,
     baselines,
-    held,
     kinds,
     markdown,
     sample_of,
@@ -72,9 +69,8 @@ def by_kind(lines: Sequence[Line], by: str, base: dict[str, float] | None = None
 
 
 def _ablation(lab: Lab, a: Ablation) -> dict[str, Any] | None:
-    found = [(lab.find(x), lab.find(y)) for x, y in a.pairs()]
-    both = [(x, y) for x, y in found if x and y]
-    return {"name": a.name, "claim": a.claim, **held(a.figure, both).as_dict()} if both else None
+    found = came_out(lab, a)
+    return {"name": a.name, "claim": a.claim, **found.as_dict()} if found else None
 
 
 def _read(path: Path) -> dict[str, Any]:

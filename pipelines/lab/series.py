@@ -36,7 +36,10 @@ def methods() -> Iterator[Trial]:
 
 @dataclass(frozen=True)
 class Ablation:
-    """A claim of a paper: `figure` (see tables.figures) is higher with `whole` than with `without`."""
+    """A claim of a paper: `figure` (see tables.figures) is higher with `whole` than with `without`.
+
+    With `dials` both are painted under each of these, and held against each other where their likeness is the same.
+    """
 
     name: str
     claim: str
@@ -44,11 +47,19 @@ class Ablation:
     whole: Trial
     without: Trial
     samples: tuple[tuple[str, ...], ...]
+    dials: tuple[tuple[tuple[str, float | str], ...], ...] = ()
+
+    def by_sample(self) -> Iterator[list[tuple[Trial, Trial]]]:
+        """(whole, without) of each sample, once or under each of `dials`."""
+        for names in self.samples:
+            whole, without = (replace(t, samples=names) for t in (self.whole, self.without))
+            under = [(replace(whole, dials=d), replace(without, dials=d)) for d in self.dials]
+            yield under or [(whole, without)]
 
     def pairs(self) -> Iterator[tuple[Trial, Trial]]:
-        """(whole, without) for each sample."""
-        for names in self.samples:
-            yield replace(self.whole, samples=names), replace(self.without, samples=names)
+        """(whole, without) of all samples."""
+        for each in self.by_sample():
+            yield from each
 
 
 def _each(names: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
@@ -66,6 +77,7 @@ def _dialled(**dials: float | str) -> Trial:
 def ablations() -> list[Ablation]:
     """The claims of the Perfusion and Break-A-Scene papers, and textual inversion against LoRA."""
     sets, scenes = _each(SETS), _each(SCENES)
+    biases = tuple((("bias", bias),) for bias in CURVE)
     perfusion, scene = _change("perfusion"), _change("break-a-scene")
     return [
         Ablation("key locking", "raises prompt following", "margin", perfusion,
@@ -90,6 +102,8 @@ def ablations() -> list[Ablation]:
                  _change("break-a-scene", union_sampling=False), scenes),
         Ablation("LoRA over textual inversion", "has more likeness", "identity", _change("lora"),
                  _change("textual-inversion"), sets),
+        Ablation("key locking, at the same likeness", "raises prompt following", "margin", perfusion,
+                 _change("perfusion", key_locking=False), sets, biases),
     ]
 
 

@@ -125,48 +125,6 @@ def cells(found: Summary) -> list[str]:
             f"{found.seconds:.0f} s" if found.seconds else "", f"{found.size / 1000:.0f} kB" if found.size else ""]
 
 
-@dataclass(frozen=True)
-class Held:
-    """How a claim came out: the figure with and without the part, sample by sample."""
-
-    figure: str
-    whole: Score
-    without: Score
-    difference: Score
-    right: int
-    samples: int
-    beside: dict[str, float]
-
-    def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return {"figure": self.figure, "with": self.whole.as_dict(), "without": self.without.as_dict(),
-                "difference": self.difference.as_dict(), "in_the_claimed_direction": self.right,
-                "samples": self.samples, "others": self.beside}
-
-
-def held(figure: str, pairs: Sequence[tuple[Line, Line]]) -> Held:
-    """The figure over pairs of trials (whole, without a part), and the mean differences of the other figures."""
-    both = [(figures(a), figures(b)) for a, b in pairs]
-    values = [(float(a[figure] or 0), float(b[figure] or 0)) for a, b in both]
-    beside = {}
-    for other in LEARNED:
-        apart = [float(a[other] or 0) - float(b[other] or 0) for a, b in both if a[other] is not None]
-        if other != figure and apart:
-            beside[other] = round(statistics.fmean(apart), 4)
-    return Held(figure, score([a for a, _ in values]), score([b for _, b in values]),
-                score([a - b for a, b in values]), sum(a > b for a, b in values), len(values), beside)
-
-
-ABLATION_HEAD = ["what is taken away", "claim", "figure", "with", "without", "difference", "in the claimed direction",
-                 "the other figures, with minus without"]
-
-
-def ablation_row(name: str, claim: str, found: Held) -> list[str]:
-    """A row under ABLATION_HEAD."""
-    return [name, claim, TITLES[found.figure], str(found.whole), str(found.without), str(found.difference),
-            f"{found.right} of {found.samples}", ", ".join(f"{k} {v:+.3f}" for k, v in found.beside.items())]
-
-
 def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A Markdown table."""
     lines = [head, ["---"] * len(head), *rows]

@@ -1,6 +1,7 @@
 """The process of a job: how it says what became of it."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -34,13 +35,22 @@ def test_a_preflight_writes_what_it_measured(tmp_path: Path, monkeypatch: pytest
     folder.mkdir(parents=True)
     (tmp_path / "adapters").mkdir()
     monkeypatch.setattr(worker, "_end_when_asked", lambda *_: None)
-    monkeypatch.setattr(worker.os, "nice", lambda by: None)
+    monkeypatch.setattr(worker, "step_back", lambda: None)
     monkeypatch.setattr(preflight, "measure", lambda folder, report, **_: found(file_bytes=7))
     monkeypatch.setattr(sys, "argv", ["worker", str(folder), "preflight"])
     assert worker.main() == 0
     assert read_events(folder)[-1]["state"] == "finished"
     told = json.loads((folder / "result.json").read_text("utf-8"))
     assert (told["file_bytes"], told["seconds"]) == (7, found().seconds) and told["says"].startswith("About ")
+
+
+@pytest.mark.skipif(not os.access("/proc/self/autogroup", os.W_OK), reason="this kernel weighs no sessions")
+def test_a_worker_in_a_session_of_its_own_lets_others_go_first() -> None:
+    """Its own nice value says nothing to processes of other sessions."""
+    told = subprocess.run([sys.executable, "-c", "from app.jobs.worker import step_back; step_back(); "
+                           "print(open('/proc/self/autogroup').read())"],
+                          cwd=REPOSITORY, start_new_session=True, capture_output=True, text=True, check=True)
+    assert told.stdout.split()[-2:] == ["nice", "19"]
 
 
 @pytest.mark.parametrize("fails", [False, True])
@@ -57,7 +67,7 @@ def test_what_was_painted_is_signed_at_the_end_and_the_work_counts_without(tmp_p
         return 1
 
     monkeypatch.setattr(worker, "sign_all", sign)
-    monkeypatch.setattr(worker.os, "nice", lambda by: None)
+    monkeypatch.setattr(worker, "step_back", lambda: None)
     monkeypatch.setitem(worker._WORK, "train", lambda folder, log: True)
     monkeypatch.setattr(sys, "argv", ["worker", str(folder)])
     assert worker.main() == 0 and signed == [(folder, tmp_path)]

@@ -15,7 +15,8 @@ from PIL import Image
 
 from pipelines.lab import asked, series, trials
 from pipelines.lab.asked import Ask
-from pipelines.lab.tables import ablation_row, figures, held, method_table
+from pipelines.lab.claims import ablation_row, alike, came_out, held
+from pipelines.lab.tables import LEARNED, figures, method_table
 from pipelines.lab.trials import Lab, Sample, Trial
 from pipelines.starter.likeness import Retrieval
 
@@ -179,9 +180,40 @@ def test_figures_tell_what_came_along() -> None:
 
 def test_an_ablations_row_counts_the_samples_that_go_the_papers_way() -> None:
     pairs = [(_line("a", 0.7, True), _line("a", 0.4, True)), (_line("a", 0.3, True), _line("a", 0.5, False))]
-    row = ablation_row("masks", "claim", held("identity", pairs))
+    row = ablation_row("masks", "claim", held("identity", [(figures(a), figures(b)) for a, b in pairs]))
     assert row[6] == "1 of 2" and row[5].startswith("0.050 +- ")
     assert "prompt +0.250" in row[7]
+
+
+def _curve(*points: tuple[float, float]) -> list[dict[str, float | None]]:
+    return [{**dict.fromkeys(LEARNED), "identity": likeness, "margin": margin} for likeness, margin in points]
+
+
+def test_two_curves_are_held_against_each_other_where_their_likeness_is_the_same() -> None:
+    """One is a line, the other the same line one higher, over other likenesses and in another order."""
+    whole, without = _curve((0.8, 3.0), (0.2, 9.0)), _curve((0.4, 6.0), (1.0, 0.0), (0.6, 4.0))
+    a, b = alike(whole, without) or ({}, {})
+    assert a["identity"] == pytest.approx(0.6) and b["identity"] == pytest.approx(0.6)
+    assert a["margin"] == pytest.approx(5.0) and b["margin"] == pytest.approx(4.0)
+    assert "recall5" not in a
+    assert alike(whole, _curve((0.9, 1.0), (0.95, 2.0))) is None
+
+
+def test_a_claim_along_a_curve_counts_a_sample_once_and_only_when_it_is_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    claim = next(a for a in series.ablations() if a.dials)
+    assert [len(each) for each in claim.by_sample()] == [len(series.CURVE)] * len(series.SETS)
+    missing = next(claim.pairs())[1]
+
+    def find(trial: Trial) -> dict[str, Any] | None:
+        bias = float(dict(trial.dials)["bias"])
+        line = _line("perfusion", 1 - bias / 2, True)
+        line["images"][0]["margin"] = {"scene": 2 * bias + (trial.settings == ())}
+        return None if trial == missing else line
+
+    lab = Lab()
+    monkeypatch.setattr(lab, "find", find)
+    found = came_out(lab, claim)
+    assert found and (found.right, found.samples) == (5, 5) and found.beside["identity"] == pytest.approx(0)
 
 
 def test_the_method_table_has_a_row_for_each_sample_and_one_over_all() -> None:

@@ -103,13 +103,14 @@ def _sign(folder: Path, log: EventLog) -> None:
 def step_back() -> None:
     """Let all other work on this machine go first, so that the browser stays quick.
 
-    A process in a session of its own, as this one is, Linux weighs by the nice value of the session's autogroup, and
-    its own counts only among those in it (sched(7)); so both are set.
+    A process in a session of its own, as the supervisor starts one, Linux weighs by the nice value of the session's
+    autogroup, and its own counts only among those in it (sched(7)); so both are set.
     """
     if hasattr(os, "nice"):
         os.nice(19)
-    with contextlib.suppress(OSError):  # other systems and kernels have no such file
-        Path("/proc/self/autogroup").write_text("19", "ascii")
+    if hasattr(os, "getsid") and os.getsid(0) == os.getpid():  # else others, who started it, would step back with it
+        with contextlib.suppress(OSError):  # other systems and kernels have no such file
+            Path("/proc/self/autogroup").write_text("19", "ascii")
 
 
 def main() -> int:

@@ -45,12 +45,15 @@ def test_a_preflight_writes_what_it_measured(tmp_path: Path, monkeypatch: pytest
 
 
 @pytest.mark.skipif(not os.access("/proc/self/autogroup", os.W_OK), reason="this kernel weighs no sessions")
-def test_a_worker_in_a_session_of_its_own_lets_others_go_first() -> None:
+@pytest.mark.parametrize("own", [True, False])
+def test_a_worker_lets_others_go_first_and_no_one_else_with_it(own: bool) -> None:
     """Its own nice value says nothing to processes of other sessions."""
-    told = subprocess.run([sys.executable, "-c", "from app.jobs.worker import step_back; step_back(); "
-                           "print(open('/proc/self/autogroup').read())"],
-                          cwd=REPOSITORY, start_new_session=True, capture_output=True, text=True, check=True)
-    assert told.stdout.split()[-2:] == ["nice", "19"]
+    code = ("from app.jobs.worker import step_back; told = lambda: open('/proc/self/autogroup').read().split()[-1]; "
+            "before = told(); step_back(); print(before, told())")
+    done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, start_new_session=own, capture_output=True,
+                          text=True, check=True)
+    before, after = done.stdout.split()
+    assert after == ("19" if own else before)
 
 
 @pytest.mark.parametrize("fails", [False, True])

@@ -57,15 +57,16 @@ def peers_section(peers: dict[str, Any]) -> str:
     """The studio beside diffusers' scripts, from `peers.json`."""
     rows = []
     for r in peers["rows"]:
-        cells = [f"`{r['peer']}`", f"`{r['method']}`", f"{r['steps']} of batch {r['batch']}, {r['precision']}"]
+        cells = [r["base"], f"`{r['peer']}`", f"`{r['method']}`",
+                 f"{r['steps']} of batch {r['batch']}, {r['precision']}"]
         for who in ("theirs", "ours"):
             cost = r[who]
             cells.append(f"{cost['seconds']:.0f} s, {cost['peak_bytes'] / 1e6:.0f} MB" if cost["peak_bytes"] is not None
                          else f"did not run: {cost['error']}")
         rows.append([*cells, f"{r['time']:.2f}" if "time" in r else "", f"{r['memory']:.2f}" if "memory" in r else ""])
-    table = markdown(["peer's script", "method", "steps", "the peer", "the studio", "share of its time",
+    table = markdown(["base", "peer's script", "method", "steps", "the peer", "the studio", "share of its time",
                       "share of its memory"], rows)
-    return (f"## Beside diffusers' own scripts\n\nThe same base ({peers['base']}), pictures, steps, rank, batch and "
+    return ("## Beside diffusers' own scripts\n\nThe same base, pictures, steps, rank, batch and "
             "precision, one after the other; wall time from the start to a usable file, peak memory above the imported "
             f"libraries. Machine: {peers['machine']}; {_versions(peers)}.\n\n{table}")
 

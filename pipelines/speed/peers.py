@@ -1,4 +1,5 @@
-"""Peers beside the studio: `python -m pipelines.speed.peers --scripts DIR [--base DIR] [--steps N] [--write]`.
+"""Peers beside the studio: `python -m pipelines.speed.peers --scripts DIR [--base DIR] [--steps N] [--batch N]
+[--write]`.
 
 DIR holds training scripts of diffusers' examples, which are no part of the project. Both sides train the same base on
 the same pictures, with the same steps, rank, batch and precision, each in a process of its own, one after the other.
@@ -30,7 +31,7 @@ from pipelines.speed.measure import versions
 from pipelines.speed.peak import peak_of
 from pipelines.training import pick_precision
 
-RANK, BATCH, NOUN = 8, 4, "bear"
+RANK, NOUN = 8, "bear"
 
 
 @dataclass(frozen=True)
@@ -86,19 +87,41 @@ def run(command: Sequence[str], folder: Path) -> Cost:
     return Cost(round(seconds, 1), peak)
 
 
-def peer_command(pair: Pair, script: Path, base: Path, size: int, images: Path, out: Path, steps: int) -> list[str]:
+@dataclass(frozen=True)
+class Load:
+    """What both are to do: `base` is 'starter' or a diffusers folder."""
+
+    base: str = "starter"
+    steps: int = 100
+    batch: int = 4
+
+    @property
+    def path(self) -> Path:
+        """The base's folder."""
+        return STARTER_PATH if self.base == "starter" else Path(self.base).resolve()
+
+    @property
+    def name(self) -> str:
+        """The base as the report calls it."""
+        return self.path.name if self.base != "starter" else self.base
+
+
+def peer_command(pair: Pair, script: Path, load: Load, images: Path, out: Path) -> list[str]:
     """The peer's own options for what both are to do; no previews, no checkpoints on the way."""
-    shared = [f"--pretrained_model_name_or_path={base}", f"--output_dir={out}", f"--resolution={size}", "--seed=0",
-              f"--train_batch_size={BATCH}", f"--max_train_steps={steps}", f"--checkpointing_steps={10 * steps}",
-              "--lr_scheduler=constant", "--lr_warmup_steps=0", f"--mixed_precision={_precision(pair)}"]
+    side = 8 * int(json.loads((load.path / "unet" / "config.json").read_text("utf-8"))["sample_size"])
+    shared = [f"--pretrained_model_name_or_path={load.path}", f"--output_dir={out}", f"--resolution={side}", "--seed=0",
+              f"--train_batch_size={load.batch}", f"--max_train_steps={load.steps}",
+              f"--checkpointing_steps={10 * load.steps}", "--lr_scheduler=constant", "--lr_warmup_steps=0",
+              f"--mixed_precision={_precision(pair)}"]
     return [sys.executable, str(script), *shared, *(option.format(images=images) for option in pair.peer)]
 
 
-def our_command(pair: Pair, base: str, images: Path, home: Path, steps: int) -> list[str]:
+def our_command(pair: Pair, load: Load, images: Path, home: Path) -> list[str]:
     """The studio's command line, without previews and with the same options."""
+    base = load.base if load.base == "starter" else str(load.path)
     return [sys.executable, "-m", "app", "train", "--base", base, "--method", pair.method, "--name", "zok",
-            "--class-noun", NOUN, "--images", str(images), "--steps", str(steps), "--batch", str(BATCH), "--seed", "0",
-            "--preview-every", "0", "--checkpoint-every", str(10 * steps), "--precision",
+            "--class-noun", NOUN, "--images", str(images), "--steps", str(load.steps), "--batch", str(load.batch),
+            "--seed", "0", "--preview-every", "0", "--checkpoint-every", str(10 * load.steps), "--precision",
             {"no": "fp32"}.get(_precision(pair), _precision(pair)), "--offline", "--home", str(home), *pair.ours]
 
 
@@ -109,21 +132,19 @@ def imports(script: Path | None) -> list[str]:
     return [sys.executable, "-c", "import app.verbs.cli, pipelines.training, pipelines.base_models.load"]
 
 
-def compare(pair: Pair, scripts: Path, base: str, steps: int) -> dict[str, object]:
+def compare(pair: Pair, scripts: Path, load: Load) -> dict[str, object]:
     """Both, with what each needed above its own imports, and our share of the peer's."""
     script = scripts / pair.script
-    found: dict[str, object] = {"peer": pair.script, "method": pair.method, "steps": steps, "rank": RANK,
-                                "batch": BATCH, "precision": _precision(pair)}
+    found: dict[str, object] = {"base": load.name, "peer": pair.script, "method": pair.method, "steps": load.steps,
+                                "rank": RANK, "batch": load.batch, "precision": _precision(pair)}
     with tempfile.TemporaryDirectory() as scratch:
         images = Path(scratch) / "images"
         images.mkdir()
         for picture in list_folder(SAMPLES / "koala"):
             (images / picture.name).write_bytes(picture.read_bytes())
-        path = STARTER_PATH if base == "starter" else Path(base)
-        size = 8 * int(json.loads((path / "unet" / "config.json").read_text("utf-8"))["sample_size"])
         told = {
-            "theirs": (imports(script), peer_command(pair, script, path, size, images, Path(scratch) / "peer", steps)),
-            "ours": (imports(None), our_command(pair, base, images, Path(scratch) / "home", steps)),
+            "theirs": (imports(script), peer_command(pair, script, load, images, Path(scratch) / "peer")),
+            "ours": (imports(None), our_command(pair, load, images, Path(scratch) / "home")),
         }
         costs: dict[str, Cost] = {}
         for who, (idle, command) in told.items():
@@ -144,22 +165,29 @@ def _precision(pair: Pair) -> str:
     return {"fp32": "no"}.get(found, found)
 
 
+def keep(rows: Sequence[dict[str, object]], base: str, file: Path) -> None:
+    """Rows of one base, in the place of its older ones; those of another machine or other versions go."""
+    told = {"machine": f"{platform.machine()}, {torch.get_num_threads()} threads", "versions": versions()}
+    kept = json.loads(file.read_text("utf-8")) if file.exists() else {"rows": []}
+    others = [r for r in kept["rows"] if r["base"] != base] if {k: kept.get(k) for k in told} == told else []
+    write_text(file, json.dumps({**told, "rows": [*others, *rows]}, indent=1) + "\n")
+
+
 def main() -> int:
     """Print a line a pair; exit code 1 when one could not be compared."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scripts", type=Path, required=True, help="folder with " + ", ".join(p.script for p in PAIRS))
     parser.add_argument("--base", default="starter", help="'starter' or a diffusers folder")
     parser.add_argument("--steps", type=int, default=100)
-    parser.add_argument("--write", action="store_true", help="keep the figures for the report")
+    parser.add_argument("--batch", type=int, default=4)
+    parser.add_argument("--write", action="store_true", help="keep the figures, beside those of other bases")
     options = parser.parse_args()
-    rows = []
+    load, rows = Load(options.base, options.steps, options.batch), []
     for pair in PAIRS:
-        rows.append(row := compare(pair, options.scripts.resolve(), options.base, options.steps))
+        rows.append(row := compare(pair, options.scripts.resolve(), load))
         print(json.dumps(row), flush=True)
     if options.write:
-        machine = f"{platform.machine()}, {torch.get_num_threads()} threads"
-        told = {"machine": machine, "versions": versions(), "base": options.base, "rows": rows}
-        write_text(REPORT / "peers.json", json.dumps(told, indent=1) + "\n")
+        keep(rows, load.name, REPORT / "peers.json")
     return 0 if all("time" in r for r in rows) else 1
 
 

@@ -1,5 +1,6 @@
 """What a process costs is measured, and both sides are told the same."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -24,11 +25,11 @@ def test_a_process_that_fails_is_said_so_with_its_last_line(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("pair", peers.PAIRS, ids=lambda p: p.method)
 def test_both_sides_are_told_the_same(pair: peers.Pair) -> None:
-    here = Path("x")
-    theirs = peers.peer_command(pair, here / pair.script, here, 256, here / "images", here / "out", 70)
-    ours = peers.our_command(pair, "starter", here / "images", here / "home", 70)
-    assert {"--max_train_steps=70", f"--train_batch_size={peers.BATCH}", "--resolution=256"} <= set(theirs)
-    assert ours[ours.index("--steps") + 1] == "70" and ours[ours.index("--batch") + 1] == str(peers.BATCH)
+    here, load = Path("x"), peers.Load("starter", 70, 3)
+    theirs = peers.peer_command(pair, here / pair.script, load, here / "images", here / "out")
+    ours = peers.our_command(pair, load, here / "images", here / "home")
+    assert {"--max_train_steps=70", "--train_batch_size=3", "--resolution=256"} <= set(theirs)
+    assert ours[ours.index("--steps") + 1] == "70" and ours[ours.index("--batch") + 1] == "3"
     rate = next(o for o in theirs if o.startswith("--learning_rate=")).partition("=")[2]
     assert f"learning_rate={rate}" in ours
     assert any(str(here / "images") in o for o in theirs) and str(here / "images") in ours
@@ -39,5 +40,16 @@ def test_a_peer_that_cannot_run_is_a_row_with_its_error(tmp_path: Path, monkeypa
         (tmp_path / script).write_text("import sys\nsys.exit(0 if '--help' in sys.argv else 'no such version')")
     monkeypatch.setattr(peers, "our_command", lambda *a: [sys.executable, "-c", "pass"])
     monkeypatch.setattr(peers, "imports", lambda script: [sys.executable, "-c", "pass"])
-    row = peers.compare(peers.LORA, tmp_path, "starter", 3)
+    row = peers.compare(peers.LORA, tmp_path, peers.Load(steps=3))
     assert row["theirs"]["error"] == "no such version" and "time" not in row  # type: ignore[index]
+
+
+def test_figures_stand_beside_those_of_other_bases_and_in_the_place_of_older_ones(tmp_path: Path) -> None:
+    kept = tmp_path / "peers.json"
+    for base, time in (("starter", 0.9), ("sd1", 0.7), ("starter", 0.5)):
+        peers.keep([{"base": base, "time": time}], base, kept)
+    told = json.loads(kept.read_text("utf-8"))
+    assert [(r["base"], r["time"]) for r in told["rows"]] == [("sd1", 0.7), ("starter", 0.5)]
+    kept.write_text(json.dumps({**told, "machine": "another"}))
+    peers.keep([{"base": "sd1", "time": 0.6}], "sd1", kept)
+    assert [r["base"] for r in json.loads(kept.read_text("utf-8"))["rows"]] == ["sd1"]

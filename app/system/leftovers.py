@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from app.concepts.drafts import READY
 from app.home import Home
 from app.jobs.allowed import SETTINGS
 from app.jobs.job_files import FILE
@@ -22,7 +23,7 @@ def sweep(home: Home) -> int:
 
     Nothing may be queued meanwhile (`Consents.held`): a job's folder is filled before it has settings.
     """
-    gone = [*_scratch(home), *_unqueued(home)]
+    gone = [*_scratch(home), *_made_ready(home), *_unqueued(home)]
     for path in gone:
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
@@ -45,6 +46,13 @@ def _scratch(home: Home) -> Iterator[Path]:
             # A `.stop` holds nothing, and the studio that it is for may run beside this process.
             if one.name not in _KEPT and one.suffix != ".stop" and _changed(one) < _BEGAN:
                 yield one
+
+
+def _made_ready(home: Home) -> Iterator[Path]:
+    """Cropped copies of drafts' pictures, on their way to a job."""
+    for folder in home.drafts.glob(f"*/{READY}*"):
+        if _changed(folder) < _BEGAN:
+            yield folder
 
 
 def _changed(path: Path) -> float:

@@ -19,9 +19,11 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from adapters.errors import StudioError
 from adapters.files import sync_folder, write_atomic
+from pipelines.picture_parts import check_parts
 
 MAX_IMAGES = 30
 MAX_PIXELS = 40_000_000
+MAX_WEBP_PIXELS = 25_000_000  # its decoder holds four copies of them, where two of other pictures are held
 MIN_SIDE = 32
 MAX_SIDE = 2048  # of what is kept; no base learns from more
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp"})
@@ -49,10 +51,11 @@ def opened(path: Path) -> Iterator[Image.Image]:
     """
     name = path.name
     try:
+        check_parts(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(path, formats=_FORMATS) as image:
-                _check_size(name, *image.size)
+                _check_size(name, *image.size, image.format)
                 yield image
     except UnidentifiedImageError as error:
         raise StudioError(f"'{name}' is not a PNG, JPEG, WebP or BMP picture, whatever its name "
@@ -75,12 +78,15 @@ def open_image(path: Path) -> Image.Image:
         return _plain(image)
 
 
-def _check_size(name: str, width: int, height: int) -> None:
+def _check_size(name: str, width: int, height: int, form: str | None) -> None:
     if width * height > MAX_PIXELS:
         raise StudioError(
             f"'{name}' has {width * height / 1e6:.0f} megapixels, at most "
             f"{MAX_PIXELS // 1_000_000} are accepted; make it smaller."
         )
+    if form == "WEBP" and width * height > MAX_WEBP_PIXELS:
+        raise StudioError(f"'{name}' has {width * height / 1e6:.0f} megapixels, at most {MAX_WEBP_PIXELS // 1_000_000} "
+                          "are accepted of a WebP picture; save it as JPEG or PNG, or make it smaller.")
     if min(width, height) < MIN_SIDE:
         raise StudioError(f"'{name}' is {width}x{height} pixels, at least {MIN_SIDE} a "
                           "side are needed; take a larger picture.")

@@ -17,6 +17,7 @@ from app.concepts.drafts import Draft, Thing
 from app.concepts.showing import check_faces
 from app.studio import Studio
 from app.verbs.cli import main
+from pipelines.dataset_folders.model import Sample
 from pipelines.lab.compare import Comparison
 from pipelines.shipped import SAMPLES
 from tests.app.concepts.test_erasing import put

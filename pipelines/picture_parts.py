@@ -1,7 +1,8 @@
-"""How many parts a picture's file has, counted before a decoder sees them.
+"""How many parts a picture's file has, and how much EXIF, counted before a decoder sees them.
 
 Decoders keep every part that a file announces, or go over all its pixels for one: 20 MB of empty parts would take
-650 MB, and each scan of sixty bytes a moment, of which a file has room for a million.
+650 MB, and each scan of sixty bytes a moment, of which a file has room for a million. EXIF's entries may all be of the
+same bytes: 400 kB of it would take 800 MB.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ from adapters.errors import StudioError
 
 MOST_PARTS = 50_000  # of a PNG whose writer makes one for each 4 kB, as small as they come, that is 200 MB
 MOST_SCANS = 50  # of a JPEG that comes clear bit by bit; writers make about ten
+MOST_EXIF = 1 << 16  # bytes; a JPEG's segment holds no more
 _JPEG, _PNG, _RIFF, _BMP = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF", b"BM"
 _MARKER = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])")
-_SCAN, _END = 0xDA, 0xD9
+_SCAN, _END, _APP1, _EXIF = 0xDA, 0xD9, 0xE1, b"Exif\0\0"
 _BARE = frozenset({0x01, 0xC8, 0xD8, _END, *range(0xF0, 0xFE)})  # markers without a length, as Pillow reads them
 _PACKED = (b"\1\0\0\0", b"\2\0\0\0")  # a BMP's run lengths, which Pillow unpacks byte by byte in Python
 _PACKED_AT = 30
@@ -39,9 +41,16 @@ def check_parts(path: Path) -> None:
                               "it as PNG.")
 
 
+def check_exif(name: str, size: int) -> None:
+    """Raise StudioError for EXIF of more bytes than are read."""
+    if size > MOST_EXIF:
+        raise StudioError(f"'{name}' has {size // 1024} kB of EXIF, at most {MOST_EXIF // 1024} are read; save it "
+                          "without it.")
+
+
 def _check_jpeg(path: Path, data: mmap.mmap) -> None:
     """Markers up to the picture's end. What stands between two of them counts byte by byte until the first scan."""
-    position, parts, scans = 2, 0, 0
+    position, parts, scans, exif = 2, 0, 0, 0
     while found := _MARKER.search(data, position):
         marker = found[1][0]
         if marker == _END and scans:
@@ -49,8 +58,11 @@ def _check_jpeg(path: Path, data: mmap.mmap) -> None:
         parts += 1 if scans else found.end() - position - 1
         scans += marker == _SCAN
         position = found.end()
-        if marker not in _BARE:
-            position += int.from_bytes(data[position:position + 2], "big")
+        length = 0 if marker in _BARE else int.from_bytes(data[position:position + 2], "big")
+        if marker == _APP1 and data[position + 2:position + 8] == _EXIF:
+            exif += length  # of several, Pillow makes one
+        position += length
+        check_exif(path.name, exif)
         if scans > MOST_SCANS:
             raise StudioError(f"'{path.name}' is a JPEG picture of more than {MOST_SCANS} scans, which is more than "
                               "one needs; save it as PNG.")

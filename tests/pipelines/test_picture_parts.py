@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import io
 import struct
+import tracemalloc
 import zlib
 from pathlib import Path
 
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from adapters.errors import StudioError
 from pipelines.picture_parts import MOST_PARTS, MOST_SCANS, check_parts
@@ -59,6 +60,46 @@ def test_each_scan_more_of_a_jpeg_goes_over_all_its_pixels_so_they_are_counted(t
     (tmp_path / "a.jpg").write_bytes(scans(MOST_SCANS))
     with pytest.raises(StudioError, match="more than 50 scans"):
         open_image(tmp_path / "a.jpg")
+
+
+def exif_of(size: int, kind: int = 1, orientation: int = 6) -> bytes:
+    """EXIF of about so many bytes, half of which are entries that are each the other half."""
+    count, width = size // 24, {1: 1, 3: 2}[kind]
+    entries = struct.pack("<HHII", 0x0112, 3, 1, orientation) + b"".join(
+        struct.pack("<HHII", 0x8000 + n, kind, size // 2 // width, 8) for n in range(count))
+    return b"".join((b"Exif\0\0II*\0", struct.pack("<I", 8 + size // 2), bytes(size // 2),
+                     struct.pack("<H", count + 1), entries, bytes(4)))
+
+
+def with_exif(form: str, exif: bytes) -> bytes:
+    if form == "text":
+        chunks = PngImagePlugin.PngInfo()
+        chunks.add_text("Raw profile type exif", f"\nexif\n{len(exif):8}\n{exif.hex()}", zip=True)
+        return encoded(picture(), "PNG", pnginfo=chunks)
+    if form != "JPEG":
+        return encoded(picture(), form, exif=exif)
+    parts = [exif[at:at + 60_000] for at in range(6, len(exif), 60_000)]
+    segments = [b"\xff\xe1" + struct.pack(">H", len(p) + 8) + exif[:6] + p for p in parts]
+    data = encoded(picture(), "JPEG")
+    return data[:2] + b"".join(segments) + data[2:]
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "text"])
+def test_exif_whose_entries_are_all_of_the_same_bytes_is_refused_by_its_size(tmp_path: Path, form: str) -> None:
+    (tmp_path / "a").write_bytes(with_exif(form, exif_of(200_000)))
+    with pytest.raises(StudioError, match=r"'a' has \d+ kB of EXIF, at most 64 are read"):
+        open_image(tmp_path / "a")
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "text"])
+def test_as_much_exif_as_is_read_takes_little_memory(tmp_path: Path, form: str) -> None:
+    (tmp_path / "a").write_bytes(with_exif(form, exif_of(58_000, kind=3)))
+    tracemalloc.start()
+    try:
+        image = open_image(tmp_path / "a")
+        assert image.size == picture().size[::-1] and tracemalloc.get_traced_memory()[1] < 200e6
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_bmp_that_would_be_unpacked_byte_by_byte_is_refused(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from app.jobs.allowed import SETTINGS
 from app.jobs.job_files import FILE
 
 _BEGAN = time.time()
+_AT_LEAST = 30.0  # seconds that a file rests before it counts as cut off: another process may be about to name it
 _KEPT = ("exports", "sources")  # for an hour and a day, by whoever made them
 _LARGEST = 200 * 1024 * 1024  # bytes that a picture may have
 _SHELVES = ("paintings", "uploads")  # what is in them is looked at one by one
@@ -23,7 +24,7 @@ def sweep(home: Home) -> int:
 
     Nothing may be queued meanwhile (`Consents.held`): a job's folder is filled before it has settings.
     """
-    gone = [*_scratch(home), *_made_ready(home), *_unqueued(home)]
+    gone = [*_scratch(home), *_made_ready(home), *_cut_off(home), *_unqueued(home)]
     for path in gone:
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
@@ -53,6 +54,15 @@ def _made_ready(home: Home) -> Iterator[Path]:
     for folder in home.drafts.glob(f"*/{READY}*"):
         if _changed(folder) < _BEGAN:
             yield folder
+
+
+def _cut_off(home: Home) -> Iterator[Path]:
+    """Adapters and pictures that were being written, hidden as `write_atomic` hides them."""
+    before = min(_BEGAN, time.time() - _AT_LEAST)
+    for place in (home.adapters, home.images, home.drafts, home.trash):
+        for path in place.rglob(".*.tmp"):
+            if _changed(path) < before:
+                yield path
 
 
 def _changed(path: Path) -> float:

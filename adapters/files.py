@@ -6,6 +6,7 @@ import contextlib
 import errno
 import hashlib
 import json
+import math
 import os
 import re
 import shutil
@@ -210,10 +211,9 @@ def _check_entry(path: Path, name: str, entry: object) -> tuple[TensorInfo, tupl
     shape, span = entry.get("shape"), entry.get("data_offsets")
     if not _naturals(shape) or not _naturals(span) or len(shape) > MAX_DIMENSIONS or len(span) != 2:
         raise not_whole(path, f"tensor '{name[:60]}' has no sensible shape or place")
-    size = _ITEM_SIZE[dtype]
-    for n in shape:
-        size *= n
-    if span[1] - span[0] != size:
+    size = _ITEM_SIZE[dtype] * math.prod(shape)
+    reach = _ITEM_SIZE[dtype] * math.prod(max(n, 1) for n in shape)  # of nothing too, torch counts the steps
+    if span[1] - span[0] != size or reach >= 1 << 63:
         raise not_whole(path, f"tensor '{name[:60]}' has not the size of its shape")
     return TensorInfo(dtype, tuple(shape)), (span[0], span[1])
 

@@ -177,10 +177,10 @@ class Studio:
         if len(found.things) > 1:
             options["concepts"] = [(t.name, t.noun) for t in found.things]
             own = "-".join(check_name(t.name) for t in found.things)[:MAX_LENGTH]
-        dataset = self.drafts.dataset(draft)
-        if not no_face:
-            check_faces(found, dataset.pictures)
-        return self.start_training(dataset, name or own, found.things[0].noun, **options)
+        with self.drafts.dataset(draft) as dataset:
+            if not no_face:
+                check_faces(found, dataset.samples)
+            return self.start_training(dataset, name or own, found.things[0].noun, **options)
 
     def erase(self, name: str) -> list[str]:
         """Erase everything about a concept, for good; says what went. What is being painted with it is cancelled."""

@@ -8,11 +8,11 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from adapters.errors import StudioError
 from adapters.files import write_atomic
-from pipelines.references import MASK_NAME, SUFFIXES, open_image
+from pipelines.references import MASK_NAME, SUFFIXES, open_image, turn_upright
 
 _OVERLAP = 0.5  # of the smaller mask: more than this, and two masks mean the same thing
 
@@ -58,7 +58,8 @@ def open_mask(path: Path, picture: Image.Image) -> Image.Image:
     mask = open_image(path).convert("L")
     with Image.open(path) as raw:  # drawn on nothing: what is opaque is the thing
         if raw.mode == "RGBA" and min(raw.getchannel("A").tobytes()) < 255:
-            mask = ImageOps.exif_transpose(raw).getchannel("A").copy()
+            turn_upright(raw)
+            mask = raw.getchannel("A").copy()
     if mask.size != picture.size:
         raise StudioError(f"The mask '{path.name}' is {mask.width}x{mask.height} pixels, its picture is "
                           f"{picture.width}x{picture.height}; give a mask of the same size.")

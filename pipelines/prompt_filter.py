@@ -20,10 +20,12 @@ UNWANTED = ASSETS / "people" / "unwanted.toml"
 _DIGITS = str.maketrans("013457@$!€", "oieastasie")
 # Letters that look like others: Cyrillic, Greek, small capitals, and ligatures that Unicode does not part.
 _ALIKE = str.maketrans("аеорсухіѕԁոοανιᴀʙᴄᴅᴇɢʜɪᴊᴋʟᴍɴᴏᴘʀꜱᴛᴜᴠᴡʏᴢ", "aeopcyxisdnoaviabcdeghijklmnoprstuvwyz") | {
-    ord("œ"): "oe", ord("æ"): "ae", ord("ø"): "o", ord("ł"): "l"}
+    ord("œ"): "oe", ord("æ"): "ae", ord("ø"): "o", ord("ł"): "l", ord("ð"): "d", ord("đ"): "d", ord("ı"): "i",
+    ord("ս"): "u"}
 _NEGATIVE = re.compile(r"\b(cloth(es|ing)|dress(ed)?|garments?|underwear|bra|outfit)\b\s*:\s*-")
 _REPEATED = re.compile(r"(\w)\1{2,}")
-_INVISIBLE = re.compile(r"[\u00ad\u200b-\u200f\u2060\ufeff]")
+_UNSEEN = frozenset({"Mn", "Me", "Cf"})  # Unicode's categories of marks on letters and of what is not drawn
+_FILLERS = re.compile(r"[\u115f\u1160]")  # letters that are not drawn
 _WEIGHT = re.compile(r":\s*\d*\.?\d+\s*(?=[)\]>])")
 _SPACED = re.compile(r"\b(?:\w[\s._*\-/|+~]{1,3}){2,}\w\b")
 _JOINED = re.compile(r"(?<=\w)[._*\-/|+~']+(?=\w)")
@@ -71,9 +73,9 @@ def flagged_unwanted(negative: str) -> str | None:
 
 def _views(prompt: str) -> list[str]:
     """The prompt as it is read: plain, with digits for letters, with letters set apart, with marks inside words."""
-    text = unicodedata.normalize("NFKD", _INVISIBLE.sub("", prompt)).casefold()
-    text = "".join(c for c in text if not unicodedata.combining(c)).translate(_ALIKE)
-    text = _WEIGHT.sub("", text).replace("’", "'")
+    text = unicodedata.normalize("NFKD", prompt).casefold()
+    text = "".join(c for c in text if unicodedata.category(c) not in _UNSEEN).translate(_ALIKE)
+    text = _WEIGHT.sub("", _FILLERS.sub("", text)).replace("’", "'")
     letters = text.translate(_DIGITS)
     tight = _SPACED.sub(lambda m: re.sub(r"[\W_]+", "", m[0]), letters)
     views = [text, letters, tight, _JOINED.sub("", letters), _REPEATED.sub(r"\1", letters)]

@@ -19,13 +19,16 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from adapters.errors import StudioError
 from adapters.files import sync_folder, write_atomic
+from pipelines.picture_parts import check_exif, check_parts
 
 MAX_IMAGES = 30
 MAX_PIXELS = 40_000_000
+MAX_WEBP_PIXELS = 25_000_000  # its decoder holds four copies of them, where two of other pictures are held
 MIN_SIDE = 32
 MAX_SIDE = 2048  # of what is kept; no base learns from more
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp"})
 MASK_NAME = re.compile(r"(?:(?P<stem>.+)[-_])?mask(?:label)?[-_]?(?P<number>\d*)", re.IGNORECASE)
+_EXIF = ("exif", "Raw profile type exif")  # where Pillow looks for it
 _BAND = 1 << 20  # pixels that are converted at a time
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
 # What Pillow's decoders raise for damaged files.
@@ -49,10 +52,12 @@ def opened(path: Path) -> Iterator[Image.Image]:
     """
     name = path.name
     try:
+        check_parts(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(path, formats=_FORMATS) as image:
-                _check_size(name, *image.size)
+                _check_size(name, *image.size, image.format)
+                check_exif(name, _exif_of(image))
                 yield image
     except UnidentifiedImageError as error:
         raise StudioError(f"'{name}' is not a PNG, JPEG, WebP or BMP picture, whatever its name "
@@ -71,16 +76,34 @@ def open_image(path: Path) -> Image.Image:
     """A picture as upright RGB without metadata; transparency becomes white. Raises StudioError as `opened`."""
     with opened(path) as image:
         image.load()
-        ImageOps.exif_transpose(image, in_place=True)
+        check_exif(path.name, _exif_of(image))  # a PNG's may stand behind its pixels
+        turn_upright(image)
         return _plain(image)
 
 
-def _check_size(name: str, width: int, height: int) -> None:
+def turn_upright(image: Image.Image) -> None:
+    """Turn a picture as its EXIF says, in place, and forget the EXIF, which Pillow would write anew, entry by entry."""
+    image.getexif()
+    for name in _EXIF:
+        image.info.pop(name, None)
+    ImageOps.exif_transpose(image, in_place=True)
+
+
+def _exif_of(image: Image.Image) -> int:
+    """Bytes of EXIF, of which a PNG's text has two letters each."""
+    raw, text = (image.info.get(name, "") for name in _EXIF)
+    return max(len(raw), len(text) // 2)
+
+
+def _check_size(name: str, width: int, height: int, form: str | None) -> None:
     if width * height > MAX_PIXELS:
         raise StudioError(
             f"'{name}' has {width * height / 1e6:.0f} megapixels, at most "
             f"{MAX_PIXELS // 1_000_000} are accepted; make it smaller."
         )
+    if form == "WEBP" and width * height > MAX_WEBP_PIXELS:
+        raise StudioError(f"'{name}' has {width * height / 1e6:.0f} megapixels, at most {MAX_WEBP_PIXELS // 1_000_000} "
+                          "are accepted of a WebP picture; save it as JPEG or PNG, or make it smaller.")
     if min(width, height) < MIN_SIDE:
         raise StudioError(f"'{name}' is {width}x{height} pixels, at least {MIN_SIDE} a "
                           "side are needed; take a larger picture.")

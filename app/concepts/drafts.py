@@ -6,13 +6,15 @@ only not listed any more, so that it can be taken back. Crop and flip are number
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import secrets
 import shutil
+import tempfile
 import threading
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -28,6 +30,8 @@ from pipelines.references import MAX_IMAGES, MAX_SIDE, open_image
 
 MOST_CONCEPTS = 6
 THUMBNAIL = 480
+READY = "ready"
+"""How the folders begin in which a draft's pictures are made ready, an own one each time."""
 Id = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{12}$")]
 Words = Annotated[str, StringConstraints(max_length=2000)]
 
@@ -190,7 +194,8 @@ class Drafts:
         """Take pictures out for good, with their masks and whatever was made ready of them."""
         with self._lock:
             draft = self.get(id)
-            shutil.rmtree(self.folder / id / "ready", ignore_errors=True)
+            for ready in (self.folder / id).glob(f"{READY}*"):
+                shutil.rmtree(ready, ignore_errors=True)
             for shot in shots:
                 for path in (self.picture(id, shot), self.thumbnail(id, shot),
                              *(self.folder / id / "masks").glob(f"{shot}-*.png")):
@@ -257,17 +262,21 @@ class Drafts:
                     kept.add(thing)
             return self._put(draft, owner.model_copy(update={"masks": tuple(sorted(kept))}))
 
-    def dataset(self, id: str) -> Dataset:
-        """What a training gets: crops and flips done, captions whole, a mask for each thing where all have one."""
-        draft = self.get(id)
-        if not draft.shots:
-            raise StudioError("The draft has no pictures; add 1 to 30 of them.")
-        folder = self.folder / id / "ready"
-        with self._lock:
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir()
-            samples = [self._sample(draft, shot, folder, number) for number, shot in enumerate(draft.shots)]
-        return Dataset(tuple(samples), noun=draft.things[0].noun)
+    @contextlib.contextmanager
+    def dataset(self, id: str) -> Iterator[Dataset]:
+        """What a training gets: crops and flips done, captions whole, a mask for each thing where all have one.
+
+        Its files are there for the block, and nobody else's: whoever asks meanwhile gets others.
+        """
+        with contextlib.ExitStack() as kept:
+            with self._lock:
+                draft = self.get(id)
+                if not draft.shots:
+                    raise StudioError("The draft has no pictures; add 1 to 30 of them.")
+                folder = Path(kept.enter_context(tempfile.TemporaryDirectory(
+                    prefix=f"{READY}-", dir=self.folder / id, ignore_cleanup_errors=True)))  # erased meanwhile, perhaps
+                samples = [self._sample(draft, shot, folder, number) for number, shot in enumerate(draft.shots)]
+            yield Dataset(tuple(samples), noun=draft.things[0].noun)
 
     def _sample(self, draft: Draft, shot: Shot, folder: Path, number: int) -> Sample:
         picture = folder / f"{number:02d}.png"

@@ -6,11 +6,12 @@ it has ended, `result.json`. Imports no torch.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -117,20 +118,20 @@ class Lab:
             raise StudioError(f"A comparison teaches one thing, this draft has {len(found.things)}; take the others "
                               "out.")
         name, noun = check_name(found.things[0].name), check_noun(found.things[0].noun)
-        consent, dataset = self.consents.for_draft(found), self.drafts.dataset(draft)
-        self.consents.check_covers(consent, dataset.hashes)
-        if not no_face:
-            check_faces(found, dataset.pictures)
-        family = find_family(locate(base), offline=self.stays())
-        for method in methods:
-            resolve(method, family, preset, steps=steps)
-            if config_class(method).needs_masks and not all(dataset.masks):
-                raise StudioError(f"'{method}' needs a mask in each picture and not all have one; paint them under "
-                                  "Concepts, or leave this method out.")
-        task = _made(CompareTask, base=base, offline=self.stays(), draft=draft, consent=consent, noun=noun,
-                     image_hashes=dataset.hashes, methods=tuple(dict.fromkeys(methods)), preset=preset, steps=steps,
-                     **options)
-        return self._add(task, name, dataset.pictures, dataset.masks)
+        consent, family = self.consents.for_draft(found), find_family(locate(base), offline=self.stays())
+        with self.drafts.dataset(draft) as dataset:
+            self.consents.check_covers(consent, dataset.hashes)
+            if not no_face:
+                check_faces(found, dataset.samples)
+            for method in methods:
+                resolve(method, family, preset, steps=steps)
+                if config_class(method).needs_masks and not all(dataset.masks):
+                    raise StudioError(f"'{method}' needs a mask in each picture and not all have one; paint them under "
+                                      "Concepts, or leave this method out.")
+            task = _made(CompareTask, base=base, offline=self.stays(), draft=draft, consent=consent, noun=noun,
+                         image_hashes=dataset.hashes, methods=tuple(dict.fromkeys(methods)), preset=preset, steps=steps,
+                         **options)
+            return self._add(task, name, dataset.pictures, dataset.masks)
 
     def compare_here(self, references: Path, noun: str, methods: Sequence[str], *, base: str, preset: str,
                      steps: int | None, seeds: int, prompts: Sequence[str], force: bool, consent: str = "") -> Path:
@@ -156,24 +157,26 @@ class Lab:
         entry = self.library.get(parse_adapter(adapter)[0])
         consent = (self.consents.for_draft(self.drafts.get(draft)) if draft else
                    str(entry.record.provenance.get("consent", "")))
-        pictures, hashes = self._of_draft(draft) if draft else self._of_job(run)
-        if draft:  # an adapter's consent is about the pictures that it was learned from
-            self.consents.check_covers(consent, hashes)
-        base = base or entry.base_spec
-        if not base:
-            raise StudioError(f"The base of '{entry.name}' is not here; name one that it fits.")
-        return self._add(_made(EvaluateTask, base=base, offline=self.stays(), draft=draft, consent=consent,
-                               image_hashes=hashes, adapter=adapter, **options), entry.name, pictures)
+        with self._of_draft(draft) if draft else self._of_job(run) as (pictures, hashes):
+            if draft:  # an adapter's consent is about the pictures that it was learned from
+                self.consents.check_covers(consent, hashes)
+            base = base or entry.base_spec
+            if not base:
+                raise StudioError(f"The base of '{entry.name}' is not here; name one that it fits.")
+            return self._add(_made(EvaluateTask, base=base, offline=self.stays(), draft=draft, consent=consent,
+                                   image_hashes=hashes, adapter=adapter, **options), entry.name, pictures)
 
-    def _of_draft(self, draft: str) -> tuple[list[Path], Sequence[str]]:
-        dataset = self.drafts.dataset(draft)
-        return dataset.pictures, dataset.hashes
+    @contextlib.contextmanager
+    def _of_draft(self, draft: str) -> Iterator[tuple[list[Path], Sequence[str]]]:
+        with self.drafts.dataset(draft) as dataset:
+            yield dataset.pictures, dataset.hashes
 
-    def _of_job(self, run: str) -> tuple[list[Path], Sequence[str]]:
+    @contextlib.contextmanager
+    def _of_job(self, run: str) -> Iterator[tuple[list[Path], Sequence[str]]]:
         """The pictures of a training or a comparison, and the SHA-256 of the files that they are of."""
         folder = self.home.runs / self.queue.job(run).id
         told = read_json(folder / FILE) or read_json(folder / TASK) or {}
-        return sorted((folder / "references").glob("*.png")), told.get("image_hashes", ())
+        yield sorted((folder / "references").glob("*.png")), told.get("image_hashes", ())
 
     def recommend(self, run: str, **options: Any) -> str:
         """Queue the choice of a training's checkpoint; returns the id of that job."""

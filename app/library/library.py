@@ -23,12 +23,12 @@ from adapters.record import Concept, read_record
 from app.concepts.consent import Consents
 from app.errors import Missing
 from app.home import Home
+from app.library.claims import claimed, is_claimed
 from app.library.library_entry import BESIDE, Entry, matching, read_entry, tags_of, write_sidecar
 from app.library.library_index import Index
 
 _GRAVE = re.compile(r"(\d{8}-\d{6})-([A-Za-z0-9_-]+)")
 _TITLE = "modelspec.title"
-_ABANDONED = 600  # seconds; the largest adapter is written in less
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,11 @@ class Library:
 
     def has(self, name: str) -> bool:
         """Whether the name is taken (names that differ in case alone are the same)."""
-        return any(p.stem.lower() == name.lower() and not _is_abandoned(p) for p in self.folder.glob("*.safetensors"))
+        return self._is_written(name) or is_claimed(self.folder, name)
+
+    def _is_written(self, name: str, but: str = "") -> bool:
+        return any(p.stem.lower() == name.lower() and p.stem != but and _has_content(p)
+                   for p in self.folder.glob("*.safetensors"))
 
     def free_name(self, wanted: str) -> str:
         """`wanted`, or with the first number that makes it free."""
@@ -86,16 +90,32 @@ class Library:
     @contextlib.contextmanager
     def new_file(self, wanted: str) -> Iterator[Path]:
         """A new file under a free name that nobody else gets; it is gone again when the block fails."""
-        while True:
-            path = self.folder / f"{self.free_name(wanted)}.safetensors"
-            with contextlib.suppress(FileExistsError):
-                _claim(path)
-                break
-        try:
-            yield path
-        except BaseException:
-            path.unlink(missing_ok=True)
-            raise
+        with self._free(wanted) as name:
+            path = self.folder / f"{name}.safetensors"
+            try:
+                yield path
+            except BaseException:
+                _remove(path)
+                raise
+
+    @contextlib.contextmanager
+    def _free(self, wanted: str) -> Iterator[str]:
+        """Hold `wanted`, or with the first number that makes it free, for the block."""
+        with contextlib.ExitStack() as held:
+            while True:
+                name = self.free_name(wanted)
+                with contextlib.suppress(FileExistsError):  # another was quicker
+                    held.enter_context(self._held(name))
+                    break
+            yield name
+
+    @contextlib.contextmanager
+    def _held(self, name: str, but: str = "") -> Iterator[None]:
+        """Hold a name that no adapter has `but` one. Raises FileExistsError when another has or holds it."""
+        with claimed(self.folder, name):
+            if self._is_written(name, but) or _has_content(self.folder / f"{name}.safetensors"):
+                raise FileExistsError(name)
+            yield
 
     def add(self, source: Path, name: str, preview: Path | None = None) -> Entry:
         """Copy an adapter file in under a free name, then its thumbnail and sidecar.
@@ -175,9 +195,11 @@ class Library:
         entry, new = self.get(name), check_name(new)
         if new == entry.name:
             return entry
-        if new.lower() != entry.name.lower() and self.has(new):
-            raise StudioError(f"There is an adapter '{new}' already; choose another name.")
-        with self._kept_under(entry.path):
+        with self._kept_under(entry.path), contextlib.ExitStack() as held:
+            try:
+                held.enter_context(self._held(new, but=entry.name))
+            except FileExistsError as error:
+                raise StudioError(f"There is an adapter '{new}' already; choose another name.") from error
             return self._move(entry, self.folder / f"{new}.safetensors")
 
     @contextlib.contextmanager
@@ -193,17 +215,11 @@ class Library:
     def _move(self, entry: Entry, target: Path) -> Entry:
         """Write everything under the new name, then take the old away: what is cut off has lost nothing."""
         try:
-            _claim(target)
-        except FileExistsError as error:
-            raise StudioError(f"There is an adapter '{target.stem}' already; choose another name.") from error
-        try:
             self._write_as(entry, target)
         except BaseException:
-            for file in _files(target):
-                file.unlink(missing_ok=True)
+            _remove(target)
             raise
-        for file in _files(entry.path):
-            file.unlink(missing_ok=True)
+        _remove(entry.path)
         return read_entry(target)
 
     def _write_as(self, entry: Entry, target: Path) -> None:
@@ -246,11 +262,11 @@ class Library:
         if lost is None:
             raise Missing(f"'{id[:80]}' is not in the trash; choose one that is there.")
         source = self.trash / id / f"{lost.name}.safetensors"
-        with self._kept_under(source):
-            return self._brought_back(source)
+        with self._kept_under(source), self._free(source.stem) as name:
+            return self._brought_back(source, name)
 
-    def _brought_back(self, source: Path) -> Entry:
-        if (name := self.free_name(source.stem)) != source.stem:
+    def _brought_back(self, source: Path, name: str) -> Entry:
+        if name != source.stem:
             back = self._move(read_entry(source), self.folder / f"{name}.safetensors").path
         else:
             back = self.folder / source.name
@@ -269,20 +285,17 @@ def card_of(entry: Entry) -> str:
     return path.read_text("utf-8", errors="replace") if path.is_file() else model_card(entry.record)
 
 
-def _claim(path: Path) -> None:
-    """Hold a name with an empty file while its adapter is written. Raises FileExistsError when another has it."""
-    if _is_abandoned(path):
-        path.unlink(missing_ok=True)
-    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
-
-
-def _is_abandoned(path: Path) -> bool:
-    """Whether a file holds its name for a process that was killed before it wrote the adapter."""
+def _has_content(path: Path) -> bool:
+    """Whether an adapter is there; empty files held names for older versions."""
     try:
-        found = path.stat()
+        return path.stat().st_size > 0
     except FileNotFoundError:
         return False
-    return not found.st_size and time.time() - found.st_mtime > _ABANDONED
+
+
+def _remove(path: Path) -> None:
+    for file in _files(path):
+        file.unlink(missing_ok=True)
 
 
 def _files(path: Path) -> list[Path]:

@@ -7,11 +7,13 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from app.concepts.drafts import READY
 from app.home import Home
 from app.jobs.allowed import SETTINGS
 from app.jobs.job_files import FILE
 
 _BEGAN = time.time()
+_AT_LEAST = 30.0  # seconds that a file rests before it counts as cut off: another process may be about to name it
 _KEPT = ("exports", "sources")  # for an hour and a day, by whoever made them
 _LARGEST = 200 * 1024 * 1024  # bytes that a picture may have
 _SHELVES = ("paintings", "uploads")  # what is in them is looked at one by one
@@ -22,7 +24,7 @@ def sweep(home: Home) -> int:
 
     Nothing may be queued meanwhile (`Consents.held`): a job's folder is filled before it has settings.
     """
-    gone = [*_scratch(home), *_unqueued(home)]
+    gone = [*_scratch(home), *_made_ready(home), *_cut_off(home), *_unqueued(home)]
     for path in gone:
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
@@ -45,6 +47,22 @@ def _scratch(home: Home) -> Iterator[Path]:
             # A `.stop` holds nothing, and the studio that it is for may run beside this process.
             if one.name not in _KEPT and one.suffix != ".stop" and _changed(one) < _BEGAN:
                 yield one
+
+
+def _made_ready(home: Home) -> Iterator[Path]:
+    """Cropped copies of drafts' pictures, on their way to a job."""
+    for folder in home.drafts.glob(f"*/{READY}*"):
+        if _changed(folder) < _BEGAN:
+            yield folder
+
+
+def _cut_off(home: Home) -> Iterator[Path]:
+    """Adapters and pictures that were being written, hidden as `write_atomic` hides them."""
+    before = min(_BEGAN, time.time() - _AT_LEAST)
+    for place in (home.adapters, home.images, home.drafts, home.trash):
+        for path in place.rglob(".*.tmp"):
+            if _changed(path) < before:
+                yield path
 
 
 def _changed(path: Path) -> float:

@@ -101,6 +101,7 @@ BAD: dict[str, bytes] = {
     "offsets backwards": raw(one(data_offsets=[8, 0]), bytes(8)),
     "wrong size": raw(one(shape=[3]), bytes(8)),
     "astronomic size": raw(one(shape=[2**62, 2**62]), bytes(8)),
+    "nothing, in steps beyond counting": raw(one(shape=[0, 2**62, 2**62], data_offsets=[0, 0])),
     "gap before": raw(one(data_offsets=[4, 12]), bytes(12)),
     "data too short": raw(one(), bytes(7)),
     "data too long": raw(one(), bytes(9)),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -64,13 +67,44 @@ def test_crop_and_flip_are_done_for_pictures_and_masks_alike(drafts: Drafts, tmp
     mask.save(tmp_path / "m.png")
     drafts.set_mask(draft.id, shot.id, draft.things[0].id, tmp_path / "m.png")
     drafts.change(draft.id, shot.id, crop=(0.25, 0.0, 1.0, 1.0), flipped=True)
-    (sample,) = drafts.dataset(draft.id).samples
-    shown, drawn = Image.open(sample.picture), Image.open(sample.masks[0])
+    with drafts.dataset(draft.id) as dataset:
+        (sample,) = dataset.samples
+        shown, drawn = Image.open(sample.picture).copy(), Image.open(sample.masks[0]).copy()
     assert shown.size == drawn.size == (60, 40)
     red = np.asarray(shown.convert("RGB"))[..., 1] < 128
     assert red[:, -20:].all() and not red[:, :-20].any()  # red was on the left and is on the right now
     assert np.array_equal(red, np.asarray(drawn) > 127)
     assert Image.open(drafts.picture(draft.id, shot.id)).size == (80, 40)  # what was taken in stays whole
+
+
+def greys(drafts: Drafts, draft: Draft) -> list[object]:
+    """What is in a corner of each mask of a draft's only picture, as a training gets them."""
+    with drafts.dataset(draft.id) as dataset:
+        (sample,) = dataset.samples
+        return [Image.open(m).getpixel((0, 0)) for m in sample.masks]
+
+
+def test_two_who_ask_for_one_draft_at_once_get_files_of_their_own(drafts: Drafts, tmp_path: Path) -> None:
+    draft, both = filled(drafts, tmp_path), threading.Barrier(2, timeout=60)
+
+    def ask(flipped: bool) -> tuple[Path, list[bool]]:
+        if flipped:
+            for shot in draft.shots:
+                drafts.change(draft.id, shot.id, flipped=True)
+        with drafts.dataset(draft.id) as dataset:
+            both.wait()  # the other has its files too
+            colours = [Image.open(p).convert("RGB").getpixel((0, 0)) for p in dataset.pictures]
+            both.wait()
+            return dataset.pictures[0], [c == (255, 255, 255) for c in colours]
+
+    with ThreadPoolExecutor(2) as pool:
+        plain = pool.submit(ask, False)
+        while not list((tmp_path / "drafts" / draft.id).glob("ready*/02.png")) and not plain.done():
+            time.sleep(0.01)
+        turned = pool.submit(ask, True)
+        (first, seen), (second, seen_turned) = plain.result(), turned.result()
+    assert first != second and seen == [False] * 3 and seen_turned == [True] * 3
+    assert not list((tmp_path / "drafts" / draft.id).glob("ready*"))
 
 
 def test_a_mask_belongs_to_its_thing_whatever_comes_and_goes(drafts: Drafts, tmp_path: Path) -> None:
@@ -82,11 +116,9 @@ def test_a_mask_belongs_to_its_thing_whatever_comes_and_goes(drafts: Drafts, tmp
         Image.new("L", (64, 48), grey).save(tmp_path / "m.png")
         drafts.set_mask(draft.id, shot.id, thing.id, tmp_path / "m.png")
     drafts.update(draft.id, things=[second.model_dump()])
-    (sample,) = drafts.dataset(draft.id).samples
-    assert [Image.open(m).getpixel((0, 0)) for m in sample.masks] == [130]
+    assert greys(drafts, draft) == [130]
     drafts.update(draft.id, things=[second.model_dump(), first.model_dump()])  # taken back, in the other order
-    (sample,) = drafts.dataset(draft.id).samples
-    assert [Image.open(m).getpixel((0, 0)) for m in sample.masks] == [130, 255]
+    assert greys(drafts, draft) == [130, 255]
 
 
 def test_masks_go_along_only_where_every_thing_has_one(drafts: Drafts, tmp_path: Path) -> None:
@@ -94,7 +126,8 @@ def test_masks_go_along_only_where_every_thing_has_one(drafts: Drafts, tmp_path:
     draft = drafts.update(draft.id, things=[t.model_dump() for t in draft.things] + [{}])
     Image.new("L", (64, 48), 255).save(tmp_path / "m.png")
     drafts.set_mask(draft.id, draft.shots[0].id, draft.things[0].id, tmp_path / "m.png")
-    assert drafts.dataset(draft.id).masks == [()]
+    with drafts.dataset(draft.id) as dataset:
+        assert dataset.masks == [()]
 
 
 def test_soft_edges_of_a_mask_are_kept_and_an_empty_mask_is_none(drafts: Drafts, tmp_path: Path) -> None:

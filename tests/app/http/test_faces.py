@@ -17,6 +17,7 @@ from app.concepts.drafts import Draft, Thing
 from app.concepts.showing import check_faces
 from app.studio import Studio
 from app.verbs.cli import main
+from pipelines.dataset_folders.model import Sample
 from pipelines.lab.compare import Comparison
 from pipelines.shipped import SAMPLES
 from tests.app.concepts.test_erasing import put
@@ -56,7 +57,8 @@ def test_of_a_person_with_consent_and_without_a_detector_nothing_is_asked(
 
 
 def test_where_one_thing_is_a_person_the_others_are_not_asked_about(seen: None) -> None:
-    check_faces(Draft(id="0" * 12, things=(Thing(kind="object"), Thing(kind="person"))), [KOALA / "0.png"])
+    check_faces(Draft(id="0" * 12, things=(Thing(kind="object"), Thing(kind="person"))),
+                [Sample(KOALA / "0.png")])
 
 
 def test_dreambench_asks_as_the_other_verbs_that_teach(tmp_path: Path, seen: None, monkeypatch: pytest.MonkeyPatch,

@@ -2,7 +2,10 @@
 
 import json
 import os
+import subprocess
+import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -16,9 +19,10 @@ from adapters.record import AdapterRecord, Concept
 from adapters.studio_file import save
 from adapters.tensors import read_tensors
 from app.home import Home
-from app.library.library import _ABANDONED, Library
+from app.library.library import Library
 from app.library.library_entry import Entry
 from app.studio import Studio
+from pipelines.shipped import REPOSITORY
 
 
 @pytest.fixture
@@ -249,18 +253,45 @@ def test_two_files_of_one_name_never_meet(library: Library) -> None:
     assert not (library.folder / "tom.safetensors").exists()
 
 
-def test_a_name_that_a_killed_process_held_is_free_after_a_while(library: Library, adapter_file: Path) -> None:
-    held = library.folder / "mycat.safetensors"
-    held.touch()  # as another process holds it while it writes
-    assert library.has("MyCat") and library.free_name("mycat") == "mycat-2"
-    os.utime(held, (time.time() - _ABANDONED - 5,) * 2)
-    assert not library.has("mycat")
-    assert library.add(adapter_file, "mycat").name == "mycat" and library.has("mycat")
+HOLDER = """
+import sys, time
+from app.home import Home
+from app.library.library import Library
+
+with Library(Home.open(sys.argv[1])).new_file("mycat"):
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_a_name_is_free_as_soon_as_the_process_that_held_it_is_killed(library: Library, adapter_file: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", HOLDER, str(library.folder.parent)], cwd=REPOSITORY,
+                          stdout=subprocess.PIPE) as holder:
+        try:
+            assert holder.stdout and holder.stdout.readline() == b"held\n"
+            assert library.has("MyCat") and library.free_name("mycat") == "mycat-2"
+            other = library.add(adapter_file, "tom").name
+            with pytest.raises(StudioError, match="'mycat' already"):
+                library.rename(other, "mycat")
+        finally:
+            holder.kill()
+    assert not library.has("mycat") and library.rename("tom", "mycat").name == "mycat"
+    assert [p.name for p in library.folder.iterdir() if p.suffix in (".tmp", ".safetensors")] == ["mycat.safetensors"]
+
+
+def test_many_that_want_one_name_each_get_another(library: Library, adapter_file: Path) -> None:
+    names = ("mycat", "MyCat", "MYCAT") * 8
+    with ThreadPoolExecutor(8) as pool:
+        got = list(pool.map(lambda name: Library(Home(library.folder.parent)).add(adapter_file, name).name, names))
+    assert len({name.lower() for name in got}) == len(names) == len(library.entries())
+
+
+def test_an_empty_file_holds_no_name_and_an_old_adapter_its_own(library: Library, adapter_file: Path) -> None:
     (library.folder / "tom.safetensors").touch()
+    assert library.add(adapter_file, "tom").name == "tom"
     os.utime(library.folder / "tom.safetensors", (0, 0))
-    assert library.rename("mycat", "tom").name == "tom" and [e.name for e in library.entries()] == ["tom"]
-    os.utime(library.folder / "tom.safetensors", (0, 0))
-    assert library.has("tom"), "an old adapter is none that was never written"
+    assert library.has("tom")
+    assert library.rename("tom", "TOM").name == "TOM" and [e.name for e in library.entries()] == ["TOM"]
 
 
 def test_a_copied_header_keeps_the_tensors_bytes(library: Library, adapter_file: Path) -> None:

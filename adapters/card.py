@@ -13,7 +13,6 @@ from adapters.record import AdapterRecord
 
 _TAGS = {"lora": ["lora", "template:sd-lora"], "tokens": ["textual_inversion"], "perfusion": ["perfusion"],
          "bundle": ["lora", "textual_inversion"], "full": ["full-finetune"]}
-_OURS_ALONE = {"perfusion", "full"}  # kinds that diffusers does not read in any form
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _SHOWN = ("steps", "batch", "accumulate", "learning_rate", "word_rate", "rank", "alpha", "layers", "vectors", "bias",
           "temperature", "seed", "optimizer")
@@ -22,14 +21,15 @@ _BY = re.compile(r"^By (.+) on (\d+) pictures, ", re.MULTILINE)
 _FIGURE = re.compile(r"^\| ([a-z ]+) \| (-?[\d.]+)(?: ± ([\d.]+))? \|$", re.MULTILINE)
 
 
-def model_card(record: AdapterRecord, figures: Mapping[str, Any] | None = None, notes: Sequence[str] = ()) -> str:
+def model_card(record: AdapterRecord, figures: Mapping[str, Any] | None = None, notes: Sequence[str] = (), *,
+               exported: bool = False) -> str:
     """The card as Markdown with the hub's header, filled as diffusers' own training scripts fill it.
 
     `figures` are those of `evaluate`, where it was run, `notes` what there is to know of the file that the card lies
-    beside.
+    beside; that file is in a form of other programs where it was `exported`, and `kind` is what it holds.
     """
     facts = FAMILIES[record.base.family]
-    loads = record.kind not in _OURS_ALONE
+    loads = exported or record.kind == "lora"  # of the studio's own files diffusers reads a LoRA's alone
     prompt = " and ".join(c.phrase for c in record.concepts) or record.phrase
     data = ModelCardData(
         library_name="diffusers" if loads else None, pipeline_tag="text-to-image", license=facts.licence,

@@ -18,8 +18,7 @@ RECORD = AdapterRecord(
 @pytest.mark.parametrize(("kind", "family", "expected"), [
     ("lora", "sd1", ["diffusers", "stable-diffusion", "stable-diffusion-diffusers", "lora", "template:sd-lora"]),
     ("lora", "sdxl", ["diffusers", "stable-diffusion-xl", "stable-diffusion-xl-diffusers", "lora"]),
-    ("tokens", "sd2", ["diffusers", "stable-diffusion", "textual_inversion"]),
-    ("bundle", "sd1", ["diffusers", "lora", "textual_inversion"]),
+    ("tokens", "sd2", ["stable-diffusion", "textual_inversion"]), ("bundle", "sd1", ["lora", "textual_inversion"]),
     ("perfusion", "sd1", ["stable-diffusion", "perfusion"]), ("full", "starter", ["full-finetune"])])
 def test_the_hub_reads_each_kind_as_diffusers_own_cards_say_it(kind: str, family: Family, expected: list[str]) -> None:
     base = BaseIdentity(family=family, name="owner/photo-base", hash="ab12")
@@ -30,7 +29,12 @@ def test_the_hub_reads_each_kind_as_diffusers_own_cards_say_it(kind: str, family
     assert data["widget"] == [{"text": "a photo of <mycat>"}]
     tags = data["tags"]
     assert {"text-to-image", "semblance", *expected} <= set(tags) and len(set(tags)) == len(tags)
-    assert ("diffusers" in tags) == (data.get("library_name") == "diffusers") == ("diffusers" in expected)
+    assert ("diffusers" in tags) is (data.get("library_name") == "diffusers") is ("diffusers" in expected)
+
+
+def test_a_word_that_was_exported_is_one_that_diffusers_reads() -> None:
+    data = ModelCard(model_card(RECORD.model_copy(update={"kind": "tokens"}), exported=True)).data
+    assert data.library_name == "diffusers" and {"diffusers", "textual_inversion"} <= set(data.tags or [])
 
 
 @pytest.mark.parametrize("name", ["starter", "photo-base", "v1-5.safetensors", ""])

@@ -11,8 +11,9 @@ from huggingface_hub import ModelCard, ModelCardData
 from adapters.identity import FAMILIES
 from adapters.record import AdapterRecord
 
-_TAGS = {"lora": ["lora"], "tokens": ["textual_inversion"], "perfusion": ["perfusion"],
+_TAGS = {"lora": ["lora", "template:sd-lora"], "tokens": ["textual_inversion"], "perfusion": ["perfusion"],
          "bundle": ["lora", "textual_inversion"], "full": ["full-finetune"]}
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _SHOWN = ("steps", "batch", "accumulate", "learning_rate", "word_rate", "rank", "alpha", "layers", "vectors", "bias",
           "temperature", "seed", "optimizer")
 _FIGURES = ("identity", "prompt", "retrieval", "copied", "diversity", "prior_collapse")
@@ -20,14 +21,23 @@ _BY = re.compile(r"^By (.+) on (\d+) pictures, ", re.MULTILINE)
 _FIGURE = re.compile(r"^\| ([a-z ]+) \| (-?[\d.]+)(?: ± ([\d.]+))? \|$", re.MULTILINE)
 
 
-def model_card(record: AdapterRecord, figures: Mapping[str, Any] | None = None, notes: Sequence[str] = ()) -> str:
-    """The card as Markdown with the hub's header. `figures` are those of `evaluate`, where it was run, `notes` what
-    there is to know of the file that the card lies beside."""
+def model_card(record: AdapterRecord, figures: Mapping[str, Any] | None = None, notes: Sequence[str] = (), *,
+               exported: bool = False) -> str:
+    """The card as Markdown with the hub's header, filled as diffusers' own training scripts fill it.
+
+    `figures` are those of `evaluate`, where it was run, `notes` what there is to know of the file that the card lies
+    beside; that file is in a form of other programs where it was `exported`, and `kind` is what it holds.
+    """
     facts = FAMILIES[record.base.family]
+    loads = exported or record.kind == "lora"  # of the studio's own files diffusers reads a LoRA's alone
+    prompt = " and ".join(c.phrase for c in record.concepts) or record.phrase
     data = ModelCardData(
-        library_name="diffusers", pipeline_tag="text-to-image", base_model=None, license=facts.licence,
-        tags=["semblance", record.method, *_TAGS.get(record.kind, [])],
-        instance_prompt=record.phrase or None)
+        library_name="diffusers" if loads else None, pipeline_tag="text-to-image", license=facts.licence,
+        # The hub looks for a model of that name: a folder or file of this machine is none.
+        base_model=record.base.name if _HUB_ID.fullmatch(record.base.name) else None,
+        tags=list(dict.fromkeys(["text-to-image", *(["diffusers"] if loads else []), *facts.tags, "semblance",
+                                 record.method, *_TAGS.get(record.kind, [])])),
+        instance_prompt=record.phrase or None, widget=[{"text": f"a photo of {prompt}"}] if prompt else None)
     parts = [f"# {record.name}", _what(record, facts.title), _words(record), _notes(notes), _made_from(record),
              _figures(figures), _limits(record)]
     return str(ModelCard(f"---\n{data.to_yaml()}\n---\n\n" + "\n\n".join(p for p in parts if p) + "\n"))

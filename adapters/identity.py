@@ -58,21 +58,24 @@ class FamilyFacts:
     """What sd-scripts calls v2."""
     licence: str = "other"
     """The hub's word for the licence of the family's published weights."""
+    tags: tuple[str, ...] = ()
+    """What diffusers' own training scripts tag a model card of the family with."""
     text_prefixes: Mapping[str, str] = field(default_factory=lambda: {"text_encoder": "lora_te_"})
     """kohya's beginnings of the text encoders' layers."""
 
 
+_SD = ("stable-diffusion", "stable-diffusion-diffusers")
 FAMILIES: dict[Family, FamilyFacts] = {
     "starter": FamilyFacts("the starter", _both("semblance_starter"), _both("semblance-starter"), "Other",
                            steps=20, guidance=4.0, licence="apache-2.0"),
     "sd1": FamilyFacts("Stable Diffusion 1.x", _both("sd_v1", "sd_v1_v"), _both("stable-diffusion-v1"), "SD1",
-                       _both("512x512"), licence="creativeml-openrail-m"),
+                       _both("512x512"), licence="creativeml-openrail-m", tags=_SD),
     "sd2": FamilyFacts("Stable Diffusion 2.x", _both("sd_v2", "sd_v2_v"),
                        _both("stable-diffusion-v2-512", "stable-diffusion-v2-768-v"), "SD2",
-                       _both("512x512", "768x768"), v2=True, licence="openrail++"),
+                       _both("512x512", "768x768"), v2=True, licence="openrail++", tags=_SD),
     "sdxl": FamilyFacts("Stable Diffusion XL", _both("sdxl_base_v1-0"), _both("stable-diffusion-xl-v1-base"), "SDXL",
                         _both("1024x1024"), guidance=6.0, attention=32, large=True, full_autoencoder=True,
-                        licence="openrail++",
+                        licence="openrail++", tags=("stable-diffusion-xl", "stable-diffusion-xl-diffusers"),
                         text_prefixes={"text_encoder": "lora_te1_", "text_encoder_2": "lora_te2_"}),
 }
 FAMILY_TITLES: dict[str, str] = {family: facts.title for family, facts in FAMILIES.items()}

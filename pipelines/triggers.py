@@ -1,4 +1,4 @@
-"""Triggers: rare words that the base has a token for, and nearest known words for unknown nouns."""
+"""Triggers: rare words that the base has a token for, and the nearest known words for nouns that it has none for."""
 
 from __future__ import annotations
 
@@ -37,18 +37,31 @@ def choose_trigger(tokenizer: Any, taken: Collection[str]) -> str:
                       "on the command line (--trigger).")
 
 
-def noun_warning(tokenizer: Any, noun: str, known: Collection[str]) -> str | None:
-    """A sentence when the base has no token of its own for a word of `noun`, else None.
+def noun_warning(tokenizer: Any, noun: str, known: Collection[str], nouns: Collection[str] = ()) -> str | None:
+    """A sentence when a word of `noun` is new to the base, or several tokens of it, else None.
 
-    `known` are the words that the base's captions used (empty: any single token is known).
+    `known` are the words that the base's captions used (empty: nobody listed them, and any single token is known),
+    `nouns` the things among them. Learned words start at the mean of their noun's tokens and Perfusion's keys are
+    those of the last one, so a word that is read in pieces says little.
     """
-    for word in noun.split():
-        if (word in known) if known else is_one_token(tokenizer, word):
+    words = noun.split()
+    for word in words:
+        pieces = len(tokenizer.tokenize(word))
+        if pieces == 1 and (not known or word in known):
             continue
-        vocabulary = known or {t.removesuffix("</w>") for t in tokenizer.get_vocab()
-                               if t.endswith("</w>") and t.removesuffix("</w>").isalpha()}
-        near = difflib.get_close_matches(word, sorted(vocabulary), n=1, cutoff=0.0)
-        offer = f"; the nearest word it knows is '{near[0]}'" if near else ""
-        return (f"The base has never seen the word '{word}'{offer}. Training goes on with "
-                f"'{noun}', a known word would learn faster.")
+        near = _nearest(word, nouns if nouns and word == words[-1] else known or _whole_words(tokenizer))
+        offer = f", the nearest in spelling that it knows is '{near}'" if near else ""
+        why = f"never saw the word '{word}'" if known and word not in known else f"reads '{word}' as {pieces} pieces"
+        return f"The base {why}{offer}; training goes on with '{noun}', a known word would be learned faster."
     return None
+
+
+def _whole_words(tokenizer: Any) -> set[str]:
+    """What the vocabulary has as one token and looks like a word: shorter ones, and other letters, are mostly parts."""
+    ended = (t.removesuffix("</w>") for t in tokenizer.get_vocab() if t.endswith("</w>"))
+    return {t for t in ended if len(t) > 2 and t.isascii() and t.isalpha()}
+
+
+def _nearest(word: str, among: Collection[str]) -> str:
+    """The other one of `among` that is spelled most alike, '' where there is none."""
+    return next(iter(difflib.get_close_matches(word, sorted({*among} - {word}), n=1, cutoff=0.0)), "")

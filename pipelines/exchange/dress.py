@@ -48,11 +48,13 @@ def write_sidecar(out: Path, record: AdapterRecord, phrase: str, preview: Path) 
         write_atomic(out.with_suffix(".preview.png"), lambda p: shutil.copyfile(preview, p) and None)
 
 
-def write_card(out: Path, record: AdapterRecord, card: Path, notes: Sequence[str], *, exact: bool) -> None:
+def write_card(out: Path, record: AdapterRecord, card: Path, notes: Sequence[str], *, exact: bool,
+               exported: bool = True) -> None:
     """`<stem>.md`: the model card with `notes` on the export, and what was measured as the adapter's own `card` has it,
-    which need not exist, where the file is `exact` and so does the same."""
+    which need not exist, where the file is `exact` and so does the same. `exported` is False beside the studio's own
+    form."""
     figures = read_figures(card.read_text("utf-8", errors="replace")) if exact and card.is_file() else {}
-    write_text(out.with_suffix(".md"), model_card(record, figures, notes))
+    write_text(out.with_suffix(".md"), model_card(record, figures, notes, exported=exported))
 
 
 def thumbnail(picture: Path) -> str:

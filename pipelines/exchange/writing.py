@@ -44,7 +44,7 @@ def export(source: Path, format: str, out: Path, *, approximate: int | None = No
         _check_targets(source, [out])
         record = _without_places(record)
         copied = ExportReport(format, (_copy(source, out, record, preview),))
-        write_card(out, record, source.with_suffix(".md"), (), exact=True)
+        write_card(out, record, source.with_suffix(".md"), (), exact=True, exported=False)
         return copied
     adapter, record = load(source)
     notes: list[str] = []
@@ -62,7 +62,9 @@ def export(source: Path, format: str, out: Path, *, approximate: int | None = No
         reports = (lora.write(content.lora, format, out, record, preview),)
     reports += words.write(content.words, format, beside, record, preview)
     told = (*content.notes, *notes, *_how_to_use(reports, content.words))
-    write_card(out, record, source.with_suffix(".md"), told, exact=not content.errors)
+    held = ("bundle" if content.words else "lora") if content.lora else "tokens"
+    write_card(out, record.model_copy(update={"kind": held}), source.with_suffix(".md"), told,
+               exact=not content.errors)
     return ExportReport(format, reports, told, content.errors)
 
 

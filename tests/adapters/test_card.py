@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from huggingface_hub import ModelCard
 
 from adapters.card import model_card, read_figures, renamed_card
-from adapters.identity import BaseIdentity
+from adapters.identity import BaseIdentity, Family
 from adapters.record import AdapterRecord, Concept
 
 RECORD = AdapterRecord(
@@ -14,10 +15,39 @@ RECORD = AdapterRecord(
     provenance={"config": {"steps": 400, "seed": 7}, "images_sha256": ["f" * 64], "created": "2026-01-02T03:04:05"})
 
 
-def test_the_hub_reads_licence_tags_and_the_prompt() -> None:
-    data = ModelCard(model_card(RECORD)).data
+@pytest.mark.parametrize(("kind", "family", "expected"), [
+    ("lora", "sd1", ["diffusers", "stable-diffusion", "stable-diffusion-diffusers", "lora", "template:sd-lora"]),
+    ("lora", "sdxl", ["diffusers", "stable-diffusion-xl", "stable-diffusion-xl-diffusers", "lora"]),
+    ("tokens", "sd2", ["stable-diffusion", "textual_inversion"]), ("bundle", "sd1", ["lora", "textual_inversion"]),
+    ("perfusion", "sd1", ["stable-diffusion", "perfusion"]), ("full", "starter", ["full-finetune"])])
+def test_the_hub_reads_each_kind_as_diffusers_own_cards_say_it(kind: str, family: Family, expected: list[str]) -> None:
+    base = BaseIdentity(family=family, name="owner/photo-base", hash="ab12")
+    card = ModelCard(model_card(RECORD.model_copy(update={"kind": kind, "base": base})))
+    data = card.data.to_dict()
+    assert (data["base_model"], data["instance_prompt"], data["pipeline_tag"]) == (
+        "owner/photo-base", "<mycat>", "text-to-image")
+    assert data["widget"] == [{"text": "a photo of <mycat>"}]
+    tags = data["tags"]
+    assert {"text-to-image", "semblance", *expected} <= set(tags) and len(set(tags)) == len(tags)
+    assert ("diffusers" in tags) is (data.get("library_name") == "diffusers") is ("diffusers" in expected)
+
+
+def test_a_word_that_was_exported_is_one_that_diffusers_reads() -> None:
+    data = ModelCard(model_card(RECORD.model_copy(update={"kind": "tokens"}), exported=True)).data
+    assert data.library_name == "diffusers" and {"diffusers", "textual_inversion"} <= set(data.tags or [])
+
+
+@pytest.mark.parametrize("name", ["starter", "photo-base", "v1-5.safetensors", ""])
+def test_a_base_that_the_hub_cannot_know_is_not_named_to_it(name: str) -> None:
+    record = RECORD.model_copy(update={"base": BaseIdentity(family="sd1", name=name, hash="")})
+    assert ModelCard(model_card(record)).data.base_model is None
+
+
+def test_the_hub_reads_the_licence_and_a_prompt_with_every_concept() -> None:
+    several = (*RECORD.concepts, Concept(name="mug", noun="cup", trigger="<mug>", learned=True))
+    data = ModelCard(model_card(RECORD.model_copy(update={"concepts": several}))).data
     assert data.license == "creativeml-openrail-m" and data.instance_prompt == "<mycat>"
-    assert {"semblance", "perfusion"} <= set(data.tags or [])
+    assert data.widget == [{"text": "a photo of <mycat> and <mug>"}]
 
 
 def test_a_person_reads_words_base_settings_and_picture_hashes() -> None:

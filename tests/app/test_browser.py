@@ -260,11 +260,12 @@ def test_the_queue_is_ordered_in_the_page_and_a_second_browser_sees_it(server: S
 
 
 def test_a_preflight_says_minutes_memory_and_file_before_anything_starts(server: Server, page: Page) -> None:
-    _fill(page, [SAMPLES / "koala" / "0.png"], "measured", "bear")
+    _fill(page, [SAMPLES / "koala" / "0.png"], "measured", "beagle")
     _train(page, "measured")
     page.locator("#preflight").click()
     expect(page.locator("#preflight-says")).to_contain_text("a step, measured on", timeout=120_000)
     expect(page.locator("#preflight-says")).to_contain_text("a file of")
+    expect(page.locator("#preflight-says .bad")).to_contain_text("never saw the word 'beagle'")
     assert not [e for e in _list(server) if e["name"] == "measured"]
 
 

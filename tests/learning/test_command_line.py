@@ -92,16 +92,17 @@ def test_stopped_and_resumed_ends_as_uninterrupted(tmp_path: Path) -> None:
 
 
 def test_two_processes_train_one_adapter(tmp_path: Path) -> None:
-    """accelerate launch on the CPU: one run, one adapter, one line of JSON."""
+    """accelerate launch on the CPU: one run, one adapter, one line of JSON, every warning once."""
     done = subprocess.run(
         [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", "--num_machines", "1",
          "--mixed_precision", "no", "--dynamo_backend", "no", "--num_cpu_threads_per_process", "1",
-         "-m", "app", "train", "--name", "koala", "--class-noun", "bear", "--images", str(SAMPLES / "koala"),
+         "-m", "app", "train", "--name", "koala", "--class-noun", "beagle", "--images", str(SAMPLES / "koala"),
          "--steps", "3", "--batch", "1", "--preview-every", "0", "--precision", "fp32", "--json",
          "--home", str(tmp_path)],
         cwd=REPOSITORY, capture_output=True, text=True, env={**os.environ, "HF_HUB_OFFLINE": "1"})
     assert done.returncode == 0, done.stderr[-2000:]
     lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
     assert len(lines) == 1 and json.loads(lines[0])["steps"] == 3
+    assert done.stderr.count("never saw the word 'beagle'") == 1  # by the main process, beside its stages
     assert [p.name for p in (tmp_path / "adapters").glob("*.safetensors")] == ["koala.safetensors"]
     assert len(list((tmp_path / "runs").iterdir())) == 1

@@ -11,6 +11,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from diffusers import StableDiffusionPipeline
+from huggingface_hub import ModelCard
 
 from adapters.base import Adapter
 from adapters.bundle import BundleAdapter
@@ -244,6 +245,8 @@ def test_perfusion_goes_out_as_a_lora_and_a_word_that_are_marked_approximate(
     report = export(tmp_path / "a.safetensors", "diffusers", tmp_path / "out.safetensors", approximate=8, base="here")
     assert [f.holds for f in report.files] == ["lora", "words"]
     assert f"{report.errors['layer_outputs']:.1%}" in report.text and "without its gate" in report.text
+    card = ModelCard((tmp_path / "out.md").read_text("utf-8")).data
+    assert card.library_name == "diffusers" and {"lora", "textual_inversion"} <= set(card.tags or [])
     with pytest.raises(StudioError, match="a1111"):
         export(tmp_path / "a.safetensors", "a1111", tmp_path / "other.safetensors", approximate=8)
 

@@ -42,6 +42,7 @@ def test_what_does_not_fit_is_said_with_what_to_do(changes: dict[str, Any], said
     (warning,) = found(**changes).warnings()
     assert said in warning and "; " in warning
     assert not found().warnings()
+    assert found(told=("Mind the noun.",), **changes).warnings() == ["Mind the noun.", warning]
 
 
 def test_a_rehearsal_makes_real_steps_of_every_phase(host: Host) -> None:
@@ -67,8 +68,8 @@ def test_a_run_is_measured_on_its_own_pictures(tmp_path: Path, host: Host, monke
     take_in([SAMPLES / "koala" / "0.png"], folder / "references")
     config = resolve("lora", "starter", "fast", steps=10, checkpoint_every=4, preview_every=5, batch=1,
                      prior_weight=1.0, prior_images=7)
-    RunConfig(name="mykoala", class_noun="bear", base="starter", training=config,
-              concepts=(Concept(name="mykoala", noun="bear", trigger="zok"),)).save(folder)
+    RunConfig(name="mykoala", class_noun="beagle", base="starter", training=config,
+              concepts=(Concept(name="mykoala", noun="beagle", trigger="zok"),)).save(folder)
     events: list[dict[str, Any]] = []
     seen = measure(folder, events.append, cache=tmp_path / "cache")
     assert painted == [1] and seen.class_images == 7  # one is painted, the others are reckoned
@@ -76,5 +77,7 @@ def test_a_run_is_measured_on_its_own_pictures(tmp_path: Path, host: Host, monke
     assert seen.file_bytes == next((folder / "checkpoints").iterdir()).stat().st_size
     assert seen.disk_bytes == 4 * seen.file_bytes + (folder / "resume.pt").stat().st_size
     assert seen.seconds >= 10 * seen.step_seconds["lora"] > 0 and seen.peak_bytes > 1_000_000
+    assert seen.warnings() == seen.as_dict()["warnings"] == [e["text"] for e in events if e["type"] == "warning"]
+    assert "never saw the word 'beagle'" in seen.warnings()[0]
     stages = [e["text"] for e in events if e["type"] == "stage"]
     assert stages[-2:] == ["One real step", "One preview and one checkpoint"]

@@ -34,6 +34,7 @@ from pipelines.memory import MORE_MEMORY
 from pipelines.methods import METHODS
 from pipelines.methods.common import resolve
 from pipelines.shipped import REPOSITORY
+from pipelines.triggers import noun_warning
 from tests.app.ui.test_words import LANGUAGES, catalogue
 
 # Where sentences are that no browser shows; every other one has to be known in every language.
@@ -330,6 +331,12 @@ def test_what_a_run_says_on_its_way_is_known(language: str) -> None:
     stages, there = _stages(), answers(language)
     assert len(stages) > 10
     assert not [s for s in stages if not known(s, there)]
+
+
+@pytest.mark.parametrize("language", OTHERS)
+@pytest.mark.parametrize(("noun", "words"), [("kitteh", {"kitten"}), ("plushie", ()), ("plushie", {"plushie"})])
+def test_what_is_said_of_a_noun_is_known(language: str, noun: str, words: set[str], tokenizer: Any) -> None:
+    assert known_whole(str(noun_warning(tokenizer, noun, words)), answers(language))
 
 
 @pytest.mark.parametrize("language", OTHERS)

@@ -14,6 +14,7 @@ from adapters.host import Host
 from adapters.perfusion import PerfusionAdapter
 from adapters.record import AdapterRecord
 from adapters.studio_file import load, save
+from adapters.tensors import read_tensors
 from pipelines.corpus import captions, second_moment
 from pipelines.dataset import CAPTIONS
 from pipelines.methods import plain
@@ -139,6 +140,16 @@ def test_c_is_kept_by_text_encoder_and_count(host: Host, tmp_path: Path) -> None
     torch.testing.assert_close(second_moment(host, 100, tmp_path), 4 * first)
     second_moment(host, 120, tmp_path)
     assert len(list(tmp_path.iterdir())) == 3 and file.stat().st_mtime_ns == written
+
+
+@pytest.mark.parametrize("part", [0, 40, -8])
+def test_a_damaged_c_is_made_anew(host: Host, tmp_path: Path, part: int) -> None:
+    first = second_moment(host, 100, tmp_path)
+    file, = tmp_path.iterdir()
+    whole = file.read_bytes()
+    file.write_bytes(whole[:part])
+    assert torch.equal(second_moment(host, 100, tmp_path), first)
+    assert torch.equal(read_tensors(file)[1]["C"], first)
 
 
 def test_c_is_over_every_token_but_padding(host: Host) -> None:

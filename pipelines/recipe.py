@@ -101,7 +101,7 @@ class Recipe:
     """A method, ready for the loop. The adapter is not yet injected.
 
     `samples` and `probe` are made once it is; `encoded` is told the text states of every batch, `stepped` that the
-    optimizer has stepped.
+    optimizer has stepped. `reads_base` says that the adapter computes with the base's own weights or changes them.
     """
 
     adapter: Adapter
@@ -111,3 +111,4 @@ class Recipe:
     probe: Callable[[], Probe] | None = None
     encoded: Callable[[Conditioning, Tokens], None] | None = None
     stepped: Callable[[], None] | None = None
+    reads_base: bool = False

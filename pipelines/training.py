@@ -34,6 +34,7 @@ from pipelines.base_models.words import known_nouns, known_words
 from pipelines.class_images import given_class_images
 from pipelines.class_images import paint_class_images as own_class_images
 from pipelines.dataset_folders import TRIGGER
+from pipelines.frozen_base import AUTOCAST, hold_as_read, type_read
 from pipelines.generator import Generator, Request
 from pipelines.image_file import UsedAdapter, base_told, save_png
 from pipelines.lesson import Lesson, Picture
@@ -74,7 +75,7 @@ def base_dtype(settings: TrainingConfig, mixed_precision: str) -> torch.dtype:
     """What the frozen base is held in: fp32, but where memory is short (quantize) the arithmetic's own type."""
     if settings.quantize == "none":
         return torch.float32
-    return {"bf16": torch.bfloat16, "fp16": torch.float16}.get(mixed_precision, torch.float32)
+    return AUTOCAST.get(mixed_precision, torch.float32)
 
 
 def _cpu_has_bf16() -> bool:
@@ -185,6 +186,8 @@ def set_up(folder: Path, config: RunConfig, report: Report, *, taken: Collection
             check_rates(settings.optimizer, phase.rates)
         recipe.adapter.inject(host, "trained")
         samples = recipe.samples()
+    if dtype := type_read(recipe, settings, accelerator.mixed_precision):
+        hold_as_read(host, dtype)
     if settings.gradient_checkpointing:
         host.unet.enable_gradient_checkpointing()
     return Run(folder, config, host, Trainer(host, recipe, samples, settings, accelerator),

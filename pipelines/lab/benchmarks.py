@@ -9,6 +9,8 @@ from pipelines.methods import METHODS
 
 NOT_MEASURED = "not measured"
 SHAPES = ("Stable Diffusion 1.5 at 512", "Stable Diffusion XL at 1024")
+RUN_HEAD = ("method", "wall efficiency", "steps", "start to usable adapter", "start to first step",
+            "start to first preview", "peak memory")
 ON_A_CARD = ("steps a second", "peak memory", "share of the card's matrix rate", "with regional compile",
              "pictures a second, adapters exchanged")
 
@@ -36,9 +38,7 @@ def speed_section(speed: dict[str, Any]) -> str:
     rows = [[f"`{m}`", f"{e['ratio']:.3f}", f"{e['lowest']:.3f} to {e['highest']:.3f}", f"{e['studio']:.3f} s",
              f"{e['bare']:.3f} s"] for m, e in speed["seconds_per_step"].items()]
     table = markdown(["method", "loop efficiency", "of single blocks", "a step", "a step of the bare loop"], rows)
-    whole = [[f"`{m}`", f"{e['ratio']:.2f}", str(e["count"]), f"{e['total']:.0f} s", f"{e['first_step']:.1f} s"]
-             for m, e in speed.get("wall_efficiency", {}).items()]
-    runs = markdown(["method", "wall efficiency", "steps", "start to usable adapter", "start to first step"], whole)
+    runs = markdown(RUN_HEAD, [_run_row(speed, m) for m in speed["seconds_per_step"]])
     growth = "".join(f"* {g['what'].capitalize()}, by {name}: "
                      + ", ".join(f"{count}: {seconds:.2f}" for count, seconds in g["rows"].items()) + ".\n"
                      for name, g in speed.get("growth", {}).items())
@@ -49,8 +49,20 @@ def speed_section(speed: dict[str, Any]) -> str:
             f"{switched['adapters']} adapters; after {switched['switches']} switches the process has grown by "
             f"{switched['grown_bytes'] / 1e6:.1f} MB, and pictures are "
             f"{'identical to' if switched['identical'] else 'NOT those of'} a fresh load.\n\n"
-            f"{runs if whole else ''}\n{growth}\n"
+            f"{runs}\nThe first preview with the adapter; peak memory of a run above the imported libraries.\n\n"
+            f"{growth}\n"
             f"Machine: {speed['machine']}; {_versions(speed)}.\n")
+
+
+def _run_row(speed: dict[str, Any], method: str) -> list[str]:
+    """A method's whole run under RUN_HEAD."""
+    run, peak = speed.get("wall_efficiency", {}).get(method), speed.get("peak_memory", {}).get(method)
+    cells = [NOT_MEASURED] * 5
+    if run:
+        after = f", after step {run['preview_step']}" if "preview_step" in run else ""
+        cells = [f"{run['ratio']:.2f}", str(run["count"]), f"{run['total']:.0f} s", f"{run['first_step']:.1f} s",
+                 f"{run['first_preview']:.1f} s{after}"]
+    return [f"`{method}`", *cells, NOT_MEASURED if peak is None else f"{peak / 1e6:.0f} MB"]
 
 
 def peers_section(peers: dict[str, Any]) -> str:

@@ -2,5 +2,6 @@
 
     loop       the trainer against a flat script, block by block, for every method
     running    whole runs: time to the first preview, to the adapter; pictures
+    alone      a run in a process of its own: the most memory that it needs
     switching  many adapters in turn: time, memory, and that nothing is left behind
 """

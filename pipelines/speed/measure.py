@@ -15,13 +15,14 @@ import torch
 from adapters.errors import StudioError
 from pipelines.base_models.load import load_base
 from pipelines.methods import METHODS
+from pipelines.speed.alone import peak_bytes
 from pipelines.speed.growth import with_concepts, with_references, with_steps
 from pipelines.speed.loop import loop_efficiency, settings
 from pipelines.speed.running import image_seconds, training_seconds
 from pipelines.speed.switching import switching
 from pipelines.training import pick_precision
 
-RUN_STEPS = 100
+RUN_STEPS, MEMORY_STEPS = 100, 8
 Say = Callable[[str], object]
 
 
@@ -80,8 +81,17 @@ def _runs(found: dict[str, Any], quick: bool, say: Say) -> None:
     _whole_runs(found, say)
 
 
+def _memory(found: dict[str, Any], quick: bool, say: Say) -> None:
+    if quick:
+        return
+    found["peak_memory"] = {}
+    for method in METHODS:
+        found["peak_memory"][method] = peak = peak_bytes(method, MEMORY_STEPS)
+        say(f"peak memory {method:18} {peak / 1e6:.0f} MB above the imported libraries")
+
+
 PARTS: dict[str, Callable[[dict[str, Any], bool, Say], None]] = {
-    "loops": _loops, "pictures": _pictures, "switching": _switching, "runs": _runs}
+    "loops": _loops, "pictures": _pictures, "switching": _switching, "runs": _runs, "memory": _memory}
 """In this order: whole runs are held against the bare steps of the loops."""
 
 

@@ -40,7 +40,8 @@ def image_seconds(count: int = 3) -> dict[str, float]:
 
 
 def training_seconds(steps: int, method: str = "lora", *, pictures: int = 5, **settings: Any) -> dict[str, float]:
-    """A run of `steps` of batch 4: all of it, its steps alone, and the time to the first step and first preview.
+    """A run of `steps` of batch 4: all of it, its steps alone, the time to the first step and, where there
+    are previews, to the first with the adapter (after step `preview_step`).
 
     Methods that need masks learn a scene of two things, the others `pictures` pictures of one.
     """
@@ -54,9 +55,10 @@ def training_seconds(steps: int, method: str = "lora", *, pictures: int = 5, **s
         train_run(folder, report=lambda e: events.append((time.perf_counter() - started, e)),
                   control=Uninterrupted())
         total = time.perf_counter() - started
-    first = next((at for at, e in events if e["type"] == "preview" and e["step"] > 0), float("nan"))
+    previews = [(at, e["step"]) for at, e in events if e["type"] == "preview" and e["step"] > 0]
+    first = {"first_preview": round(previews[0][0], 1), "preview_step": previews[0][1]} if previews else {}
     begun = next(at - e["seconds"] for at, e in events if e["type"] == "step")
-    return {"total": round(total, 1), "first_step": round(begun, 1), "first_preview": round(first, 1), "count": steps,
+    return {"total": round(total, 1), "first_step": round(begun, 1), **first, "count": steps,
             "steps": round(sum(e["seconds"] for _, e in events if e["type"] == "step"), 1)}
 
 

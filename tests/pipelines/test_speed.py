@@ -8,6 +8,7 @@ import pytest
 
 from adapters.errors import StudioError
 from pipelines.speed import measure
+from pipelines.speed.alone import peak_bytes
 from pipelines.speed.measure import PARTS, together
 
 KEPT = {"machine": "m", "base": "b", "versions": {"torch": "1"}, "image_seconds": 2.0,
@@ -33,4 +34,9 @@ def test_only_the_parts_that_are_asked_for_are_measured(monkeypatch: pytest.Monk
     found = measure.measure(True, lambda text: None, ["switching"])
     assert ran == [("switching", True)] and set(found) == {"machine", "base", "versions"}
     measure.measure(False, lambda text: None)
-    assert [name for name, _ in ran[1:]] == ["loops", "pictures", "switching", "runs"]
+    assert [name for name, _ in ran[1:]] == ["loops", "pictures", "switching", "runs", "memory"]
+
+
+def test_a_run_that_fails_while_its_memory_is_measured_is_said_so() -> None:
+    with pytest.raises(StudioError, match=r"run of 'sculpture'.*There is no method 'sculpture'.*measure again"):
+        peak_bytes("sculpture", 1)

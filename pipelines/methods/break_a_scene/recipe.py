@@ -70,6 +70,7 @@ def build(host: Host, config: Config, lesson: Lesson) -> Recipe:
         SceneLoss(host.scheduler.config.prediction_type, config.attention_weight, config.prior_weight,
                   config.masked_loss, config.min_snr_gamma),
         tuple(p for p in phases if p.steps), samples=samples, probe=probe,
+        reads_base=config.tuning == "full",
     )
 
 

@@ -41,4 +41,5 @@ def build(host: Host, config: Config, lesson: Lesson) -> Recipe:
         adapter, DenoisingLoss(host.scheduler.config.prediction_type, config.min_snr_gamma,
                                prior_weight=config.prior_weight), phases,
         samples=lambda: plain_samples(host, config, lesson, live=config.word or config.text_encoder),
+        reads_base=config.dora,
     )

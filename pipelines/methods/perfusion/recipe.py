@@ -60,5 +60,5 @@ def build(host: Host, config: Config, lesson: Lesson) -> Recipe:
         adapter, DenoisingLoss(host.scheduler.config.prediction_type, config.min_snr_gamma, config.mask_normalise,
                                config.prior_weight),
         (Phase("edit", config.steps, rates),),
-        samples=samples, encoded=encoded, stepped=adapter.stepped,
+        samples=samples, encoded=encoded, stepped=adapter.stepped, reads_base=True,
     )

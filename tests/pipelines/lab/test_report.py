@@ -57,6 +57,21 @@ def test_a_figure_that_changes_changes_the_pages() -> None:
     assert "12 of 30 trials" in report.page(before)
 
 
+def test_whole_runs_are_told_by_method_and_what_is_missing_is_said_to_be() -> None:
+    step = {"studio": 0.4, "bare": 0.4, "ratio": 1.0, "lowest": 0.9, "highest": 1.1}
+    speed = {"seconds_per_step": {"lora": step, "perfusion": step}, "image_seconds": 1, "image_seconds_lora": 1,
+             "switching": {"milliseconds": 1, "slowest": 1, "adapters": 1, "switches": 1, "grown_bytes": 0,
+                           "identical": True},
+             "machine": "m", "versions": {"torch": "1"},
+             "wall_efficiency": {"lora": {"ratio": 0.876, "count": 100, "total": 45.4, "first_step": 2.8,
+                                          "first_preview": 22.6, "preview_step": 50}},
+             "peak_memory": {"perfusion": 312_000_000}}
+    head, _, lora, perfusion = benchmarks.speed_section(speed).partition("| method | wall")[2].splitlines()[:4]
+    assert head.endswith("| start to first preview | peak memory |")
+    assert lora == "| `lora` | 0.88 | 100 | 45 s | 2.8 s | 22.6 s, after step 50 | not measured |"
+    assert perfusion == "| `perfusion`" + " | not measured" * 5 + " | 312 MB |"
+
+
 def test_a_curve_takes_the_place_of_its_point() -> None:
     figures = _figures(0.5)
     figures["methods"]["sets"]["perfusion"] = figures["methods"]["sets"]["lora"]

@@ -238,25 +238,52 @@ def test_start_right_after_teach_this_starts_the_draft_of_teach_this(server: Ser
     page.request.post(f"{server.url}/studio/queue/go-on")
 
 
-def test_the_queue_is_ordered_in_the_page_and_a_second_browser_sees_it(server: Server, page: Page) -> None:
-    page.request.post(f"{server.url}/studio/queue/pause")
-    for name in ("walnut", "hazel"):
-        _fill(page, [SAMPLES / "koala" / "0.png"], name, "bear")
-        _train(page, name)
-        page.locator("#start").click()
+def _queue(page: Page, name: str) -> None:
+    """Queue a short training of the starter, without previews."""
+    _fill(page, [SAMPLES / "koala" / "0.png"], name, "bear")
+    _train(page, name)
+    if page.locator("#advanced").get_attribute("open") is None:
+        page.locator("#advanced summary").click()
+    page.locator("#field-steps input").fill("3")
+    page.get_by_label("Preview every").fill("0")
+    page.locator("#start").click()
+    expect(page.locator("#run-panel h3")).to_contain_text(name, timeout=30_000)
+
+
+def test_of_three_queued_trainings_the_middle_one_is_cancelled_and_the_others_end(server: Server, page: Page) -> None:
+    """Real ones, in the order that was chosen in the page; a second browser sees it, and cancels."""
+    _queue(page, "walnut")
+    expect(page.locator("#run-panel:is([data-state=running], [data-state=finished])")).to_be_visible(timeout=60_000)
+    page.locator("#queue-pause").click()  # what runs goes on; what comes now waits until all of it stands in its order
+    expect(page.locator("#queue-go-on")).to_be_visible(timeout=15_000)
+    for name in ("almond", "hazel"):
+        _queue(page, name)
         expect(page.locator("#waiting li", has_text=name)).to_contain_text("paused", timeout=15_000)
     page.get_by_label("First: hazel").click()
-    expect(page.locator("#waiting li").first).to_contain_text("hazel")
+    expect(page.locator("#waiting li[data-state=queued]").first).to_contain_text("hazel")
+
     other = page.context.browser.new_page()  # type: ignore[union-attr]
     other.goto(server.url, wait_until="domcontentloaded")
     other.get_by_role("tab", name="Train").click()
-    expect(other.locator("#waiting li").first).to_contain_text("hazel", timeout=30_000)
-    other.get_by_label("Take out of the queue: walnut").click()
-    expect(page.locator("#waiting li")).to_have_count(1, timeout=15_000)
+    expect(other.locator("#waiting li[data-state=queued]").first).to_contain_text("hazel", timeout=30_000)
+    other.get_by_label("Take out of the queue: hazel").click()
+    expect(page.locator("#waiting li", has_text="hazel")).to_have_count(0, timeout=15_000)
     other.close()
-    page.get_by_label("Take out of the queue: hazel").click()
-    expect(page.locator("#queue")).to_contain_text("empty", timeout=15_000)
+
     page.locator("#queue-go-on").click()
+    expect(page.locator("#queue")).to_contain_text("Nothing runs and nothing waits", timeout=240_000)
+    jobs = {r["name"]: r for r in page.request.get(f"{server.url}/studio/runs").json()}
+    assert [jobs[n]["state"] for n in ("walnut", "hazel", "almond")] == ["finished", "stopped", "finished"]
+    assert jobs["hazel"]["started"] is None  # it never had the device
+    assert {"walnut", "almond"} <= {e["name"] for e in _list(server)}
+
+    page.locator("#run").select_option(jobs["hazel"]["id"])  # nothing of it is lost: it can be gone on with
+    _state(page, "stopped", 20)
+    expect(page.locator("button#resume")).to_be_visible()
+    folder = server.home / "runs" / jobs["hazel"]["id"]
+    assert len(list((folder / "references").glob("*.png"))) == 1
+    labels = [d["label"] for d in page.request.get(f"{server.url}/studio/drafts").json()]
+    assert {"walnut", "hazel", "almond"} <= set(labels)
 
 
 def test_a_preflight_says_minutes_memory_and_file_before_anything_starts(server: Server, page: Page) -> None:

@@ -11,7 +11,7 @@ from app.accounts.accounts import Account
 from app.accounts.people import People
 from app.errors import NotAllowed
 from app.http.answers import accounts as answers
-from app.http.described import PICTURE, text
+from app.http.described import PICTURE, tells, text
 
 _To = text("An account; empty: everyone.", "bob", embed=True)
 _Disk = Annotated[float | None, Body(description="GB of disk; none: as it is.", examples=[20])]
@@ -22,7 +22,7 @@ def routes(people: People, account: Account) -> APIRouter:
     """The routes of one person."""
     router = APIRouter(prefix="/studio", tags=["accounts"])
 
-    @router.get("/account", response_model=answers.Account)
+    @router.get("/account", **tells(answers.Account))
     def own() -> dict[str, Any]:
         """Who you are, what you have of disk and queue, and how much of it you may have."""
         return people.told(people.register.accounts.get(account.name))
@@ -35,22 +35,22 @@ def routes(people: People, account: Account) -> APIRouter:
 def _add_shares(router: APIRouter, people: People, account: Account) -> None:
     shares, lent = people.register.shares, people.register.shares.lent_to(account.id)
 
-    @router.get("/shares", response_model=list[answers.Share])
+    @router.get("/shares", **tells(list[answers.Share]))
     def mine() -> list[dict[str, str]]:
         """Your adapters that others may paint with; `to` is '' for everyone."""
         return shares.of(account)
 
-    @router.post("/library/{name}/share", response_model=answers.Share)
+    @router.post("/library/{name}/share", **tells(answers.Share))
     def share(name: str, to: _To = "") -> dict[str, str]:
         """Let the account `to`, or everyone, paint with an adapter; they call it NAME@OWNER. Nothing is copied."""
         return shares.share(account, name, to)
 
-    @router.post("/library/{name}/unshare", response_model=answers.Share)
+    @router.post("/library/{name}/unshare", **tells(answers.Share))
     def unshare(name: str, to: _To = "") -> dict[str, str]:
         """Take that back; it ends at once."""
         return shares.unshare(account, name, to)
 
-    @router.get("/shared", response_model=list[answers.Lent])
+    @router.get("/shared", **tells(list[answers.Lent]))
     def shared() -> list[dict[str, Any]]:
         """Adapters of others that you may paint with; `called` is what to write for them."""
         return lent.told()
@@ -71,12 +71,12 @@ def _add_accounts(router: APIRouter, people: People, account: Account) -> None:
 
     accounts = APIRouter(prefix="/accounts", dependencies=[Depends(only_admins)])
 
-    @accounts.get("", response_model=list[answers.Account])
+    @accounts.get("", **tells(list[answers.Account]))
     def every() -> list[dict[str, Any]]:
         """Every account with what it has and may have; nothing of what it made."""
         return [people.told(a) for a in people.register.accounts.all()]
 
-    @accounts.patch("/{name}", response_model=answers.Account)
+    @accounts.patch("/{name}", **tells(answers.Account))
     def allow(name: str, disk_gb: _Disk = None, queue: _Queue = None) -> dict[str, Any]:
         """Set an account's quotas of disk and queue."""
         return people.told(people.register.accounts.set_quota(name, disk_gb, queue))

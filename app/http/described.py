@@ -22,6 +22,11 @@ FILE: dict[str, Any] = _file("application/octet-stream", "The file.")
 """For a route that answers with a file to keep."""
 
 
+def tells(answer: Any) -> dict[str, Any]:
+    """For a route that answers with JSON of this form, which is described and not checked once more on its way."""
+    return {"response_model": None, "responses": {200: {"model": answer, "description": "Done."}}}
+
+
 def body_is_file(what: str) -> dict[str, Any]:
     """For a route whose request body is a file itself, as `openapi_extra`."""
     return {"requestBody": {"required": True, "description": what,

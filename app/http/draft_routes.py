@@ -16,7 +16,7 @@ from app.http.answers import drafts as answers
 from app.http.answers.common import Deleted
 from app.http.bodies import DraftFields, ShotFields
 from app.http.body_limit import MOST
-from app.http.described import PICTURE, fields_of, text
+from app.http.described import PICTURE, fields_of, tells, text
 from app.http.uploads import FORM, received
 from app.studio import Studio
 from pipelines.base_models.families import painted_side
@@ -53,12 +53,12 @@ def routes(studio: Studio) -> APIRouter:
     _add_pictures(router, studio)
     _add_masks(router, studio)
 
-    @router.patch("/{id}/captions", response_model=answers.CaptionsReplaced)
+    @router.patch("/{id}/captions", **tells(answers.CaptionsReplaced))
     def replace(id: str, find: _Find, put: _Put = "") -> dict[str, Any]:
         """Find and replace in all captions."""
         return {"changed": drafts.replace(id, find, put), "draft": told(drafts.get(id))}
 
-    @router.post("/{id}/captions", response_model=answers.CaptionsTaken)
+    @router.post("/{id}/captions", **tells(answers.CaptionsTaken))
     def take_captions(id: str, files: _Texts) -> dict[str, Any]:
         """Captions from text files that have the names of their pictures."""
         notices: list[str] = []
@@ -72,38 +72,38 @@ def routes(studio: Studio) -> APIRouter:
 def _add_drafts(router: APIRouter, studio: Studio) -> None:
     drafts = studio.drafts
 
-    @router.get("", response_model=list[answers.DraftRow])
+    @router.get("", **tells(list[answers.DraftRow]))
     def every() -> list[dict[str, Any]]:
         """Every draft, the last changed first."""
         return [{"id": d.id, "label": d.label, "changed": d.changed, "pictures": len(d.shots)} for d in drafts.all()]
 
-    @router.post("", response_model=answers.DraftTold)
+    @router.post("", **tells(answers.DraftTold))
     def new() -> dict[str, Any]:
         """An empty draft."""
         return told(drafts.new())
 
-    @router.get("/{id}", response_model=answers.DraftTold)
+    @router.get("/{id}", **tells(answers.DraftTold))
     def one(id: str) -> dict[str, Any]:
         """All of a draft but its pixels."""
         return told(drafts.get(id))
 
-    @router.patch("/{id}", response_model=answers.DraftTold)
+    @router.patch("/{id}", **tells(answers.DraftTold))
     def update(id: str, fields: _DraftFields) -> dict[str, Any]:
         """Set title, things, prefix or suffix."""
         return told(drafts.update(id, **fields))
 
-    @router.delete("/{id}", response_model=Deleted)
+    @router.delete("/{id}", **tells(Deleted))
     def delete(id: str) -> dict[str, str]:
         """Put a draft away."""
         drafts.delete(id)
         return {"deleted": id}
 
-    @router.post("/{id}/restore", response_model=answers.DraftTold)
+    @router.post("/{id}/restore", **tells(answers.DraftTold))
     def restore(id: str) -> dict[str, Any]:
         """Bring it back."""
         return told(drafts.restore(id))
 
-    @router.get("/{id}/checks", response_model=list[answers.Checked])
+    @router.get("/{id}/checks", **tells(list[answers.Checked]))
     def checks(id: str, base: str = "starter") -> list[dict[str, Any]]:
         """What is likely to spoil a training on a base; that the base itself cannot be used is among it."""
         draft, found = drafts.get(id), list[Finding]()
@@ -124,7 +124,7 @@ def _add_drafts(router: APIRouter, studio: Studio) -> None:
 def _add_pictures(router: APIRouter, studio: Studio) -> None:
     drafts = studio.drafts
 
-    @router.post("/{id}/pictures", response_model=answers.PicturesTaken)
+    @router.post("/{id}/pictures", **tells(answers.PicturesTaken))
     def add(id: str, files: _Pictures) -> dict[str, Any]:
         """Take pictures in; those that are refused are named with the reason, the others are kept."""
         refused = []
@@ -136,17 +136,17 @@ def _add_pictures(router: APIRouter, studio: Studio) -> None:
                 refused.append(str(error))
         return {"draft": told(drafts.get(id)), "refused": refused}
 
-    @router.patch("/{id}/pictures/{shot}", response_model=answers.DraftTold)
+    @router.patch("/{id}/pictures/{shot}", **tells(answers.DraftTold))
     def change(id: str, shot: str, fields: _ShotFields) -> dict[str, Any]:
         """Set a picture's caption, crop or flip."""
         return told(drafts.change(id, shot, **fields))
 
-    @router.delete("/{id}/pictures/{shot}", response_model=answers.DraftTold)
+    @router.delete("/{id}/pictures/{shot}", **tells(answers.DraftTold))
     def remove(id: str, shot: str) -> dict[str, Any]:
         """Take a picture out."""
         return told(drafts.remove(id, shot))
 
-    @router.post("/{id}/pictures/{shot}/restore", response_model=answers.DraftTold)
+    @router.post("/{id}/pictures/{shot}/restore", **tells(answers.DraftTold))
     def take_back(id: str, shot: str) -> dict[str, Any]:
         """Put it back, with its caption and masks."""
         return told(drafts.take_back(id, shot))
@@ -168,13 +168,13 @@ def _add_masks(router: APIRouter, studio: Studio) -> None:
             raise HTTPException(404)
         return FileResponse(drafts.mask(id, shot, thing), headers={"Cache-Control": "no-store"})
 
-    @router.put("/{id}/pictures/{shot}/masks/{thing}", response_model=answers.DraftTold)
+    @router.put("/{id}/pictures/{shot}/masks/{thing}", **tells(answers.DraftTold))
     def paint(id: str, shot: str, thing: str, file: _Mask) -> dict[str, Any]:
         """Keep a painted mask; an empty one is taken away."""
         found: Draft = received(studio.home, file, "mask.png", lambda path: drafts.set_mask(id, shot, thing, path))
         return told(found)
 
-    @router.delete("/{id}/pictures/{shot}/masks/{thing}", response_model=answers.DraftTold)
+    @router.delete("/{id}/pictures/{shot}/masks/{thing}", **tells(answers.DraftTold))
     def clear(id: str, shot: str, thing: str) -> dict[str, Any]:
         """Take a mask away."""
         return told(drafts.set_mask(id, shot, thing, None))

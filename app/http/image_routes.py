@@ -14,7 +14,7 @@ from adapters.record import read_record
 from app.arguments import parse_adapter
 from app.http.answers import images as answers
 from app.http.answers.common import Deleted
-from app.http.described import ADAPTERS, BASE, PICTURE, TURN, fields_of, text
+from app.http.described import ADAPTERS, BASE, PICTURE, TURN, fields_of, tells, text
 from app.http.uploads import FORM, on_disk, received
 from app.painting.gallery import NAME, PAGE
 from app.painting.grid import FIELDS, Asked, Axis, lay_out
@@ -48,7 +48,7 @@ def routes(studio: Studio) -> APIRouter:
     """All routes under /studio/images."""
     router = APIRouter(prefix="/studio/images", tags=["images"])
 
-    @router.post("", response_model=answers.Addresses)
+    @router.post("", **tells(answers.Addresses))
     def paint(request: _Request, adapters: ADAPTERS = None, base: BASE = "starter") -> dict[str, list[str]]:
         """Paint, and answer with the pictures' addresses when they are done. `adapters` are written NAME,
         NAME:WEIGHT or NAME:WEIGHT:DIAL=VALUE,...; `request` has a prompt and may have the other fields of an image.
@@ -74,7 +74,7 @@ def _check(request: dict[str, Any]) -> None:
 
 
 def _add_choices(router: APIRouter, studio: Studio) -> None:
-    @router.get("/choices", response_model=answers.Choices)
+    @router.get("/choices", **tells(answers.Choices))
     def choices() -> dict[str, Any]:
         """What can be chosen from: adapters with their words, checkpoints, samplers, schedules, styles, axes."""
         adapters = []
@@ -92,17 +92,17 @@ def _add_choices(router: APIRouter, studio: Studio) -> None:
                 "schedules": list(SCHEDULES), "axes": FIELDS,
                 "styles": [s.model_dump() for s in studio.styles.all()]}
 
-    @router.put("/styles", response_model=list[Style])
+    @router.put("/styles", **tells(list[Style]))
     def keep_style(fields: _Style) -> list[dict[str, Any]]:
         """Keep a style: name, prompt, negative_prompt. Answers with all."""
         return [s.model_dump() for s in studio.styles.keep(fields)]
 
-    @router.delete("/styles/{name:path}", response_model=list[Style])
+    @router.delete("/styles/{name:path}", **tells(list[Style]))
     def delete_style(name: str) -> list[dict[str, Any]]:
         """Forget a style. Answers with the others."""
         return [s.model_dump() for s in studio.styles.delete(name)]
 
-    @router.post("/settings", response_model=Made)
+    @router.post("/settings", **tells(Made))
     def settings(file: _File) -> dict[str, Any]:
         """How a picture was made, by this studio or by a program that writes A1111's form."""
         name = Path(file.filename or "picture.png").name
@@ -139,7 +139,7 @@ def _add_paintings(router: APIRouter, studio: Studio) -> None:
             version = 0
         return {**painting.told(), "preview": str(version) if version else ""}
 
-    @router.post("/sources", response_model=answers.Source)
+    @router.post("/sources", **tells(answers.Source))
     def source(picture: _Picture, mask: _Mask = None) -> dict[str, str]:
         """Keep a picture to paint on for a day, with a mask of its size that is white where it is painted."""
         def keep(path: Path) -> str:
@@ -163,7 +163,7 @@ def _add_paintings(router: APIRouter, studio: Studio) -> None:
             raise HTTPException(404)
         return FileResponse(file)
 
-    @router.post("/paintings", response_model=answers.Painting)
+    @router.post("/paintings", **tells(answers.Painting))
     def start(request: _Request, adapters: ADAPTERS = None, base: BASE = "starter", source: _Source = "",
               x: _Axis = None, y: _Axis = None, sheet: _Sheet = False, regions: _Regions = None) -> dict[str, Any]:
         """Begin a painting and answer at once. A row is a seed, or a value of `y`; a column a value of `x`; `sheet`
@@ -175,22 +175,22 @@ def _add_paintings(router: APIRouter, studio: Studio) -> None:
         return told(studio.paintings.start(lay_out(asked, x, y, words), compared=sheet, source=source,
                                            regions=regions))
 
-    @router.get("/paintings", response_model=list[answers.Painting])
+    @router.get("/paintings", **tells(list[answers.Painting]))
     def every() -> list[dict[str, Any]]:
         """Those that are waiting or under way, and the last ones that ended."""
         return [told(p) for p in studio.paintings.all()]
 
-    @router.get("/paintings/{id}", response_model=answers.Painting)
+    @router.get("/paintings/{id}", **tells(answers.Painting))
     def one(id: str) -> dict[str, Any]:
         """How far a painting has come."""
         return told(studio.paintings.get(id))
 
-    @router.delete("/paintings/{id}", response_model=answers.Painting)
+    @router.delete("/paintings/{id}", **tells(answers.Painting))
     def cancel(id: str) -> dict[str, Any]:
         """End it after the step that is running; what is done stays."""
         return told(studio.paintings.cancel(id))
 
-    @router.post("/paintings/{id}/move", response_model=answers.Painting)
+    @router.post("/paintings/{id}/move", **tells(answers.Painting))
     def move(id: str, where: TURN) -> dict[str, Any]:
         """Give a waiting painting another turn: `up`, `down`, `first` or `last`."""
         return told(studio.paintings.move(id, where))
@@ -208,7 +208,7 @@ def _add_paintings(router: APIRouter, studio: Studio) -> None:
 def _add_history(router: APIRouter, studio: Studio) -> None:
     gallery = studio.gallery
 
-    @router.get("", response_model=answers.History)
+    @router.get("", **tells(answers.History))
     def history(q: str = "", favourites: bool = False, after: str = "",
                 limit: Annotated[int, Query(ge=1, le=500)] = PAGE) -> dict[str, Any]:
         """Pictures in which every word of `q` is found, newest first, those behind the file `after`."""
@@ -222,23 +222,23 @@ def _add_history(router: APIRouter, studio: Studio) -> None:
             raise HTTPException(404)
         return FileResponse(gallery.thumbnail(file) if small else gallery.path(file))
 
-    @router.get("/{file}/settings", response_model=Made)
+    @router.get("/{file}/settings", **tells(Made))
     def made(file: str) -> dict[str, Any]:
         """How it was made."""
         return _with_missing(studio, read_settings(gallery.path(file)))
 
-    @router.patch("/{file}", response_model=answers.Picture)
+    @router.patch("/{file}", **tells(answers.Picture))
     def favour(file: str, favourite: _Favourite) -> dict[str, Any]:
         """Like it, or not any more."""
         return gallery.favour(file, favourite)
 
-    @router.delete("/{file}", response_model=Deleted)
+    @router.delete("/{file}", **tells(Deleted))
     def delete(file: str) -> dict[str, str]:
         """Put it into the trash."""
         gallery.delete(file)
         return {"deleted": file}
 
-    @router.post("/{file}/restore", response_model=answers.Picture)
+    @router.post("/{file}/restore", **tells(answers.Picture))
     def restore(file: str) -> dict[str, Any]:
         """Take it back."""
         return gallery.restore(file)

@@ -10,7 +10,7 @@ from fastapi.responses import FileResponse
 
 from adapters.errors import StudioError
 from app.http.answers import jobs as answers
-from app.http.described import BASE, METHODS, NO_FACE, PICTURE, text
+from app.http.described import BASE, METHODS, NO_FACE, PICTURE, tells, text
 from app.http.run_routes import told
 from app.studio import Studio
 
@@ -37,30 +37,30 @@ def routes(studio: Studio) -> APIRouter:
     """All of the lab's routes."""
     router, lab = APIRouter(prefix="/studio", tags=["lab"]), studio.lab
 
-    @router.post("/comparisons", response_model=answers.Run)
+    @router.post("/comparisons", **tells(answers.Run))
     def compare(draft: _Draft, methods: METHODS, base: BASE = "starter", preset: _Preset = "balanced",
                 steps: _Steps = None, no_face: NO_FACE = False, options: Options = None) -> dict[str, Any]:
         """Queue a comparison: a draft's pictures, taught with each of `methods`. `options`: seeds, prompts, force."""
         return told(studio, studio.job(lab.compare(draft, methods, base=base, preset=preset, steps=steps,
                                                    no_face=no_face, **_known(options))))
 
-    @router.post("/evaluations", response_model=answers.Run)
+    @router.post("/evaluations", **tells(answers.Run))
     def evaluate(adapter: _Adapter, draft: _Draft = "", run: _Run = "", base: BASE = "",
                  options: Options = None) -> dict[str, Any]:
         """Queue an evaluation of an adapter (NAME:WEIGHT:DIAL=VALUE,...) against a draft's or a training's pictures."""
         return told(studio, studio.job(lab.evaluate(adapter, draft=draft, run=run, base=base, **_known(options))))
 
-    @router.post("/runs/{run}/recommend", response_model=answers.Run)
+    @router.post("/runs/{run}/recommend", **tells(answers.Run))
     def recommend(run: str, options: _Embedded = None) -> dict[str, Any]:
         """Queue the choice of a training's checkpoint; answers with that job."""
         return told(studio, studio.job(lab.recommend(run, **_known(options))))
 
-    @router.get("/runs/{run}/recommended", response_model=answers.Recommended | None)
+    @router.get("/runs/{run}/recommended", **tells(answers.Recommended | None))
     def recommended(run: str) -> dict[str, Any] | None:
         """The checkpoint that was chosen for a training, with the reason and all that were looked at; or null."""
         return lab.recommended(studio.job(run).id)
 
-    @router.get("/runs/{run}/result", response_model=answers.Result)
+    @router.get("/runs/{run}/result", **tells(answers.Result))
     def result(run: str) -> dict[str, Any]:
         """What came out of a comparison, an evaluation or a choice."""
         return lab.result(run)

@@ -19,7 +19,7 @@ from adapters.formats import DEFAULT_RANK, formats_of, near_formats, title
 from app.errors import Missing
 from app.http.answers import library as answers
 from app.http.bodies import AdapterFields
-from app.http.described import FILE, PICTURE, body_is_file, fields_of
+from app.http.described import FILE, PICTURE, body_is_file, fields_of, tells
 from app.library.exports import Exports, packed
 from app.library.intake import plain_name, receive, workplace
 from app.library.library import card_of
@@ -72,7 +72,7 @@ def routes(studio: Studio) -> APIRouter:
 def _add_lists(router: APIRouter, studio: Studio) -> None:
     library = studio.library
 
-    @router.get("/library", response_model=answers.Shelf)
+    @router.get("/library", **tells(answers.Shelf))
     def every(search: str = "", tag: str = "", order: str = "newest", offset: Annotated[int, Query(ge=0)] = 0,
               limit: Annotated[int, Query(ge=1, le=500)] = 60) -> dict[str, Any]:
         """A page of those that match; `total` counts all of these, `all` the whole library."""
@@ -83,7 +83,7 @@ def _add_lists(router: APIRouter, studio: Studio) -> None:
         return {"total": len(found), "all": len(have), "tags": tags_of(have),
                 "entries": [told(e) for e in found[offset:offset + limit]]}
 
-    @router.post("/library", response_model=answers.Adapter, openapi_extra=body_is_file("The adapter file."))
+    @router.post("/library", **tells(answers.Adapter), openapi_extra=body_is_file("The adapter file."))
     async def bring(request: Request, file: str) -> dict[str, Any]:
         """Take an adapter file in; the request's body is the file, `file` its name."""
         name = plain_name(file, (".safetensors", *_EMBEDDINGS))
@@ -94,12 +94,12 @@ def _add_lists(router: APIRouter, studio: Studio) -> None:
                           None if embedding else lambda header: header)
             return told(await run_in_threadpool(studio.import_file, path))
 
-    @router.get("/trash", response_model=list[answers.Buried])
+    @router.get("/trash", **tells(list[answers.Buried]))
     def deleted() -> list[dict[str, str]]:
         """Deleted adapters, the last first."""
         return [asdict(d) for d in library.deleted()]
 
-    @router.post("/library/{id}/restore", response_model=answers.Adapter)
+    @router.post("/library/{id}/restore", **tells(answers.Adapter))
     def restore(id: str) -> dict[str, Any]:
         """Bring a deleted adapter back, by its id in the trash."""
         return told(library.restore(id))
@@ -108,13 +108,13 @@ def _add_lists(router: APIRouter, studio: Studio) -> None:
 def _add_one(router: APIRouter, studio: Studio) -> None:
     library = studio.library
 
-    @router.get("/library/{name}", response_model=answers.AdapterWhole)
+    @router.get("/library/{name}", **tells(answers.AdapterWhole))
     def one(name: str) -> dict[str, Any]:
         """An adapter and where it came from."""
         entry = library.get(name)
         return {**told(entry), "base_spec": entry.base_spec, "origin": origin(studio, entry)}
 
-    @router.patch("/library/{name}", response_model=answers.Adapter)
+    @router.patch("/library/{name}", **tells(answers.Adapter))
     def change(name: str, fields: _Changed) -> dict[str, Any]:
         """Set name, tags or notes, or `kind` to `person`, which is never taken back."""
         if odd := set(fields) - {"name", "tags", "notes", "kind"}:
@@ -131,7 +131,7 @@ def _add_one(router: APIRouter, studio: Studio) -> None:
         entry = library.rename(name, new)
         return told(library.remark(entry.name, *said) if any(s is not None for s in said) else entry)
 
-    @router.delete("/library/{name}", response_model=answers.AdapterDeleted)
+    @router.delete("/library/{name}", **tells(answers.AdapterDeleted))
     def delete(name: str) -> dict[str, str]:
         """Move an adapter into the trash; `id` brings it back."""
         return {"deleted": name, "id": library.delete(name).name}
@@ -153,7 +153,7 @@ def _add_one(router: APIRouter, studio: Studio) -> None:
 def _add_exports(router: APIRouter, studio: Studio) -> None:
     exports = Exports(studio)
 
-    @router.post("/library/{name}/export/{format}", response_model=answers.Export)
+    @router.post("/library/{name}/export/{format}", **tells(answers.Export))
     def check(name: str, format: str, approximate: _Approximate = False, rank: _Rank = DEFAULT_RANK) -> dict[str, Any]:
         """Write it as `format` and read it back: what matched; /studio/exports/{id} gives the file for an hour."""
         return exports.make(name, format, rank if approximate else None)

@@ -12,10 +12,11 @@ from adapters.errors import StudioError
 from app.concepts.drafts import framed
 from app.http.answers import drafts as answers
 from app.http.bodies import Pointed
-from app.http.described import BASE, PICTURE, fields_of, text
+from app.http.described import BASE, PICTURE, fields_of, tells, text
 from app.http.draft_routes import told
 from app.studio import Studio
-from pipelines.captioners import BLIP, here
+from pipelines.captioners import here
+from pipelines.helpers import BLIP
 from pipelines.methods import config_class
 from pipelines.references import open_image
 
@@ -47,7 +48,7 @@ def routes(studio: Studio) -> APIRouter:
                                      offline=studio.stays, out=str(out))
             return Response(out.read_bytes(), media_type=PNG, headers={"X-Found-By": said["found_by"]})
 
-    @router.post("/drafts/{id}/captions/write", response_model=answers.CaptionsWritten)
+    @router.post("/drafts/{id}/captions/write", **tells(answers.CaptionsWritten))
     def write(id: str, model: _Model = "") -> dict[str, Any]:
         """Caption every picture that has none, by `model` (folder or hub id) or a captioner whose weights are here."""
         bare = [s.id for s in studio.drafts.get(id).shots if not s.caption.strip()]
@@ -57,7 +58,7 @@ def routes(studio: Studio) -> APIRouter:
         return {"written": len(writers), "written_by": writers[-1] if writers else "",
                 "draft": told(studio.drafts.get(id))}
 
-    @router.post("/drafts/{id}/pictures/{shot}/caption", response_model=answers.CaptionWritten)
+    @router.post("/drafts/{id}/pictures/{shot}/caption", **tells(answers.CaptionWritten))
     def write_one(id: str, shot: str, model: _Model = "") -> dict[str, Any]:
         """Caption one picture as above; `written_by` is empty where it has a caption by now or is gone."""
         return {"written_by": _caption(studio, id, shot, model), "draft": told(studio.drafts.get(id))}

@@ -12,6 +12,7 @@ from fastapi import APIRouter
 from pydantic.fields import FieldInfo
 
 from app.http.answers import jobs as answers
+from app.http.described import tells
 from app.studio import Studio
 from pipelines.base_models.families import find_family
 from pipelines.base_models.locate import locate
@@ -27,7 +28,7 @@ def routes(studio: Studio) -> APIRouter:
     """All routes under /studio/methods."""
     router = APIRouter(prefix="/studio/methods", tags=["methods"])
 
-    @router.get("", response_model=answers.Methods)
+    @router.get("", **tells(answers.Methods))
     def every() -> dict[str, Any]:
         """Every method with its settings, the presets' names, and the graphics memories in GB that there are
         settings for."""

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.arguments import check_settings
 from app.http.answers import jobs as answers
+from app.http.described import tells
 from app.jobs.runs import EventTail
 from app.jobs.store import ACTIVE, Job
 from app.studio import Studio
@@ -67,23 +68,34 @@ def routes(studio: Studio) -> APIRouter:
     """All routes under /studio/runs."""
     router = APIRouter(prefix="/studio/runs", tags=["runs"])
 
-    @router.get("", response_model=list[answers.Job])
+    @router.get("", **tells(list[answers.Job]))
     def every() -> list[dict[str, Any]]:
         """Every training, newest first."""
         return [studio.queue.told(job) for job in studio.jobs()]
 
-    @router.post("", response_model=answers.Run)
+    @router.post("", **tells(answers.Run))
     def start(wanted: Wanted, idempotency_key: Annotated[str, Header(max_length=200)] = "") -> dict[str, Any]:
         """Queue a training of a draft; `settings` are the method's, by name. What is sent again with the same
         `Idempotency-Key` is answered with the training of the first time."""
         return told(studio, studio.job(studio.teach(wanted.draft, asked=idempotency_key, **wanted.options())))
 
-    @router.post("/preflight", response_model=answers.Run)
+    @router.post("/preflight", **tells(answers.Run))
     def preflight(wanted: Wanted) -> dict[str, Any]:
         """Queue one real step of what `start` would train, before all that waits; its result says what it will take."""
         return told(studio, studio.job(studio.preflight(wanted.draft, **wanted.options())))
 
-    @router.get("/{run}", response_model=answers.Run)
+    @router.post("/estimate", **tells(answers.Estimate))
+    def estimate(wanted: Wanted) -> dict[str, Any]:
+        """Reckon what `start` would take, at once and without trying anything; a pre-flight measures it."""
+        asked = {k: v for k, v in wanted.options().items() if k not in ("name", "no_face")}
+        return studio.estimate(**asked).as_dict()
+
+    @router.get("/{run}/estimate", **tells(answers.Estimate))
+    def estimate_of(run: str) -> dict[str, Any]:
+        """The same for a training that is there, of its frozen settings."""
+        return studio.estimate_of(run).as_dict()
+
+    @router.get("/{run}", **tells(answers.Run))
     def one(run: str) -> dict[str, Any]:
         """One training and how far it has come."""
         return told(studio, studio.job(run))
@@ -97,25 +109,25 @@ def routes(studio: Studio) -> APIRouter:
         return StreamingResponse(_stream(studio, job.id, after, request), media_type="text/event-stream",
                                  headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
 
-    @router.post("/{run}/stop", response_model=answers.Run)
+    @router.post("/{run}/stop", **tells(answers.Run))
     def stop(run: str) -> dict[str, Any]:
         """Stop after the current step, keeping a checkpoint; a queued training leaves the queue."""
         studio.stop(run)
         return told(studio, studio.job(run))
 
-    @router.post("/{run}/resume", response_model=answers.Run)
+    @router.post("/{run}/resume", **tells(answers.Run))
     def resume(run: str) -> dict[str, Any]:
         """Queue a stopped, failed or interrupted training again, from its last checkpoint."""
         studio.resume(run)
         return told(studio, studio.job(run))
 
-    @router.post("/{run}/{what}-now", response_model=answers.Run)
+    @router.post("/{run}/{what}-now", **tells(answers.Run))
     def now(run: str, what: str) -> dict[str, Any]:
         """`save-now` or `sample-now`: a checkpoint or a preview after the present step of a running training."""
         studio.wish(run, what)
         return told(studio, studio.job(run))
 
-    @router.post("/{run}/keep", response_model=answers.Kept)
+    @router.post("/{run}/keep", **tells(answers.Kept))
     def keep(run: str, step: _Step = None) -> dict[str, str]:
         """Put a training's last checkpoint, or that of `step`, into the library."""
         return {"adapter": studio.keep(run, step)}

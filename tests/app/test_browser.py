@@ -259,6 +259,7 @@ def test_of_three_queued_trainings_the_middle_one_is_cancelled_and_the_others_en
     for name in ("almond", "hazel"):
         _queue(page, name)
         expect(page.locator("#waiting li", has_text=name)).to_contain_text("paused", timeout=15_000)
+        expect(page.locator("#run-panel")).to_contain_text("Estimated: about", timeout=15_000)
     page.get_by_label("First: hazel").click()
     expect(page.locator("#waiting li[data-state=queued]").first).to_contain_text("hazel")
 
@@ -289,6 +290,8 @@ def test_of_three_queued_trainings_the_middle_one_is_cancelled_and_the_others_en
 def test_a_preflight_says_minutes_memory_and_file_before_anything_starts(server: Server, page: Page) -> None:
     _fill(page, [SAMPLES / "koala" / "0.png"], "measured", "bear")
     _train(page, "measured")
+    expect(page.locator("#estimate")).to_contain_text("Estimated: about", timeout=20_000)  # without trying anything
+    expect(page.locator("#estimate")).to_contain_text("a file of")
     page.locator("#preflight").click()
     expect(page.locator("#preflight-says")).to_contain_text("a step, measured on", timeout=120_000)
     expect(page.locator("#preflight-says")).to_contain_text("a file of")
@@ -309,16 +312,50 @@ def test_the_readmes_script_teaches_and_paints(server: Server, tmp_path: Path) -
         assert picture.size == (256, 256)
 
 
-def test_the_page_fits_a_phone(page: Page, server: Server) -> None:
-    page.set_viewport_size({"width": 390, "height": 844})
-    open_studio(page, server)
-    for tab in ("Create", "Library", "Train", "Concepts"):
-        shown = page.get_by_role("tab", name=tab)
-        if not shown.is_visible():  # in the menu of those that have no room
-            page.locator(".overflow-menu > button").click()
-            shown = page.locator(".overflow-dropdown button", has_text=tab)
-        shown.click()
-        page.wait_for_timeout(600)
-        overflow = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
-        assert overflow <= 1, f"{tab} is {overflow} px too wide"
-    shot(page, "phone")
+def _finger(page: Page, *points: tuple[float, float]) -> None:
+    """Draw a finger over the canvas, along points that are shares of the picture."""
+    box = page.locator(".s-canvas").bounding_box()
+    assert box
+    where = [{"x": box["x"] + x * box["width"], "y": box["y"] + y * box["height"]} for x, y in points]
+    touch = page.context.new_cdp_session(page)
+    for kind, point in (("touchStart", where[0]), *(("touchMove", at) for at in where), ("touchEnd", None)):
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [point] if point else []})
+
+
+def test_a_phone_is_enough_and_everything_fits_it(page: Page, server: Server) -> None:
+    """By touch alone: pictures from the phone's picker, a mask painted by a finger, and every room."""
+    assert page.context.browser
+    with page.context.browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True,
+                                          is_mobile=True) as phone:
+        page = phone.new_page()
+        open_studio(page, server)
+        page.locator("#new-draft").tap()
+        expect(page.locator("#shots[data-count='0']")).to_be_visible(timeout=20_000)
+        with page.expect_file_chooser() as picker:
+            page.locator("#drop").tap()
+        assert picker.value.is_multiple()
+        picker.value.set_files(sorted((SAMPLES / "koala").glob("*.png"))[:2])
+        expect(page.locator("#shots[data-count='2']")).to_be_visible(timeout=20_000)
+        page.locator("[data-act=mask]").first.tap()
+        expect(page.locator(".s-canvas[data-ready]")).to_be_visible(timeout=20_000)
+        _finger(page, (0.3, 0.4), (0.5, 0.5), (0.7, 0.6))
+        expect(page.locator(".s-canvas[data-saved=true]")).to_be_visible(timeout=20_000)
+        shot(page, "phone-mask")
+        page.locator("#editor-done").tap()
+        expect(page.locator(".s-shot[data-masks='1']")).to_have_count(1, timeout=20_000)
+        (masked,) = [s for s in _draft(server)["shots"] if s["masks"]]
+        mask = server.home / "drafts" / _draft(server)["id"] / "masks" / f"{masked['id']}-{masked['masks'][0]}.png"
+        with Image.open(mask) as painted:
+            grey = painted.convert("L")
+            assert grey.getpixel((grey.width // 2, grey.height // 2)) == 255  # where the finger went
+            assert grey.getpixel((2, 2)) == 0
+        for tab in ("Create", "Library", "Train", "Concepts"):
+            shown = page.get_by_role("tab", name=tab)
+            if not shown.is_visible():  # in the menu of those that have no room
+                page.locator(".overflow-menu > button").tap()
+                shown = page.locator(".overflow-dropdown button", has_text=tab)
+            shown.tap()
+            page.wait_for_timeout(600)
+            overflow = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+            assert overflow <= 1, f"{tab} is {overflow} px too wide"
+        shot(page, "phone")

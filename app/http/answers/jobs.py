@@ -125,6 +125,8 @@ class Estimate(Answer):
     """The most memory at a time."""
     file_bytes: int
     """The adapter's file."""
+    like: str
+    """The training on this machine whose pace it goes by; empty: a guess."""
     says: str
     """All of it in a sentence."""
 

@@ -106,6 +106,25 @@ class HubAnswer(Answer):
     """Its owner wants to be asked first."""
     bytes: int
     """To fetch."""
+    files: list[str]
+    """That are fetched."""
+
+
+class HelperTold(Answer):
+    """A model that some tools use where it is here."""
+
+    id: str
+    """On the hub."""
+    title: str
+    """What people call it."""
+    good_for: str
+    """What it is used for, in a sentence."""
+    licence: str
+    """As its model card names it; '' when it names none."""
+    here: bool
+    """Whether it can be used."""
+    bytes: int
+    """Of its weights; about that while it is not here, 0 when it is not known."""
 
 
 class Download(Answer):
@@ -123,3 +142,5 @@ class Download(Answer):
     """Bytes in all."""
     message: str
     """Why it failed, in a sentence."""
+    helper: bool
+    """No base, but one of /studio/helpers."""

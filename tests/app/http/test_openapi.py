@@ -69,7 +69,7 @@ def test_every_verb_says_what_it_does_takes_and_answers(document: dict[str, Any]
             if bare or not (schema.get("properties") or body.get("description")):
                 lacks.append(f"{name}: what is sent ({', '.join(bare)})")
         for kind, part in verb["responses"]["200"].get("content", {"nothing": {}}).items():
-            said = verb["responses"]["200"]["description"] != "Successful Response"
+            said = verb["responses"]["200"]["description"] not in ("Successful Response", "Done.")
             if is_vague(part.get("schema")) and not (said and part.get("schema")):
                 lacks.append(f"{name}: what is answered ({kind})")
         if "4XX" not in verb["responses"]:
@@ -85,7 +85,7 @@ def test_every_field_of_an_answer_is_described(document: dict[str, Any]) -> None
 
 
 def unnamed(value: Any, schema: dict[str, Any], document: dict[str, Any], where: str = "") -> Iterator[str]:
-    """Fields that came and that the schema does not name."""
+    """Fields that came and that the schema does not name, and those that it promises and that did not come."""
     schema = resolved(schema, document)
     if isinstance(value, list):
         for one in value:
@@ -94,7 +94,8 @@ def unnamed(value: Any, schema: dict[str, Any], document: dict[str, Any], where:
         options = [resolved(s, document) for s in schema.get("anyOf", [schema])]
         named = next((s["properties"] for s in options if "properties" in s), None)
         if named is not None:
-            yield from (f"{where}.{field}" for field in value if field not in named)
+            promised = {field for s in options for field in s.get("required", ())}
+            yield from (f"{where}.{field}" for field in {*(value.keys() - named.keys()), *(promised - value.keys())})
             for field in named.keys() & value.keys():
                 yield from unnamed(value[field], named[field], document, f"{where}.{field}")
 

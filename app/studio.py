@@ -23,6 +23,7 @@ from app.concepts.looker import LookerProcess
 from app.concepts.showing import check_faces
 from app.errors import Taken
 from app.home import Home
+from app.jobs.estimating import likely
 from app.jobs.job_files import JobFiles
 from app.jobs.lab_jobs import Lab
 from app.jobs.preparing import check_words, concepts_of, take_in_dataset, unless_ones
@@ -46,6 +47,7 @@ from app.system.preferences import Preferences
 from pipelines.base_models.families import find_family
 from pipelines.base_models.locate import locate
 from pipelines.dataset_folders import Dataset
+from pipelines.estimate import Estimate
 from pipelines.methods.common import resolve, settings_error
 from pipelines.request import Request
 from pipelines.run_config import RunConfig
@@ -214,6 +216,18 @@ class Studio:
             return self.teach(draft, kind="preflight", **options)
         except Taken as error:  # it keeps nothing under its name
             return self.teach(draft, kind="preflight", **{**options, "name": error.free})
+
+    def estimate(self, *, base: str = "starter", method: str = "lora", preset: str = "balanced",
+                 memory: str | None = None, **settings: Any) -> Estimate:
+        """What a training of these settings will most likely take; nothing is queued or opened for it."""
+        family = find_family(locate(base), offline=self.stays)
+        return likely(self.home, self.store, resolve(method, family, preset, memory, **settings), base, family)
+
+    def estimate_of(self, run: str) -> Estimate:
+        """The same for a training by its id, of its frozen settings. Raises StudioError for a job of another kind."""
+        config = self.queue.frozen(run)
+        family = find_family(locate(config.base), offline=self.stays)
+        return likely(self.home, self.store, config.training, config.base, family)
 
     def wish(self, run: str, what: str) -> None:
         """Ask a running training for a checkpoint ('save') or a preview ('sample') after its present step."""

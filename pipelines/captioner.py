@@ -14,7 +14,8 @@ from transformers import AutoTokenizer, BlipForConditionalGeneration, Florence2F
 
 from adapters.errors import StudioError
 from pipelines.base_models.listed import check_listed
-from pipelines.captioners import BLIP, FLORENCE, here
+from pipelines.captioners import here
+from pipelines.helpers import BLIP, FLORENCE
 from pipelines.mask_sources.pixels import normalised
 from pipelines.mask_sources.weights import open_weights
 
@@ -70,7 +71,7 @@ def _found() -> str:
     if found := here():
         return found[0]
     raise StudioError(f"Captions need the weights of a captioner, and none are here; type captions by hand, or "
-                      f"fetch '{BLIP}' or '{FLORENCE}' from the hub ('hf download' in a terminal).")
+                      f"fetch '{BLIP}' or '{FLORENCE}' from the hub (under System, or by 'hf download').")
 
 
 def _kind(place: str) -> str:
@@ -82,6 +83,6 @@ def _kind(place: str) -> str:
         said = ""
     if said not in ("blip", "florence2"):
         raise StudioError(f"'{place}' should be BLIP or Florence-2 as transformers keeps them, but it is "
-                          f"{said or 'not here'}; fetch '{BLIP}' or '{FLORENCE}' from the hub ('hf "
-                          "download' in a terminal).")
+                          f"{said or 'not here'}; fetch '{BLIP}' or '{FLORENCE}' from the hub (under "
+                          "System, or by 'hf download').")
     return str(said)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from huggingface_hub import try_to_load_from_cache
 
-BLIP, FLORENCE = "Salesforce/blip-image-captioning-base", "florence-community/Florence-2-base"
+from pipelines.helpers import BLIP, FLORENCE
 
 
 def here() -> list[str]:

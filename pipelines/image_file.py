@@ -45,7 +45,7 @@ _USED = TypeAdapter(list[UsedAdapter])
 class Made(BaseModel):
     """What a picture says it was made with, as far as it can be made again here."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
     request: dict[str, Any]
     """Fields of a `Request`, each of them possible."""

@@ -15,6 +15,7 @@ from PIL import Image
 
 from adapters.host import Host
 from pipelines.class_images import class_image_folder, paint_class_images
+from pipelines.estimate import as_size, as_time
 from pipelines.methods.common import TrainingConfig
 from pipelines.run_config import RunConfig
 from pipelines.speed.peak import own_peak
@@ -59,11 +60,11 @@ class Preflight:
         """What the run was warned of, and what will most likely end it early, each with what to do."""
         found = list(self.told)
         if self.free_bytes is not None and self.peak_bytes > self.free_bytes:
-            found.append(f"It had {_size(self.peak_bytes)} of memory and only {_size(self.free_bytes)} were free; "
+            found.append(f"It had {as_size(self.peak_bytes)} of memory and only {as_size(self.free_bytes)} were free; "
                          "choose a smaller batch, or close other programs.")
         if self.disk_bytes > self.disk_free_bytes:
-            found.append(f"It keeps {_size(self.disk_bytes)} and only {_size(self.disk_free_bytes)} of the disk are "
-                         "free; free some, or keep checkpoints less often.")
+            found.append(f"It keeps {as_size(self.disk_bytes)} and only {as_size(self.disk_free_bytes)} of the disk "
+                         "are free; free some, or keep checkpoints less often.")
         return found
 
     def as_dict(self) -> dict[str, Any]:
@@ -72,23 +73,10 @@ class Preflight:
 
     def _says(self) -> str:
         paces = " and ".join(f"{s:.2f} s" if s >= 0.01 else f"{1000 * s:.1f} ms" for s in self.step_seconds.values())
-        free = f" of {_size(self.free_bytes)} that are free" if self.free_bytes is not None else ""
+        free = f" of {as_size(self.free_bytes)} that are free" if self.free_bytes is not None else ""
         painted = f", among it {self.class_images} pictures of the class to be painted" if self.class_images else ""
-        return (f"About {_minutes(self.seconds)} on this machine ({paces} a step, measured on {self.device}{painted}); "
-                f"{_size(self.peak_bytes)} of memory{free}; a file of {_size(self.file_bytes)}.")
-
-
-def _minutes(seconds: float) -> str:
-    if seconds < 90:
-        return f"{max(round(seconds), 1)} s"
-    if seconds < 5400:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"
-
-
-def _size(count: int) -> str:
-    unit, name = next((u, n) for u, n in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1, "bytes")) if count >= u or u == 1)
-    return f"{count / unit:.1f} {name}" if unit > 1 else f"{count} bytes"
+        return (f"About {as_time(self.seconds)} on this machine ({paces} a step, measured on {self.device}{painted}); "
+                f"{as_size(self.peak_bytes)} of memory{free}; a file of {as_size(self.file_bytes)}.")
 
 
 def measure(folder: Path, report: Report, *, taken: Collection[str] = (), cache: Path,

@@ -33,6 +33,7 @@ class Statement(BaseModel):
 
     id: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{12}$")] = Field(
         default_factory=lambda: secrets.token_hex(6))
+    """12 hex digits."""
     who: Line
     """The person in the pictures."""
     scope: Line
@@ -46,7 +47,9 @@ class Statement(BaseModel):
     pixels: tuple[Hash, ...] = ()
     """SHA-256 of each one's pixels: a copy that was saved anew is found by these when it is revoked."""
     made: float = Field(default_factory=time.time)
+    """When it was recorded, in seconds since 1970."""
     revoked: float | None = None
+    """When it was revoked, in seconds since 1970; none: it stands."""
     removed: tuple[str, ...] = ()
     """What was removed when it was revoked."""
 

@@ -37,7 +37,7 @@ Words = Annotated[str, StringConstraints(max_length=2000)]
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", validate_assignment=True)
+    model_config = ConfigDict(extra="forbid", validate_assignment=True, use_attribute_docstrings=True)
 
 
 M = TypeVar("M", bound=_Model)
@@ -47,25 +47,36 @@ class Thing(_Model):
     """One concept to be: its name and what it is, both as typed so far."""
 
     id: Id = Field(default_factory=lambda: secrets.token_hex(6))
+    """12 hex digits."""
     name: Annotated[str, StringConstraints(max_length=64)] = ""
+    """What prompts and the file call it."""
     noun: Annotated[str, StringConstraints(max_length=40)] = ""
+    """What it is, in one or two words."""
     kind: ConceptKind = "object"
+    """A person needs a statement of consent."""
 
 
 class Shot(_Model):
-    """One picture. `crop` is left, top, right, bottom as shares of the upright picture; `masks` are the ids
-    of the things that have one.
-    """
+    """One picture."""
 
     id: Id
+    """12 hex digits."""
     name: Annotated[str, StringConstraints(max_length=200)]
+    """Of the file that it came as."""
     width: int = Field(gt=0)
+    """Pixels, upright and uncropped."""
     height: int = Field(gt=0)
+    """Pixels, upright and uncropped."""
     sha256: str
+    """Of the file that it came as."""
     caption: Words = ""
+    """What it shows; `[trigger]` is the concept's word."""
     crop: tuple[float, float, float, float] | None = None
+    """Left, top, right, bottom as shares of the upright picture; none: all of it."""
     flipped: bool = False
+    """Left and right exchanged."""
     masks: tuple[Id, ...] = ()
+    """The ids of the things that have one."""
 
     @field_validator("crop")
     @classmethod
@@ -82,14 +93,22 @@ class Draft(_Model):
     """Everything of a draft but its pixels."""
 
     id: Id
+    """12 hex digits."""
     title: Annotated[str, StringConstraints(max_length=80)] = ""
+    """What lists call it; without one they take the first thing's name."""
     changed: float = 0.0
+    """Seconds since 1970."""
     things: Annotated[tuple[Thing, ...], Field(min_length=1, max_length=MOST_CONCEPTS)] = Field(
         default_factory=lambda: (Thing(),))
+    """All concepts that it is to teach."""
     prefix: Words = ""
+    """Stands before every caption."""
     suffix: Words = ""
+    """Stands behind every caption."""
     shots: tuple[Shot, ...] = ()
+    """Its pictures."""
     removed: tuple[Shot, ...] = ()
+    """Pictures that were taken out and can be put back."""
 
     @property
     def label(self) -> str:

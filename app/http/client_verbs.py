@@ -5,6 +5,8 @@ Only where there are no accounts: Gradio's own queue and uploads are everybody's
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import quote
@@ -44,6 +46,21 @@ def add_verbs(app: FastAPI) -> None:
 def _verbs(studio: _Studio) -> list[Any]:
     ask = studio.ask
 
+    @asynccontextmanager
+    async def drafted(pictures: list[dict], **thing: str) -> AsyncIterator[str]:
+        """A draft of these pictures, which goes when what it is wanted for is refused."""
+        files = [("files", _taken(p)) for p in pictures]
+        draft = (await ask("POST", "drafts"))["id"]
+        try:
+            if thing:
+                await ask("PATCH", "drafts", draft, json={"things": [thing]})
+            if refused := (await ask("POST", "drafts", draft, "pictures", files=files))["refused"]:
+                _refuse(refused[0])
+            yield draft
+        except gr.Error:
+            await ask("DELETE", "drafts", draft)
+            raise
+
     async def train(name: str, noun: str, pictures: list[dict], method: str = "lora", preset: str = "balanced",
                     base: str = "starter", kind: str = "object", settings: dict | None = None,
                     no_face: bool = False) -> dict:
@@ -51,17 +68,19 @@ def _verbs(studio: _Studio) -> list[Any]:
 
         What is no person and seems to show a face is learned with `no_face` alone, which says that it is none.
         """
-        files = [("files", _taken(p)) for p in pictures]
-        draft = (await ask("POST", "drafts"))["id"]
-        try:
-            await ask("PATCH", "drafts", draft, json={"things": [{"name": name, "noun": noun, "kind": kind}]})
-            if refused := (await ask("POST", "drafts", draft, "pictures", files=files))["refused"]:
-                _refuse(refused[0])
+        async with drafted(pictures, name=name, noun=noun, kind=kind) as draft:
             return await ask("POST", "runs", json={"draft": draft, "method": method, "preset": preset, "base": base,
                                                    "settings": settings or {}, "no_face": no_face})
-        except gr.Error:
-            await ask("DELETE", "drafts", draft)
-            raise
+
+    async def compare(name: str, noun: str, pictures: list[dict], methods: list[str], preset: str = "balanced",
+                      base: str = "starter", kind: str = "object", steps: int | None = None,
+                      options: dict | None = None, no_face: bool = False) -> dict:
+        """Queue a comparison: the same pictures, taught with each of `methods`. `options`: seeds, prompts, force;
+        /result has what came out."""
+        async with drafted(pictures, name=name, noun=noun, kind=kind) as draft:
+            return await ask("POST", "comparisons", json={
+                "draft": draft, "methods": methods, "preset": preset, "base": base, "steps": steps, "options": options,
+                "no_face": no_face})
 
     async def runs() -> list:
         """Every training and other job, newest first."""
@@ -78,6 +97,41 @@ def _verbs(studio: _Studio) -> list[Any]:
     async def resume(id: str) -> dict:
         """Go on from the last checkpoint."""
         return await ask("POST", "runs", id, "resume")
+
+    async def clone(id: str, name: str = "", settings: dict | None = None) -> dict:
+        """Queue a training's frozen settings and pictures again, `settings` laid over them; answers with the new one.
+        """
+        return await ask("POST", "runs", id, "clone", json={"name": name, "settings": settings})
+
+    async def delete_run(id: str) -> dict:
+        """Put a job into the trash; a running one must be stopped first."""
+        return await ask("DELETE", "runs", id)
+
+    async def restore_run(id: str) -> dict:
+        """Bring a deleted job back."""
+        return await ask("POST", "runs", id, "restore")
+
+    async def queue() -> dict:
+        """What runs, what waits in which order and for what, what was deleted, and pictures that are painted beside.
+        """
+        return await ask("GET", "queue")
+
+    async def pause() -> dict:
+        """Start nothing new; what runs goes on. Answers with the queue."""
+        return await ask("POST", "queue", "pause")
+
+    async def go_on() -> dict:
+        """Start what waits again. Answers with the queue."""
+        return await ask("POST", "queue", "go-on")
+
+    async def move(id: str, where: str) -> dict:
+        """Give a waiting job another turn: up, down, first or last. Answers with the queue."""
+        return await ask("POST", "runs", id, "move", json={"where": where})
+
+    async def later(id: str, at: float | None = None) -> dict:
+        """Start a waiting job no earlier than `at`, seconds since 1970; none takes that back. Answers with the queue.
+        """
+        return await ask("POST", "runs", id, "later", json={"at": at})
 
     async def generate(prompt: str, adapters: list[str] | None = None, base: str = "starter",
                        request: dict | None = None) -> list[str]:
@@ -116,7 +170,27 @@ def _verbs(studio: _Studio) -> list[Any]:
         """What came out of an evaluation, a comparison or a choice."""
         return await ask("GET", "runs", id, "result")
 
-    return [train, runs, run, stop, resume, generate, settings, list_, export, import_, evaluate, recommend, result]
+    async def consent(pictures: list[dict], who: str, scope: str, by: str, date: str) -> dict:
+        """Record a person's consent to exactly these pictures: who, to what, who says so, and the day (2026-05-01).
+
+        A training or comparison of the same files as kind `person` then finds it.
+        """
+        async with drafted(pictures) as draft:
+            given = await ask("POST", "consents", json={"draft": draft, "who": who, "scope": scope, "by": by,
+                                                        "date": date})
+        await ask("DELETE", "drafts", draft)
+        return given
+
+    async def consents() -> list:
+        """All statements of consent, the newest first; a revoked one says what was removed."""
+        return await ask("GET", "consents")
+
+    async def revoke(id: str) -> dict:
+        """Erase for good what was made under a statement, and its pictures; the statement stays."""
+        return await ask("POST", "consents", id, "revoke")
+
+    return [train, compare, runs, run, stop, resume, clone, delete_run, restore_run, queue, pause, go_on, move, later,
+            generate, settings, list_, export, import_, evaluate, recommend, result, consent, consents, revoke]
 
 
 def _taken(sent: Answer) -> tuple[str, bytes]:

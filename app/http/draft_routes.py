@@ -7,12 +7,16 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, File, HTTPException, Response, UploadFile
+from fastapi import APIRouter, File, HTTPException, Response, UploadFile
 from fastapi.responses import FileResponse
 
 from adapters.errors import StudioError
 from app.concepts.drafts import Draft, framed, import_captions
+from app.http.answers import drafts as answers
+from app.http.answers.common import Deleted
+from app.http.bodies import DraftFields, ShotFields
 from app.http.body_limit import MOST
+from app.http.described import PICTURE, fields_of, tells, text
 from app.http.uploads import FORM, received
 from app.studio import Studio
 from pipelines.base_models.families import painted_side
@@ -28,6 +32,14 @@ UPLOADS = {
     f"PUT {_DRAFT}/pictures/[^/]+/masks/[^/]+": FORM,
 }
 
+_Find = text("Words to look for.", "a photo of")
+_Put = text("What to write in their place.", "a drawing of")
+_Texts = Annotated[list[UploadFile], File(description="Text files, each named like its picture.")]
+_Pictures = Annotated[list[UploadFile], File(description="Pictures: PNG, JPEG, WebP and others that Pillow reads.")]
+_Mask = Annotated[UploadFile, File(description="A picture of the same size, white where the thing is.")]
+_DraftFields = fields_of(DraftFields, examples=[{"things": [{"name": "mycat", "noun": "cat"}]}])
+_ShotFields = fields_of(ShotFields, examples=[{"caption": "[trigger] on a chair", "flipped": True}])
+
 
 def told(draft: Draft) -> dict[str, Any]:
     """A draft for the page, with the name that lists show."""
@@ -41,13 +53,13 @@ def routes(studio: Studio) -> APIRouter:
     _add_pictures(router, studio)
     _add_masks(router, studio)
 
-    @router.patch("/{id}/captions")
-    def replace(id: str, find: Annotated[str, Body()], put: Annotated[str, Body()] = "") -> dict[str, Any]:
+    @router.patch("/{id}/captions", **tells(answers.CaptionsReplaced))
+    def replace(id: str, find: _Find, put: _Put = "") -> dict[str, Any]:
         """Find and replace in all captions."""
         return {"changed": drafts.replace(id, find, put), "draft": told(drafts.get(id))}
 
-    @router.post("/{id}/captions")
-    def take_captions(id: str, files: Annotated[list[UploadFile], File()]) -> dict[str, Any]:
+    @router.post("/{id}/captions", **tells(answers.CaptionsTaken))
+    def take_captions(id: str, files: _Texts) -> dict[str, Any]:
         """Captions from text files that have the names of their pictures."""
         notices: list[str] = []
         texts = [(f.filename or "", f.file.read(MAX_CAPTION).decode("utf-8", "replace")) for f in files]
@@ -60,38 +72,38 @@ def routes(studio: Studio) -> APIRouter:
 def _add_drafts(router: APIRouter, studio: Studio) -> None:
     drafts = studio.drafts
 
-    @router.get("")
+    @router.get("", **tells(list[answers.DraftRow]))
     def every() -> list[dict[str, Any]]:
         """Every draft, the last changed first."""
         return [{"id": d.id, "label": d.label, "changed": d.changed, "pictures": len(d.shots)} for d in drafts.all()]
 
-    @router.post("")
+    @router.post("", **tells(answers.DraftTold))
     def new() -> dict[str, Any]:
         """An empty draft."""
         return told(drafts.new())
 
-    @router.get("/{id}")
+    @router.get("/{id}", **tells(answers.DraftTold))
     def one(id: str) -> dict[str, Any]:
         """All of a draft but its pixels."""
         return told(drafts.get(id))
 
-    @router.patch("/{id}")
-    def update(id: str, fields: Annotated[dict[str, Any], Body()]) -> dict[str, Any]:
+    @router.patch("/{id}", **tells(answers.DraftTold))
+    def update(id: str, fields: _DraftFields) -> dict[str, Any]:
         """Set title, things, prefix or suffix."""
         return told(drafts.update(id, **fields))
 
-    @router.delete("/{id}")
+    @router.delete("/{id}", **tells(Deleted))
     def delete(id: str) -> dict[str, str]:
         """Put a draft away."""
         drafts.delete(id)
         return {"deleted": id}
 
-    @router.post("/{id}/restore")
+    @router.post("/{id}/restore", **tells(answers.DraftTold))
     def restore(id: str) -> dict[str, Any]:
         """Bring it back."""
         return told(drafts.restore(id))
 
-    @router.get("/{id}/checks")
+    @router.get("/{id}/checks", **tells(list[answers.Checked]))
     def checks(id: str, base: str = "starter") -> list[dict[str, Any]]:
         """What is likely to spoil a training on a base; that the base itself cannot be used is among it."""
         draft, found = drafts.get(id), list[Finding]()
@@ -112,8 +124,8 @@ def _add_drafts(router: APIRouter, studio: Studio) -> None:
 def _add_pictures(router: APIRouter, studio: Studio) -> None:
     drafts = studio.drafts
 
-    @router.post("/{id}/pictures")
-    def add(id: str, files: Annotated[list[UploadFile], File()]) -> dict[str, Any]:
+    @router.post("/{id}/pictures", **tells(answers.PicturesTaken))
+    def add(id: str, files: _Pictures) -> dict[str, Any]:
         """Take pictures in; those that are refused are named with the reason, the others are kept."""
         refused = []
         for file in files:
@@ -124,22 +136,22 @@ def _add_pictures(router: APIRouter, studio: Studio) -> None:
                 refused.append(str(error))
         return {"draft": told(drafts.get(id)), "refused": refused}
 
-    @router.patch("/{id}/pictures/{shot}")
-    def change(id: str, shot: str, fields: Annotated[dict[str, Any], Body()]) -> dict[str, Any]:
+    @router.patch("/{id}/pictures/{shot}", **tells(answers.DraftTold))
+    def change(id: str, shot: str, fields: _ShotFields) -> dict[str, Any]:
         """Set a picture's caption, crop or flip."""
         return told(drafts.change(id, shot, **fields))
 
-    @router.delete("/{id}/pictures/{shot}")
+    @router.delete("/{id}/pictures/{shot}", **tells(answers.DraftTold))
     def remove(id: str, shot: str) -> dict[str, Any]:
         """Take a picture out."""
         return told(drafts.remove(id, shot))
 
-    @router.post("/{id}/pictures/{shot}/restore")
+    @router.post("/{id}/pictures/{shot}/restore", **tells(answers.DraftTold))
     def take_back(id: str, shot: str) -> dict[str, Any]:
         """Put it back, with its caption and masks."""
         return told(drafts.take_back(id, shot))
 
-    @router.get("/{id}/pictures/{shot}")
+    @router.get("/{id}/pictures/{shot}", **PICTURE)
     def picture(id: str, shot: str, small: bool = False) -> FileResponse:
         """The picture as taken in, or small."""
         _known(drafts.get(id), shot)
@@ -149,20 +161,20 @@ def _add_pictures(router: APIRouter, studio: Studio) -> None:
 def _add_masks(router: APIRouter, studio: Studio) -> None:
     drafts = studio.drafts
 
-    @router.get("/{id}/pictures/{shot}/masks/{thing}")
+    @router.get("/{id}/pictures/{shot}/masks/{thing}", **PICTURE)
     def mask(id: str, shot: str, thing: str) -> Response:
         """A painted mask as grey PNG."""
         if thing not in _known(drafts.get(id), shot):
             raise HTTPException(404)
         return FileResponse(drafts.mask(id, shot, thing), headers={"Cache-Control": "no-store"})
 
-    @router.put("/{id}/pictures/{shot}/masks/{thing}")
-    def paint(id: str, shot: str, thing: str, file: Annotated[UploadFile, File()]) -> dict[str, Any]:
+    @router.put("/{id}/pictures/{shot}/masks/{thing}", **tells(answers.DraftTold))
+    def paint(id: str, shot: str, thing: str, file: _Mask) -> dict[str, Any]:
         """Keep a painted mask; an empty one is taken away."""
         found: Draft = received(studio.home, file, "mask.png", lambda path: drafts.set_mask(id, shot, thing, path))
         return told(found)
 
-    @router.delete("/{id}/pictures/{shot}/masks/{thing}")
+    @router.delete("/{id}/pictures/{shot}/masks/{thing}", **tells(answers.DraftTold))
     def clear(id: str, shot: str, thing: str) -> dict[str, Any]:
         """Take a mask away."""
         return told(drafts.set_mask(id, shot, thing, None))

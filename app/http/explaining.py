@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
 from adapters.errors import StudioError
 from app.errors import STATUS, Missing, Taken
+from app.http.answers.common import Refusal
+
+REFUSED: dict[int | str, dict[str, Any]] = {
+    "4XX": {"model": Refusal, "description": "It cannot be done: why, and what to do."}}
+"""How every address refuses."""
 
 
 def explain_errors(app: FastAPI, *, missing: int) -> None:

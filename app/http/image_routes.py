@@ -12,10 +12,14 @@ from adapters.errors import StudioError
 from adapters.prompt_syntax import take_loras
 from adapters.record import read_record
 from app.arguments import parse_adapter
+from app.http.answers import images as answers
+from app.http.answers.common import Deleted
+from app.http.described import ADAPTERS, BASE, PICTURE, TURN, fields_of, tells, text
 from app.http.uploads import FORM, on_disk, received
 from app.painting.gallery import NAME, PAGE
 from app.painting.grid import FIELDS, Asked, Axis, lay_out
 from app.painting.paintings import Painting
+from app.painting.styles import Style
 from app.studio import Studio
 from pipelines.image_file import Made, read_settings
 from pipelines.ingredients import save_source, source_of
@@ -24,7 +28,18 @@ from pipelines.references import open_image
 from pipelines.request import Request
 from pipelines.samplers import SAMPLERS, SCHEDULES
 
-_REQUEST = Body(examples=[{"prompt": "a photo of a cat", "seed": 1}])
+_Request = fields_of(Request, description="What to paint.", examples=[{"prompt": "a photo of a cat", "seed": 1}])
+_Style = fields_of(Style, examples=[{"name": "film", "prompt": "{prompt}, film grain", "negative_prompt": "blurry"}])
+_Source = text("The id of a picture to paint on, from /studio/images/sources.")
+_Axis = Annotated[Axis | None, Body(description="A setting that goes over several values.",
+                                    examples=[{"field": "guidance", "values": ["3", "5", "7"]}])]
+_Sheet = Annotated[bool, Body(description="Ask for one more file that shows all, labelled.")]
+_Regions = Annotated[dict[str, str] | None, Body(description="Sources by the names of adapters that are to be where "
+                                                             "these are white alone.")]
+_File = Annotated[UploadFile, File(description="A picture of this studio's or in A1111's form.")]
+_Picture = Annotated[UploadFile, File(description="The picture.")]
+_Mask = Annotated[UploadFile | None, File(description="A picture of the same size, white where it is painted anew.")]
+_Favourite = Annotated[bool, Body(embed=True, description="Whether it is liked.")]
 _MANY = 400  # checkpoints that are listed
 UPLOADS = {"POST /studio/images/settings": FORM, "POST /studio/images/sources": 2 * FORM}
 
@@ -33,10 +48,8 @@ def routes(studio: Studio) -> APIRouter:
     """All routes under /studio/images."""
     router = APIRouter(prefix="/studio/images", tags=["images"])
 
-    @router.post("")
-    def paint(request: Annotated[dict[str, Any], _REQUEST],
-              adapters: Annotated[list[str] | None, Body(examples=[["mycat:0.8"]])] = None,
-              base: Annotated[str, Body()] = "starter") -> dict[str, list[str]]:
+    @router.post("", **tells(answers.Addresses))
+    def paint(request: _Request, adapters: ADAPTERS = None, base: BASE = "starter") -> dict[str, list[str]]:
         """Paint, and answer with the pictures' addresses when they are done. `adapters` are written NAME,
         NAME:WEIGHT or NAME:WEIGHT:DIAL=VALUE,...; `request` has a prompt and may have the other fields of an image.
         """
@@ -61,7 +74,7 @@ def _check(request: dict[str, Any]) -> None:
 
 
 def _add_choices(router: APIRouter, studio: Studio) -> None:
-    @router.get("/choices")
+    @router.get("/choices", **tells(answers.Choices))
     def choices() -> dict[str, Any]:
         """What can be chosen from: adapters with their words, checkpoints, samplers, schedules, styles, axes."""
         adapters = []
@@ -79,18 +92,18 @@ def _add_choices(router: APIRouter, studio: Studio) -> None:
                 "schedules": list(SCHEDULES), "axes": FIELDS,
                 "styles": [s.model_dump() for s in studio.styles.all()]}
 
-    @router.put("/styles")
-    def keep_style(fields: Annotated[dict[str, str], Body()]) -> list[dict[str, Any]]:
+    @router.put("/styles", **tells(list[Style]))
+    def keep_style(fields: _Style) -> list[dict[str, Any]]:
         """Keep a style: name, prompt, negative_prompt. Answers with all."""
         return [s.model_dump() for s in studio.styles.keep(fields)]
 
-    @router.delete("/styles/{name:path}")
+    @router.delete("/styles/{name:path}", **tells(list[Style]))
     def delete_style(name: str) -> list[dict[str, Any]]:
         """Forget a style. Answers with the others."""
         return [s.model_dump() for s in studio.styles.delete(name)]
 
-    @router.post("/settings")
-    def settings(file: Annotated[UploadFile, File()]) -> dict[str, Any]:
+    @router.post("/settings", **tells(Made))
+    def settings(file: _File) -> dict[str, Any]:
         """How a picture was made, by this studio or by a program that writes A1111's form."""
         name = Path(file.filename or "picture.png").name
         return _with_missing(studio, received(studio.home, file, name, read_settings))
@@ -126,9 +139,8 @@ def _add_paintings(router: APIRouter, studio: Studio) -> None:
             version = 0
         return {**painting.told(), "preview": str(version) if version else ""}
 
-    @router.post("/sources")
-    def source(picture: Annotated[UploadFile, File()],
-               mask: Annotated[UploadFile | None, File()] = None) -> dict[str, str]:
+    @router.post("/sources", **tells(answers.Source))
+    def source(picture: _Picture, mask: _Mask = None) -> dict[str, str]:
         """Keep a picture to paint on for a day, with a mask of its size that is white where it is painted."""
         def keep(path: Path) -> str:
             image = open_image(path)
@@ -143,7 +155,7 @@ def _add_paintings(router: APIRouter, studio: Studio) -> None:
 
         return {"source": received(studio.home, picture, Path(picture.filename or "picture.png").name, keep)}
 
-    @router.get("/sources/{id}")
+    @router.get("/sources/{id}", **PICTURE)
     def kept(id: str, mask: bool = False) -> FileResponse:
         """A picture that is kept to paint on, or its mask."""
         file = studio.paintings.source(id)[mask]
@@ -151,12 +163,9 @@ def _add_paintings(router: APIRouter, studio: Studio) -> None:
             raise HTTPException(404)
         return FileResponse(file)
 
-    @router.post("/paintings")
-    def start(request: Annotated[dict[str, Any], _REQUEST], adapters: Annotated[list[str] | None, Body()] = None,
-              base: Annotated[str, Body()] = "starter", source: Annotated[str, Body()] = "",
-              x: Annotated[Axis | None, Body()] = None, y: Annotated[Axis | None, Body()] = None,
-              sheet: Annotated[bool, Body()] = False,
-              regions: Annotated[dict[str, str] | None, Body()] = None) -> dict[str, Any]:
+    @router.post("/paintings", **tells(answers.Painting))
+    def start(request: _Request, adapters: ADAPTERS = None, base: BASE = "starter", source: _Source = "",
+              x: _Axis = None, y: _Axis = None, sheet: _Sheet = False, regions: _Regions = None) -> dict[str, Any]:
         """Begin a painting and answer at once. A row is a seed, or a value of `y`; a column a value of `x`; `sheet`
         asks for one more file that shows all, labelled. `source` is a picture to paint on; `regions` are sources by
         the names of adapters that are to be where these are white, and nowhere else.
@@ -166,27 +175,27 @@ def _add_paintings(router: APIRouter, studio: Studio) -> None:
         return told(studio.paintings.start(lay_out(asked, x, y, words), compared=sheet, source=source,
                                            regions=regions))
 
-    @router.get("/paintings")
+    @router.get("/paintings", **tells(list[answers.Painting]))
     def every() -> list[dict[str, Any]]:
         """Those that are waiting or under way, and the last ones that ended."""
         return [told(p) for p in studio.paintings.all()]
 
-    @router.get("/paintings/{id}")
+    @router.get("/paintings/{id}", **tells(answers.Painting))
     def one(id: str) -> dict[str, Any]:
         """How far a painting has come."""
         return told(studio.paintings.get(id))
 
-    @router.delete("/paintings/{id}")
+    @router.delete("/paintings/{id}", **tells(answers.Painting))
     def cancel(id: str) -> dict[str, Any]:
         """End it after the step that is running; what is done stays."""
         return told(studio.paintings.cancel(id))
 
-    @router.post("/paintings/{id}/move")
-    def move(id: str, where: Annotated[str, Body(embed=True)]) -> dict[str, Any]:
+    @router.post("/paintings/{id}/move", **tells(answers.Painting))
+    def move(id: str, where: TURN) -> dict[str, Any]:
         """Give a waiting painting another turn: `up`, `down`, `first` or `last`."""
         return told(studio.paintings.move(id, where))
 
-    @router.get("/paintings/{id}/preview")
+    @router.get("/paintings/{id}/preview", **PICTURE)
     def preview(id: str) -> Response:
         """The picture that is painted now, as far as it has come."""
         try:
@@ -199,37 +208,37 @@ def _add_paintings(router: APIRouter, studio: Studio) -> None:
 def _add_history(router: APIRouter, studio: Studio) -> None:
     gallery = studio.gallery
 
-    @router.get("")
+    @router.get("", **tells(answers.History))
     def history(q: str = "", favourites: bool = False, after: str = "",
                 limit: Annotated[int, Query(ge=1, le=500)] = PAGE) -> dict[str, Any]:
         """Pictures in which every word of `q` is found, newest first, those behind the file `after`."""
         found, more = gallery.find(q, favourites=favourites, after=after, limit=limit)
         return {"images": found, "more": more}
 
-    @router.get("/{file}")
+    @router.get("/{file}", **PICTURE)
     def image(file: str, small: bool = False) -> FileResponse:
         """A picture, or a small one."""
         if not NAME.fullmatch(file) or not (gallery.folder / file).is_file():
             raise HTTPException(404)
         return FileResponse(gallery.thumbnail(file) if small else gallery.path(file))
 
-    @router.get("/{file}/settings")
+    @router.get("/{file}/settings", **tells(Made))
     def made(file: str) -> dict[str, Any]:
         """How it was made."""
         return _with_missing(studio, read_settings(gallery.path(file)))
 
-    @router.patch("/{file}")
-    def favour(file: str, favourite: Annotated[bool, Body(embed=True)]) -> dict[str, Any]:
+    @router.patch("/{file}", **tells(answers.Picture))
+    def favour(file: str, favourite: _Favourite) -> dict[str, Any]:
         """Like it, or not any more."""
         return gallery.favour(file, favourite)
 
-    @router.delete("/{file}")
+    @router.delete("/{file}", **tells(Deleted))
     def delete(file: str) -> dict[str, str]:
         """Put it into the trash."""
         gallery.delete(file)
         return {"deleted": file}
 
-    @router.post("/{file}/restore")
+    @router.post("/{file}/restore", **tells(answers.Picture))
     def restore(file: str) -> dict[str, Any]:
         """Take it back."""
         return gallery.restore(file)

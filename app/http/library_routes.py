@@ -17,6 +17,9 @@ from starlette.concurrency import run_in_threadpool
 from adapters.errors import StudioError
 from adapters.formats import DEFAULT_RANK, formats_of, near_formats, title
 from app.errors import Missing
+from app.http.answers import library as answers
+from app.http.bodies import AdapterFields
+from app.http.described import FILE, PICTURE, body_is_file, fields_of, tells
 from app.library.exports import Exports, packed
 from app.library.intake import plain_name, receive, workplace
 from app.library.library import card_of
@@ -29,6 +32,10 @@ UPLOADS = {"POST /studio/library": MOST_ADAPTER}
 _EMBEDDINGS = (".pt", ".bin")
 _ORDERS: dict[str, Callable[[Entry], Any]] = {"newest": lambda e: 0, "name": lambda e: e.name.casefold(),
                                               "size": lambda e: -e.size}
+
+_Changed = fields_of(AdapterFields, examples=[{"tags": ["toys"], "notes": "fond of honey"}])
+_Approximate = Annotated[bool, Body(embed=True, description="Write what comes near where it fits in no such file.")]
+_Rank = Annotated[int, Body(ge=1, le=4096, description="Of what comes near.")]
 
 
 def told(entry: Entry) -> dict[str, Any]:
@@ -65,7 +72,7 @@ def routes(studio: Studio) -> APIRouter:
 def _add_lists(router: APIRouter, studio: Studio) -> None:
     library = studio.library
 
-    @router.get("/library")
+    @router.get("/library", **tells(answers.Shelf))
     def every(search: str = "", tag: str = "", order: str = "newest", offset: Annotated[int, Query(ge=0)] = 0,
               limit: Annotated[int, Query(ge=1, le=500)] = 60) -> dict[str, Any]:
         """A page of those that match; `total` counts all of these, `all` the whole library."""
@@ -76,7 +83,7 @@ def _add_lists(router: APIRouter, studio: Studio) -> None:
         return {"total": len(found), "all": len(have), "tags": tags_of(have),
                 "entries": [told(e) for e in found[offset:offset + limit]]}
 
-    @router.post("/library")
+    @router.post("/library", **tells(answers.Adapter), openapi_extra=body_is_file("The adapter file."))
     async def bring(request: Request, file: str) -> dict[str, Any]:
         """Take an adapter file in; the request's body is the file, `file` its name."""
         name = plain_name(file, (".safetensors", *_EMBEDDINGS))
@@ -87,12 +94,12 @@ def _add_lists(router: APIRouter, studio: Studio) -> None:
                           None if embedding else lambda header: header)
             return told(await run_in_threadpool(studio.import_file, path))
 
-    @router.get("/trash")
+    @router.get("/trash", **tells(list[answers.Buried]))
     def deleted() -> list[dict[str, str]]:
         """Deleted adapters, the last first."""
         return [asdict(d) for d in library.deleted()]
 
-    @router.post("/library/{id}/restore")
+    @router.post("/library/{id}/restore", **tells(answers.Adapter))
     def restore(id: str) -> dict[str, Any]:
         """Bring a deleted adapter back, by its id in the trash."""
         return told(library.restore(id))
@@ -101,14 +108,14 @@ def _add_lists(router: APIRouter, studio: Studio) -> None:
 def _add_one(router: APIRouter, studio: Studio) -> None:
     library = studio.library
 
-    @router.get("/library/{name}")
+    @router.get("/library/{name}", **tells(answers.AdapterWhole))
     def one(name: str) -> dict[str, Any]:
         """An adapter and where it came from."""
         entry = library.get(name)
         return {**told(entry), "base_spec": entry.base_spec, "origin": origin(studio, entry)}
 
-    @router.patch("/library/{name}")
-    def change(name: str, fields: Annotated[dict[str, Any], Body()]) -> dict[str, Any]:
+    @router.patch("/library/{name}", **tells(answers.Adapter))
+    def change(name: str, fields: _Changed) -> dict[str, Any]:
         """Set name, tags or notes, or `kind` to `person`, which is never taken back."""
         if odd := set(fields) - {"name", "tags", "notes", "kind"}:
             raise StudioError(f"'{min(odd)[:40]}' of an adapter cannot be set; set name, tags, notes or kind.")
@@ -124,7 +131,7 @@ def _add_one(router: APIRouter, studio: Studio) -> None:
         entry = library.rename(name, new)
         return told(library.remark(entry.name, *said) if any(s is not None for s in said) else entry)
 
-    @router.delete("/library/{name}")
+    @router.delete("/library/{name}", **tells(answers.AdapterDeleted))
     def delete(name: str) -> dict[str, str]:
         """Move an adapter into the trash; `id` brings it back."""
         return {"deleted": name, "id": library.delete(name).name}
@@ -134,7 +141,7 @@ def _add_one(router: APIRouter, studio: Studio) -> None:
         """The model card, as Markdown text."""
         return card_of(library.get(name))
 
-    @router.get("/library/{name}/preview")
+    @router.get("/library/{name}/preview", **PICTURE)
     def thumbnail(name: str) -> FileResponse:
         """The preview picture."""
         path = library.thumbnail(library.get(name).name)
@@ -146,20 +153,19 @@ def _add_one(router: APIRouter, studio: Studio) -> None:
 def _add_exports(router: APIRouter, studio: Studio) -> None:
     exports = Exports(studio)
 
-    @router.post("/library/{name}/export/{format}")
-    def check(name: str, format: str, approximate: Annotated[bool, Body(embed=True)] = False,
-              rank: Annotated[int, Body(ge=1, le=4096)] = DEFAULT_RANK) -> dict[str, Any]:
+    @router.post("/library/{name}/export/{format}", **tells(answers.Export))
+    def check(name: str, format: str, approximate: _Approximate = False, rank: _Rank = DEFAULT_RANK) -> dict[str, Any]:
         """Write it as `format` and read it back: what matched; /studio/exports/{id} gives the file for an hour."""
         return exports.make(name, format, rank if approximate else None)
 
-    @router.get("/exports/{id}")
+    @router.get("/exports/{id}", **FILE)
     def download(id: str) -> FileResponse:
         """An exported file."""
         if (path := exports.file(id)) is None:
             raise Missing("This export is not here any more; export it again.")
         return FileResponse(path, filename=path.name, media_type="application/octet-stream")
 
-    @router.get("/library/{name}/export/{format}")
+    @router.get("/library/{name}/export/{format}", **FILE)
     def export(name: str, format: str) -> FileResponse:
         """The file at once, for programs."""
         entry = studio.library.get(name)

@@ -4,33 +4,38 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Body, Response
+from fastapi import APIRouter, Response
 
 from adapters.errors import StudioError
 from app.concepts.drafts import framed
+from app.http.answers import drafts as answers
+from app.http.bodies import Pointed
+from app.http.described import BASE, PICTURE, fields_of, tells, text
 from app.http.draft_routes import told
 from app.studio import Studio
 from pipelines.captioners import here
+from pipelines.helpers import BLIP
 from pipelines.methods import config_class
 from pipelines.references import open_image
 
 PNG = "image/png"
+_Pointed = fields_of(Pointed, description="What is pointed at.", examples=[{"box": [0.2, 0.2, 0.8, 0.9]}])
+_Model = text("A captioner: folder or hub id; empty: one whose weights are here.", BLIP, embed=True)
 
 
 def routes(studio: Studio) -> APIRouter:
     """Routes under /studio/drafts that need the looking process, and what it can look with."""
     router = APIRouter(prefix="/studio", tags=["drafts"])
 
-    @router.get("/captioners")
+    @router.get("/captioners", response_description="Hub ids.")
     def captioners() -> list[str]:
         """What can write captions here: hub ids whose weights are in the cache."""
         return here()
 
-    @router.post("/drafts/{id}/pictures/{shot}/find", response_class=Response, responses={200: {"content": {PNG: {}}}})
-    def find(id: str, shot: str, pointed: Annotated[dict[str, Any], Body(examples=[{"box": [0.2, 0.2, 0.8, 0.9]}])],
-             base: Annotated[str, Body()] = "starter") -> Response:
+    @router.post("/drafts/{id}/pictures/{shot}/find", **PICTURE)
+    def find(id: str, shot: str, pointed: _Pointed, base: BASE = "starter") -> Response:
         """A mask (PNG of the picture's size) of what is pointed at, kept nowhere; `X-Found-By` says what found it.
 
         `pointed` has a `box` (left, top, right, bottom), `clicks` ([x, y, whether on the thing]), all as shares of the
@@ -43,8 +48,8 @@ def routes(studio: Studio) -> APIRouter:
                                      offline=studio.stays, out=str(out))
             return Response(out.read_bytes(), media_type=PNG, headers={"X-Found-By": said["found_by"]})
 
-    @router.post("/drafts/{id}/captions/write")
-    def write(id: str, model: Annotated[str, Body(embed=True)] = "") -> dict[str, Any]:
+    @router.post("/drafts/{id}/captions/write", **tells(answers.CaptionsWritten))
+    def write(id: str, model: _Model = "") -> dict[str, Any]:
         """Caption every picture that has none, by `model` (folder or hub id) or a captioner whose weights are here."""
         bare = [s.id for s in studio.drafts.get(id).shots if not s.caption.strip()]
         if not bare:
@@ -53,12 +58,12 @@ def routes(studio: Studio) -> APIRouter:
         return {"written": len(writers), "written_by": writers[-1] if writers else "",
                 "draft": told(studio.drafts.get(id))}
 
-    @router.post("/drafts/{id}/pictures/{shot}/caption")
-    def write_one(id: str, shot: str, model: Annotated[str, Body(embed=True)] = "") -> dict[str, Any]:
+    @router.post("/drafts/{id}/pictures/{shot}/caption", **tells(answers.CaptionWritten))
+    def write_one(id: str, shot: str, model: _Model = "") -> dict[str, Any]:
         """Caption one picture as above; `written_by` is empty where it has a caption by now or is gone."""
         return {"written_by": _caption(studio, id, shot, model), "draft": told(studio.drafts.get(id))}
 
-    @router.get("/drafts/{id}/pictures/{shot}/seen", response_class=Response, responses={200: {"content": {PNG: {}}}})
+    @router.get("/drafts/{id}/pictures/{shot}/seen", **PICTURE)
     def seen(id: str, shot: str, method: str = "lora", base: str = "starter") -> Response:
         """What the loss of a method sees of a picture (PNG), grey where it does not look; `X-Seen` says it in words."""
         config_class(method)

@@ -11,6 +11,8 @@ from annotated_types import Ge, Gt, Le, Lt
 from fastapi import APIRouter
 from pydantic.fields import FieldInfo
 
+from app.http.answers import jobs as answers
+from app.http.described import tells
 from app.studio import Studio
 from pipelines.base_models.families import find_family
 from pipelines.base_models.locate import locate
@@ -26,14 +28,14 @@ def routes(studio: Studio) -> APIRouter:
     """All routes under /studio/methods."""
     router = APIRouter(prefix="/studio/methods", tags=["methods"])
 
-    @router.get("")
+    @router.get("", **tells(answers.Methods))
     def every() -> dict[str, Any]:
         """Every method with its settings, the presets' names, and the graphics memories in GB that there are
         settings for."""
         return {"methods": [describe(m) for m in METHODS], "memory": MEMORY,
                 "presets": [{"name": p, "label": _PRESETS.get(p, p)} for p in PRESET_NAMES]}
 
-    @router.get("/{method}/settings")
+    @router.get("/{method}/settings", response_description="Every setting by name, with its value.")
     def settings(method: str, base: str = "starter", preset: str = "balanced", memory: str = "") -> dict[str, Any]:
         """The values that a preset gives a method's settings on a base; `memory` is the graphics card's in GB."""
         family = find_family(locate(base), offline=True)

@@ -12,11 +12,19 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.arguments import check_settings
+from app.http.answers import jobs as answers
+from app.http.described import tells
 from app.jobs.runs import EventTail
 from app.jobs.store import ACTIVE, Job
 from app.studio import Studio
 
 POLL = 0.3  # seconds between two looks at a run's events
+_EVENTS: dict[int | str, dict[str, Any]] = {200: {
+    "description": "Events with `id`, `event` (step, preview, checkpoint, ...; `end` is the last) and `data`, a JSON "
+                   "object.",
+    "content": {"text/event-stream": {"schema": {"type": "string"}}}}}
+_Step = Annotated[int | None, Body(embed=True, description="The step of the checkpoint; none: the last one.",
+                                   examples=[500])]
 
 
 def told(studio: Studio, job: Job) -> dict[str, Any]:
@@ -28,20 +36,26 @@ def told(studio: Studio, job: Job) -> dict[str, Any]:
 
 
 class Wanted(BaseModel):
-    """A training that is asked for; `memory` is the graphics card's in GB, or empty, as is `name` where the draft's is
-    meant."""
+    """A training that is asked for."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
     draft: str
-    name: str = ""
-    method: str = "lora"
-    preset: str = "balanced"
-    base: str = "starter"
-    memory: str = ""
+    """The id of a draft: pictures, name, what it is."""
+    name: str = Field("", examples=["mycat"])
+    """Another name than the draft's; empty takes that."""
+    method: str = Field("lora", examples=["lora"])
+    """How it is learned, as /studio/methods lists it."""
+    preset: str = Field("balanced", examples=["fast"])
+    """How thorough: fast, balanced or best."""
+    base: str = Field("starter", examples=["starter"])
+    """The base: `spec` of one in /studio/bases."""
+    memory: str = Field("", examples=["12"])
+    """The graphics card's in GB, or empty."""
     no_face: bool = False
     """Somebody has looked: what is called no person shows none."""
-    settings: dict[str, Any] = Field(default_factory=dict)
+    settings: dict[str, Any] = Field(default_factory=dict, examples=[{"steps": 300, "rank": 16}])
+    """The method's, by name, laid over the preset's."""
 
     def options(self) -> dict[str, Any]:
         """For `Studio.teach`. Raises StudioError for a method or a setting that there is not."""
@@ -54,28 +68,39 @@ def routes(studio: Studio) -> APIRouter:
     """All routes under /studio/runs."""
     router = APIRouter(prefix="/studio/runs", tags=["runs"])
 
-    @router.get("")
+    @router.get("", **tells(list[answers.Job]))
     def every() -> list[dict[str, Any]]:
         """Every training, newest first."""
         return [studio.queue.told(job) for job in studio.jobs()]
 
-    @router.post("")
+    @router.post("", **tells(answers.Run))
     def start(wanted: Wanted, idempotency_key: Annotated[str, Header(max_length=200)] = "") -> dict[str, Any]:
         """Queue a training of a draft; `settings` are the method's, by name. What is sent again with the same
         `Idempotency-Key` is answered with the training of the first time."""
         return told(studio, studio.job(studio.teach(wanted.draft, asked=idempotency_key, **wanted.options())))
 
-    @router.post("/preflight")
+    @router.post("/preflight", **tells(answers.Run))
     def preflight(wanted: Wanted) -> dict[str, Any]:
         """Queue one real step of what `start` would train, before all that waits; its result says what it will take."""
         return told(studio, studio.job(studio.preflight(wanted.draft, **wanted.options())))
 
-    @router.get("/{run}")
+    @router.post("/estimate", **tells(answers.Estimate))
+    def estimate(wanted: Wanted) -> dict[str, Any]:
+        """Reckon what `start` would take, at once and without trying anything; a pre-flight measures it."""
+        asked = {k: v for k, v in wanted.options().items() if k not in ("name", "no_face")}
+        return studio.estimate(**asked).as_dict()
+
+    @router.get("/{run}/estimate", **tells(answers.Estimate))
+    def estimate_of(run: str) -> dict[str, Any]:
+        """The same for a training that is there, of its frozen settings."""
+        return studio.estimate_of(run).as_dict()
+
+    @router.get("/{run}", **tells(answers.Run))
     def one(run: str) -> dict[str, Any]:
         """One training and how far it has come."""
         return told(studio, studio.job(run))
 
-    @router.get("/{run}/events")
+    @router.get("/{run}/events", response_class=StreamingResponse, responses=_EVENTS)
     def events(run: str, request: Request, last_event_id: Annotated[int, Header(ge=0)] = 0,
                after: Annotated[int, Query(ge=0)] = 0) -> StreamingResponse:
         """Server-sent events, each a line of the run's log; `Last-Event-ID`, or `after`, goes on after that one."""
@@ -84,26 +109,26 @@ def routes(studio: Studio) -> APIRouter:
         return StreamingResponse(_stream(studio, job.id, after, request), media_type="text/event-stream",
                                  headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
 
-    @router.post("/{run}/stop")
+    @router.post("/{run}/stop", **tells(answers.Run))
     def stop(run: str) -> dict[str, Any]:
         """Stop after the current step, keeping a checkpoint; a queued training leaves the queue."""
         studio.stop(run)
         return told(studio, studio.job(run))
 
-    @router.post("/{run}/resume")
+    @router.post("/{run}/resume", **tells(answers.Run))
     def resume(run: str) -> dict[str, Any]:
         """Queue a stopped, failed or interrupted training again, from its last checkpoint."""
         studio.resume(run)
         return told(studio, studio.job(run))
 
-    @router.post("/{run}/{what}-now")
+    @router.post("/{run}/{what}-now", **tells(answers.Run))
     def now(run: str, what: str) -> dict[str, Any]:
         """`save-now` or `sample-now`: a checkpoint or a preview after the present step of a running training."""
         studio.wish(run, what)
         return told(studio, studio.job(run))
 
-    @router.post("/{run}/keep")
-    def keep(run: str, step: Annotated[int | None, Body(embed=True)] = None) -> dict[str, str]:
+    @router.post("/{run}/keep", **tells(answers.Kept))
+    def keep(run: str, step: _Step = None) -> dict[str, str]:
         """Put a training's last checkpoint, or that of `step`, into the library."""
         return {"adapter": studio.keep(run, step)}
 

@@ -22,7 +22,7 @@ from app.accounts.people import People
 from app.http import login_routes
 from app.http.body_limit import BodyLimit
 from app.http.client_verbs import add_verbs
-from app.http.explaining import explain_errors
+from app.http.explaining import REFUSED, explain_errors
 from app.http.fence import Fence, is_foreign
 from app.http.gate import Gate
 from app.http.hosts import LOOPBACK, is_loopback, names_of
@@ -75,7 +75,8 @@ def create_shared_app(people: People, hosts: list[str]) -> FastAPI:
 
 
 def _parent(lifespan: _Lifespan, openapi: str | None) -> FastAPI:
-    return FastAPI(title="Semblance", docs_url=None, redoc_url=None, openapi_url=openapi, lifespan=lifespan)
+    return FastAPI(title="Semblance", docs_url=None, redoc_url=None, openapi_url=openapi, lifespan=lifespan,
+                   responses=REFUSED)
 
 
 def _with_page(app: FastAPI, hosts: list[str], head: str, verbs: Callable[[], None] | None = None) -> FastAPI:

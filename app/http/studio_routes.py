@@ -22,7 +22,8 @@ from app.http import (
     run_routes,
     system_routes,
 )
-from app.http.explaining import explain_errors
+from app.http.described import PICTURE, summarise
+from app.http.explaining import REFUSED, explain_errors
 from app.studio import Studio
 
 OPENAPI = "/studio/openapi.json"
@@ -38,11 +39,12 @@ def add_studio(app: FastAPI, studio: Studio, *, admin: bool = True) -> None:
                  library_routes, people_routes):
         app.include_router(part.routes(studio))
     app.include_router(system_routes.routes(studio, admin=admin))
+    summarise(app)
 
 
 def of_person(people: People, account: Account) -> FastAPI:
     """The application of one person alone: it has no other's files to give."""
-    app = FastAPI(title="Semblance", docs_url=None, redoc_url=None, openapi_url=OPENAPI)
+    app = FastAPI(title="Semblance", docs_url=None, redoc_url=None, openapi_url=OPENAPI, responses=REFUSED)
     app.include_router(account_routes.routes(people, account))
     add_studio(app, people.person(account).studio, admin=account.role == "admin")
     explain_errors(app, missing=404)
@@ -52,7 +54,7 @@ def of_person(people: People, account: Account) -> FastAPI:
 def _add_previews(app: FastAPI, studio: Studio) -> None:
     """A training's previews; every name is checked against what there is."""
 
-    @app.get("/studio/runs/{run}/previews/{file}")
+    @app.get("/studio/runs/{run}/previews/{file}", tags=["runs"], **PICTURE)
     def preview(run: str, file: str) -> FileResponse:
         """A picture that a training painted on its way."""
         path = studio.home.runs / run / "previews" / file

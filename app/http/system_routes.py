@@ -9,15 +9,21 @@ from fastapi import APIRouter, Body, Depends, Request
 from starlette.concurrency import run_in_threadpool
 
 from app.errors import NotAllowed
+from app.http.answers import system as answers
+from app.http.described import body_is_file, tells, text
 from app.library.intake import plain_name, receive, workplace
 from app.studio import Studio
 from app.system.bases import told
 from app.system.machine import facts
 from pipelines.base_models.families import family_of_header
 from pipelines.base_models.hub import describe
+from pipelines.helpers import HELPERS
 
 MOST_BASE = 16 << 30
 UPLOADS = {"POST /studio/bases/upload": MOST_BASE}
+_Offline = Annotated[bool, Body(embed=True, strict=True, description="Ask the hub for nothing.")]
+_Spec = text("A folder or a file by its path, or OWNER/NAME.", "/models/sd15.safetensors", embed=True)
+_Hub = text("OWNER/NAME on the hub.", "stable-diffusion-v1-5/stable-diffusion-v1-5", embed=True)
 
 
 def routes(studio: Studio, *, admin: bool = True) -> APIRouter:
@@ -43,23 +49,23 @@ def _add_system(router: APIRouter, studio: Studio) -> None:
     def whole() -> dict[str, Any]:
         return {**facts(studio.home), "offline": studio.offline, "told_offline": studio.told_offline}
 
-    @router.get("/system")
+    @router.get("/system", **tells(answers.System))
     def system() -> dict[str, Any]:
         """Memory, disk, the data folder's parts, versions, switches."""
         return whole()
 
-    @router.get("/system/device")
+    @router.get("/system/device", **tells(answers.Device))
     def device() -> dict[str, Any]:
         """What computes, found out by a process of its own: some seconds, or what it was a minute ago at most."""
         return studio.examiner.look()
 
-    @router.patch("/system")
-    def turn(offline: Annotated[bool, Body(embed=True, strict=True)]) -> dict[str, Any]:
+    @router.patch("/system", **tells(answers.System))
+    def turn(offline: _Offline) -> dict[str, Any]:
         """Turn the offline switch; it is kept in the data folder."""
         studio.set_offline(offline)
         return whole()
 
-    @router.delete("/trash")
+    @router.delete("/trash", **tells(answers.Freed))
     def empty() -> dict[str, int]:
         """Erase all that was deleted, for good: adapters, trainings, drafts, pictures. Says how many bytes went."""
         return {"freed": studio.empty_trash()}
@@ -67,17 +73,17 @@ def _add_system(router: APIRouter, studio: Studio) -> None:
 
 def _add_bases(router: APIRouter, changes: APIRouter, studio: Studio) -> None:
 
-    @router.get("/bases")
+    @router.get("/bases", **tells(list[answers.BaseTold]))
     def every() -> list[dict[str, Any]]:
         """The starter and every base that was added: `spec` is what `base` takes everywhere."""
         return [told(b) for b in studio.bases.all()]
 
-    @changes.post("/bases")
-    def add(spec: Annotated[str, Body(embed=True)]) -> dict[str, Any]:
+    @changes.post("/bases", **tells(answers.BaseTold))
+    def add(spec: _Spec) -> dict[str, Any]:
         """Add a diffusers folder or a single file by its path, or a hub model whose files are here."""
         return told(studio.bases.add(spec))
 
-    @changes.post("/bases/upload")
+    @changes.post("/bases/upload", **tells(answers.BaseTold), openapi_extra=body_is_file("The base."))
     async def upload(request: Request, file: str) -> dict[str, Any]:
         """Take in a single-file base; the request's body is the file, refused by its header before the rest is kept."""
         name = plain_name(file, (".safetensors",))
@@ -85,7 +91,7 @@ def _add_bases(router: APIRouter, changes: APIRouter, studio: Studio) -> None:
             await receive(request, folder / name, MOST_BASE, lambda header: family_of_header(header, name))
             return told(await run_in_threadpool(studio.bases.take_in, folder / name))
 
-    @changes.delete("/bases/{id}")
+    @changes.delete("/bases/{id}", **tells(answers.BaseTold))
     def remove(id: str) -> dict[str, Any]:
         """Take it out of the list; its files stay, an uploaded one goes into the trash."""
         return told(studio.bases.remove(id))
@@ -93,22 +99,29 @@ def _add_bases(router: APIRouter, changes: APIRouter, studio: Studio) -> None:
 
 def _add_downloads(router: APIRouter, changes: APIRouter, studio: Studio) -> None:
 
-    @changes.post("/hub")  # not GET, which any page could make a browser send: a request leaves this machine
-    def look(id: Annotated[str, Body(embed=True)]) -> dict[str, Any]:
+    # Not GET, which any page could make a browser send: a request leaves this machine.
+    @changes.post("/hub", **tells(answers.HubAnswer))
+    def look(id: _Hub) -> dict[str, Any]:
         """What the hub says of a model before it is downloaded: licence, size, whether it has to be asked for."""
         return asdict(describe(id, studio.offline))
 
-    @router.get("/downloads")
+    @router.get("/helpers", **tells(list[answers.HelperTold]))
+    def helpers() -> list[dict[str, Any]]:
+        """Models that some tools use where they are here: captioners, mask finders, judges. Downloads fetch them."""
+        return [{"id": h.id, "title": h.title, "good_for": h.good_for, "licence": h.licence, "here": file is not None,
+                 "bytes": file.stat().st_size if file else h.bytes} for h in HELPERS.values() for file in (h.file(),)]
+
+    @router.get("/downloads", **tells(list[answers.Download]))
     def every() -> list[dict[str, Any]]:
         """Downloads since the studio was started."""
         return studio.downloads.all()
 
-    @changes.post("/downloads")
-    def start(id: Annotated[str, Body(embed=True)]) -> dict[str, Any]:
-        """Download a base from the hub."""
+    @changes.post("/downloads", **tells(answers.Download))
+    def start(id: _Hub) -> dict[str, Any]:
+        """Download a base, or one of /studio/helpers, from the hub."""
         return studio.downloads.start(id, offline=studio.offline)
 
-    @changes.post("/downloads/cancel")
-    def cancel(id: Annotated[str, Body(embed=True)]) -> dict[str, Any]:
+    @changes.post("/downloads/cancel", **tells(answers.Download))
+    def cancel(id: _Hub) -> dict[str, Any]:
         """End a download; what came so far is kept."""
         return studio.downloads.cancel(id)

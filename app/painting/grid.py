@@ -28,17 +28,16 @@ FIELDS = {"adapter": "Adapter, each alone", "weight": "Adapter strength", "promp
 
 
 class Axis(BaseModel):
-    """A setting and the values that it takes.
+    """A setting and the values that it takes."""
 
-    'adapter' are NAME or NAME:WEIGHT, each alone, '' for none, '*' for all that are chosen; 'prompt' replaces the
-    first value, where it stands in the prompt, by each of them (A1111's 'Prompt S/R'); 'weight' and dials are those
-    of all chosen adapters.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     field: str
+    """'adapter' are NAME or NAME:WEIGHT, each alone, '' for none, '*' for all that are chosen; 'prompt' replaces the
+    first value, where it stands in the prompt, by each of them (A1111's 'Prompt S/R'); 'weight' and dials are those
+    of all chosen adapters."""
     values: tuple[Annotated[str, StringConstraints(max_length=4000)], ...]
+    """In the order of the columns or rows, as text."""
 
 
 @dataclass(frozen=True)

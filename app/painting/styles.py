@@ -17,13 +17,16 @@ MOST = 200
 
 
 class Style(BaseModel):
-    """`prompt` takes the place of the prompt where it has `{prompt}`, and otherwise follows it."""
+    """Words for a prompt under a name."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=60)]
+    """What it is chosen by."""
     prompt: Annotated[str, StringConstraints(max_length=2000)] = ""
+    """Takes the place of the prompt where it has `{prompt}`, and otherwise follows it."""
     negative_prompt: Annotated[str, StringConstraints(max_length=2000)] = ""
+    """Follows the negative prompt."""
 
 
 _STYLES = TypeAdapter(list[Style])

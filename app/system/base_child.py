@@ -1,4 +1,4 @@
-"""Downloads a base from the hub: `python -m app.system.base_child OWNER/NAME`, JSON lines out on stdout.
+"""Downloads a base, or a helper's FILES: `python -m app.system.base_child OWNER/NAME [FILE ...]`, JSON lines out.
 
 It ends by itself when nobody reads these any more; what is here already is not fetched again.
 """
@@ -29,8 +29,9 @@ def main() -> None:
         location = locate(sys.argv[1], any_place=True)
         if location.form != "hub":
             raise StudioError(f"'{sys.argv[1][:100]}' is no hub id; write it as 'owner/name'.")
-        family = find_family(location)
-        download(location.name, PATTERNS, counting(lambda done, total: answer({"done": done})))
+        files = sys.argv[2:]
+        family = "" if files else find_family(location)
+        download(location.name, files or PATTERNS, counting(lambda done, total: answer({"done": done})))
         answer({"family": family})
     except StudioError as error:
         answer({"error": str(error)})

@@ -1,4 +1,4 @@
-"""Bases on their way from the hub, each in a process of its own."""
+"""Bases and helpers on their way from the hub, each in a process of its own."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from adapters.errors import StudioError
 from app.system.bases import Bases
 from pipelines.base_models.hub import HubModel, describe
 from pipelines.base_models.locate import locate
+from pipelines.helpers import HELPERS
 from pipelines.shipped import REPOSITORY
 
 
@@ -30,7 +31,7 @@ class Download:
         """For the page."""
         return {"id": self.model.id, "licence": self.model.licence, "total": self.model.bytes,
                 "done": self.model.bytes if self.state == "finished" else self.done, "state": self.state,
-                "message": self.message}
+                "message": self.message, "helper": self.model.id in HELPERS}
 
 
 class Downloads:
@@ -46,15 +47,19 @@ class Downloads:
         return [d.as_dict() for d in self._known.values()]
 
     def start(self, hub_id: str, *, offline: bool) -> dict[str, Any]:
-        """Begin, or go on with, a download. Raises StudioError offline, and when the hub has no such base."""
+        """Begin, or go on with, a download of a base or one of HELPERS.
+
+        Raises StudioError offline, and when the hub has no such model.
+        """
         if locate(hub_id, any_place=True).form != "hub":
             raise StudioError(f"'{hub_id[:100]}' is no hub id; write it as 'owner/name'.")
         with self._lock:
             running = self._known.get(hub_id)
             if running is None or running.state != "running":
                 model = describe(hub_id, offline)
+                files = model.files if hub_id in HELPERS else ()
                 process = subprocess.Popen(
-                    [sys.executable, "-m", "app.system.base_child", hub_id], stdin=subprocess.DEVNULL,
+                    [sys.executable, "-m", "app.system.base_child", hub_id, *files], stdin=subprocess.DEVNULL,
                     stdout=subprocess.PIPE, text=True, cwd=REPOSITORY, start_new_session=True)
                 running = self._known[hub_id] = Download(model, process)
                 threading.Thread(target=self._follow, args=(running,), name="download", daemon=True).start()
@@ -72,7 +77,8 @@ class Downloads:
             if "family" not in said:
                 raise StudioError(said.get("error", "The download ended without a word; start it again, what is here "
                                                     "already is kept."))
-            self.bases.add(download.model.id, licence=download.model.licence)
+            if download.model.id not in HELPERS:
+                self.bases.add(download.model.id, licence=download.model.licence)
             download.state = "finished"
         except StudioError as error:
             download.state, download.message = "failed", str(error)

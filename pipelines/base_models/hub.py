@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from adapters.errors import StudioError
+from pipelines.helpers import HELPERS
 
 VARIANTS = ("*.fp16*", "*.non_ema*")  # second copies of the weights, which are not read
 _PARTS = ("unet", "vae", "text_encoder", "text_encoder_2", "safety_checker")
@@ -27,10 +28,35 @@ class HubModel:
     gated: bool
     """Its owner wants to be asked first."""
     bytes: int
+    files: tuple[str, ...] = ()
+    """What is fetched."""
 
 
 def describe(hub_id: str, offline: bool) -> HubModel:
-    """Ask the hub about a model. Raises StudioError when it cannot be asked, does not know it, or has no weights."""
+    """Ask the hub about a base, or about one of HELPERS.
+
+    Raises StudioError when it cannot be asked, does not know it, or has no weights that are read here.
+    """
+    info, files = _asked(hub_id, offline)
+    if helper := HELPERS.get(hub_id):
+        wanted = helper.wanted(files)
+        if not wanted:
+            raise StudioError(f"The hub has no {helper.weights[-1]} of '{hub_id}'; try it another time, or name a "
+                              "folder that has it.")
+    else:
+        wanted = [f for f in files
+                  if any(fnmatch(f, p) for p in PATTERNS) and not any(fnmatch(f, v) for v in VARIANTS)]
+        if "model_index.json" not in files or not any(f.endswith(".safetensors") for f in wanted):
+            raise StudioError(f"'{hub_id}' is no diffusers model with .safetensors weights; choose one that is, such "
+                              "as 'stable-diffusion-v1-5/stable-diffusion-v1-5'.")
+    card: Any = info.card_data or {}
+    licence = card.get("license_name") or card.get("license") or ""
+    return HubModel(hub_id, str(licence)[:100], str(card.get("license_link") or "")[:300], bool(info.gated),
+                    sum(files[f] for f in wanted), tuple(wanted))
+
+
+def _asked(hub_id: str, offline: bool) -> tuple[Any, dict[str, int]]:
+    """What the hub says of a model, and the bytes of its files."""
     if offline:
         raise StudioError(f"The hub cannot be asked about '{hub_id}' while offline mode is on; go online, or give a "
                           "folder or a file.")
@@ -45,15 +71,7 @@ def describe(hub_id: str, offline: bool) -> HubModel:
     except (HTTPError, OfflineModeIsEnabled, OSError) as error:
         raise StudioError(f"The hub could not be asked about '{hub_id}' ({type(error).__name__}); check the network, "
                           "or give a folder or a file.") from error
-    files = {f.rfilename: f.size or 0 for f in info.siblings or ()}
-    wanted = [f for f in files if any(fnmatch(f, p) for p in PATTERNS) and not any(fnmatch(f, v) for v in VARIANTS)]
-    if "model_index.json" not in files or not any(f.endswith(".safetensors") for f in wanted):
-        raise StudioError(f"'{hub_id}' is no diffusers model with .safetensors weights; choose one that is, such as "
-                          "'stable-diffusion-v1-5/stable-diffusion-v1-5'.")
-    card: Any = info.card_data or {}
-    licence = card.get("license_name") or card.get("license") or ""
-    return HubModel(hub_id, str(licence)[:100], str(card.get("license_link") or "")[:300], bool(info.gated),
-                    sum(files[f] for f in wanted))
+    return info, {f.rfilename: f.size or 0 for f in info.siblings or ()}
 
 
 def counting(count: Callable[[int, int], None]) -> Any:
@@ -109,8 +127,8 @@ def download(hub_id: str, patterns: Sequence[str], bar: Any = None) -> Path:
         return Path(snapshot_download(hub_id, allow_patterns=list(patterns), ignore_patterns=list(VARIANTS),
                                       **({"tqdm_class": bar} if bar else {})))
     except LocalEntryNotFoundError as error:
-        raise StudioError(f"The base '{hub_id}' is not here: the hub could not be reached; check the network or give "
-                          "a folder.") from error
+        raise StudioError(f"'{hub_id}' is not here: the hub could not be reached; check the network or give a "
+                          "folder.") from error
     except HfHubHTTPError as error:
         raise _refused(hub_id, error) from error
 

@@ -28,8 +28,8 @@ def choose_encoders(wanted: str, references: Sequence[Image.Image], *, force: bo
         return here
     if not force and (share := at_home(references)) < 0.5:
         raise StudioError(f"The starter's own encoder knows drawn scenes alone, and only {share:.0%} of these pictures "
-                          f"are like them; fetch '{CLIP_ID}' from the hub ('hf download' in a terminal), or let it "
-                          "judge all the same (on the command line: --encoder, --force).")
+                          f"are like them; fetch '{CLIP_ID}' from the hub (under System, or by 'hf download'), or "
+                          "let it judge all the same (on the command line: --encoder, --force).")
     return [starter_pair() if (STARTER / "pipeline" / "clip").is_dir() else Judge()]
 
 

@@ -11,11 +11,11 @@ import torch.nn.functional as F
 from PIL import Image
 
 from adapters.errors import StudioError
+from pipelines.helpers import CLIP, DINO
 from pipelines.shipped import JUDGES, STARTER
 from pipelines.starter.judge import load_embedder, prepare
 
-CLIP_ID = "openai/clip-vit-base-patch32"
-DINO_ID = "facebook/dino-vits16"
+CLIP_ID, DINO_ID = CLIP, DINO
 BATCH = 16
 Parts = TypeVar("Parts")
 

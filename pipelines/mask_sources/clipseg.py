@@ -11,11 +11,12 @@ from transformers import CLIPSegForImageSegmentation
 
 from adapters.host import Host
 from pipelines.base_models.clip_vocabulary import clip_tokenizer
+from pipelines.helpers import CLIPSEG
 from pipelines.mask_sources.pixels import from_unit, normalised
 from pipelines.mask_sources.weights import open_weights
 from pipelines.wording import with_article
 
-DEFAULT = "CIDAS/clipseg-rd64-refined"
+DEFAULT = CLIPSEG
 _SIDE = 352  # pixels a side, as it was trained; the position embeddings are interpolated
 
 

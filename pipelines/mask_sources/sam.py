@@ -11,11 +11,12 @@ from PIL import Image, ImageDraw
 from transformers import SamModel
 
 from adapters.host import Host
+from pipelines.helpers import SAM
 from pipelines.mask_sources import attention
 from pipelines.mask_sources.pixels import from_unit, normalised
 from pipelines.mask_sources.weights import open_weights
 
-DEFAULT = "facebook/sam-vit-base"
+DEFAULT = SAM
 _MAP = 128  # pixels a side at which the attention is searched
 
 

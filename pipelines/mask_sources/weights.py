@@ -22,9 +22,10 @@ def open_weights(kind: Any, named: str, default: str) -> Any:
         model, loaded = kind.from_pretrained(place, local_files_only=True, use_safetensors=True,
                                              output_loading_info=True)
     except (OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError, SafetensorError) as error:
-        raise StudioError(f"The weights of {title} are not at '{place}'; fetch '{default}' from the hub ('hf download' "
-                          "in a terminal), or name a folder with its config.json and model.safetensors.") from error
+        raise StudioError(f"The weights of {title} are not at '{place}'; fetch '{default}' from the hub (under "
+                          "System, or by 'hf download'), or name a folder with its config.json and "
+                          "model.safetensors.") from error
     if absent := sorted(loaded["missing_keys"]):
         raise StudioError(f"'{place}' is no {title}: '{absent[0]}' is not in it; fetch '{default}' from the hub "
-                          "('hf download' in a terminal), or name a folder that has all of it.")
+                          "(under System, or by 'hf download'), or name a folder that has all of it.")
     return model.requires_grad_(False).eval()

@@ -238,30 +238,60 @@ def test_start_right_after_teach_this_starts_the_draft_of_teach_this(server: Ser
     page.request.post(f"{server.url}/studio/queue/go-on")
 
 
-def test_the_queue_is_ordered_in_the_page_and_a_second_browser_sees_it(server: Server, page: Page) -> None:
-    page.request.post(f"{server.url}/studio/queue/pause")
-    for name in ("walnut", "hazel"):
-        _fill(page, [SAMPLES / "koala" / "0.png"], name, "bear")
-        _train(page, name)
-        page.locator("#start").click()
+def _queue(page: Page, name: str) -> None:
+    """Queue a short training of the starter, without previews."""
+    _fill(page, [SAMPLES / "koala" / "0.png"], name, "bear")
+    _train(page, name)
+    if page.locator("#advanced").get_attribute("open") is None:
+        page.locator("#advanced summary").click()
+    page.locator("#field-steps input").fill("3")
+    page.get_by_label("Preview every").fill("0")
+    page.locator("#start").click()
+    expect(page.locator("#run-panel h3")).to_contain_text(name, timeout=30_000)
+
+
+def test_of_three_queued_trainings_the_middle_one_is_cancelled_and_the_others_end(server: Server, page: Page) -> None:
+    """Real ones, in the order that was chosen in the page; a second browser sees it, and cancels."""
+    _queue(page, "walnut")
+    expect(page.locator("#run-panel:is([data-state=running], [data-state=finished])")).to_be_visible(timeout=60_000)
+    page.locator("#queue-pause").click()  # what runs goes on; what comes now waits until all of it stands in its order
+    expect(page.locator("#queue-go-on")).to_be_visible(timeout=15_000)
+    for name in ("almond", "hazel"):
+        _queue(page, name)
         expect(page.locator("#waiting li", has_text=name)).to_contain_text("paused", timeout=15_000)
+        expect(page.locator("#run-panel")).to_contain_text("Estimated: about", timeout=15_000)
     page.get_by_label("First: hazel").click()
-    expect(page.locator("#waiting li").first).to_contain_text("hazel")
+    expect(page.locator("#waiting li[data-state=queued]").first).to_contain_text("hazel")
+
     other = page.context.browser.new_page()  # type: ignore[union-attr]
     other.goto(server.url, wait_until="domcontentloaded")
     other.get_by_role("tab", name="Train").click()
-    expect(other.locator("#waiting li").first).to_contain_text("hazel", timeout=30_000)
-    other.get_by_label("Take out of the queue: walnut").click()
-    expect(page.locator("#waiting li")).to_have_count(1, timeout=15_000)
+    expect(other.locator("#waiting li[data-state=queued]").first).to_contain_text("hazel", timeout=30_000)
+    other.get_by_label("Take out of the queue: hazel").click()
+    expect(page.locator("#waiting li", has_text="hazel")).to_have_count(0, timeout=15_000)
     other.close()
-    page.get_by_label("Take out of the queue: hazel").click()
-    expect(page.locator("#queue")).to_contain_text("empty", timeout=15_000)
+
     page.locator("#queue-go-on").click()
+    expect(page.locator("#queue")).to_contain_text("Nothing runs and nothing waits", timeout=240_000)
+    jobs = {r["name"]: r for r in page.request.get(f"{server.url}/studio/runs").json()}
+    assert [jobs[n]["state"] for n in ("walnut", "hazel", "almond")] == ["finished", "stopped", "finished"]
+    assert jobs["hazel"]["started"] is None  # it never had the device
+    assert {"walnut", "almond"} <= {e["name"] for e in _list(server)}
+
+    page.locator("#run").select_option(jobs["hazel"]["id"])  # nothing of it is lost: it can be gone on with
+    _state(page, "stopped", 20)
+    expect(page.locator("button#resume")).to_be_visible()
+    folder = server.home / "runs" / jobs["hazel"]["id"]
+    assert len(list((folder / "references").glob("*.png"))) == 1
+    labels = [d["label"] for d in page.request.get(f"{server.url}/studio/drafts").json()]
+    assert {"walnut", "hazel", "almond"} <= set(labels)
 
 
 def test_a_preflight_says_minutes_memory_and_file_before_anything_starts(server: Server, page: Page) -> None:
     _fill(page, [SAMPLES / "koala" / "0.png"], "measured", "beagle")
     _train(page, "measured")
+    expect(page.locator("#estimate")).to_contain_text("Estimated: about", timeout=20_000)  # without trying anything
+    expect(page.locator("#estimate")).to_contain_text("a file of")
     page.locator("#preflight").click()
     expect(page.locator("#preflight-says")).to_contain_text("a step, measured on", timeout=120_000)
     expect(page.locator("#preflight-says")).to_contain_text("a file of")
@@ -283,16 +313,50 @@ def test_the_readmes_script_teaches_and_paints(server: Server, tmp_path: Path) -
         assert picture.size == (256, 256)
 
 
-def test_the_page_fits_a_phone(page: Page, server: Server) -> None:
-    page.set_viewport_size({"width": 390, "height": 844})
-    open_studio(page, server)
-    for tab in ("Create", "Library", "Train", "Concepts"):
-        shown = page.get_by_role("tab", name=tab)
-        if not shown.is_visible():  # in the menu of those that have no room
-            page.locator(".overflow-menu > button").click()
-            shown = page.locator(".overflow-dropdown button", has_text=tab)
-        shown.click()
-        page.wait_for_timeout(600)
-        overflow = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
-        assert overflow <= 1, f"{tab} is {overflow} px too wide"
-    shot(page, "phone")
+def _finger(page: Page, *points: tuple[float, float]) -> None:
+    """Draw a finger over the canvas, along points that are shares of the picture."""
+    box = page.locator(".s-canvas").bounding_box()
+    assert box
+    where = [{"x": box["x"] + x * box["width"], "y": box["y"] + y * box["height"]} for x, y in points]
+    touch = page.context.new_cdp_session(page)
+    for kind, point in (("touchStart", where[0]), *(("touchMove", at) for at in where), ("touchEnd", None)):
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [point] if point else []})
+
+
+def test_a_phone_is_enough_and_everything_fits_it(page: Page, server: Server) -> None:
+    """By touch alone: pictures from the phone's picker, a mask painted by a finger, and every room."""
+    assert page.context.browser
+    with page.context.browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True,
+                                          is_mobile=True) as phone:
+        page = phone.new_page()
+        open_studio(page, server)
+        page.locator("#new-draft").tap()
+        expect(page.locator("#shots[data-count='0']")).to_be_visible(timeout=20_000)
+        with page.expect_file_chooser() as picker:
+            page.locator("#drop").tap()
+        assert picker.value.is_multiple()
+        picker.value.set_files(sorted((SAMPLES / "koala").glob("*.png"))[:2])
+        expect(page.locator("#shots[data-count='2']")).to_be_visible(timeout=20_000)
+        page.locator("[data-act=mask]").first.tap()
+        expect(page.locator(".s-canvas[data-ready]")).to_be_visible(timeout=20_000)
+        _finger(page, (0.3, 0.4), (0.5, 0.5), (0.7, 0.6))
+        expect(page.locator(".s-canvas[data-saved=true]")).to_be_visible(timeout=20_000)
+        shot(page, "phone-mask")
+        page.locator("#editor-done").tap()
+        expect(page.locator(".s-shot[data-masks='1']")).to_have_count(1, timeout=20_000)
+        (masked,) = [s for s in _draft(server)["shots"] if s["masks"]]
+        mask = server.home / "drafts" / _draft(server)["id"] / "masks" / f"{masked['id']}-{masked['masks'][0]}.png"
+        with Image.open(mask) as painted:
+            grey = painted.convert("L")
+            assert grey.getpixel((grey.width // 2, grey.height // 2)) == 255  # where the finger went
+            assert grey.getpixel((2, 2)) == 0
+        for tab in ("Create", "Library", "Train", "Concepts"):
+            shown = page.get_by_role("tab", name=tab)
+            if not shown.is_visible():  # in the menu of those that have no room
+                page.locator(".overflow-menu > button").tap()
+                shown = page.locator(".overflow-dropdown button", has_text=tab)
+            shown.tap()
+            page.wait_for_timeout(600)
+            overflow = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+            assert overflow <= 1, f"{tab} is {overflow} px too wide"
+        shot(page, "phone")

@@ -6,7 +6,7 @@ import { bases } from "./system_api.js";
 const HUB = /^[A-Za-z0-9][\w.-]*\/[A-Za-z0-9][\w.-]*$/;
 const POLL = 1000;
 
-const progress = (done, total) => make("div", { class: "s-progress" },
+export const progress = (done, total) => make("div", { class: "s-progress" },
   make("progress", { max: Math.max(total, 1), value: done }), make("small", {}, t("bases.of", { done: bytes(done), total: bytes(total) })));
 
 export class Bases {
@@ -127,7 +127,7 @@ export class Bases {
 
   show(coming) {
     const ends = { failed: (d) => said(d.message), cancelled: () => t("bases.cancelled") };
-    this.coming.replaceChildren(...coming.filter((d) => d.state !== "finished").map((d) => make("div", { class: "s-line", "data-state": d.state },
+    this.coming.replaceChildren(...coming.filter((d) => !d.helper && d.state !== "finished").map((d) => make("div", { class: "s-line", "data-state": d.state },
       make("b", {}, d.id), d.state === "running" ? progress(d.done, d.total) : make("small", {}, ends[d.state](d)),
       d.state === "running" ? button(t("bases.cancel"), async () => { await bases.cancel(d.id).catch(complain); this.refresh(); }) : null)));
     clearTimeout(this.timer);

@@ -32,6 +32,7 @@ export class RunPanel {
     this.follower.open(job.id);
     this.draw(new Set(["all"]));
     this.outcome();
+    this.reckon();
   }
 
   // The lists have looked: the job may wait, run or have ended since.
@@ -60,7 +61,7 @@ export class RunPanel {
     if (has("state", "stage", "end")) this.head();
     this.progress(seen);
     if (has("state", "checkpoint", "end")) this.buttons();
-    if (has("state", "warning", "finished", "end")) this.notes();
+    if (has("state", "warning", "finished", "end") || (this.guess && seen.step === 1)) this.notes();
     if (has("step", "resumed") && seen.losses.length > 1) parts.loss.replaceChildren(lossCurve(seen.losses, seen.total));
     if (has("preview") && seen.previews.size) this.previews();
   }
@@ -85,12 +86,24 @@ export class RunPanel {
     this.parts.facts.replaceChildren(...facts.map(([name, value]) => make("div", {}, make("small", {}, name), make("b", {}, value))));
   }
 
+  // Before the first step: what a training will most likely take.
+  async reckon() {
+    const { job } = this;
+    this.guess = "";
+    if (job.kind !== "train" || !active(job)) return;
+    const found = await runs.estimateOf(job.id).catch(() => null); // a base that is gone: the run itself will say so
+    if (!found || this.job?.id !== job.id) return;
+    this.guess = found.says;
+    this.notes();
+  }
+
   notes() {
     const { job, follower: { seen } } = this;
     const note = (text, kind = "") => make("div", { class: `s-note ${kind}` }, text);
     const notes = seen.warnings.map((w) => note(said(w)));
     if (job.message) notes.push(note(said(job.message), "bad"));
     if (job.state === "queued" && this.waits) notes.push(note(said(this.waits)));
+    if (active(job) && this.guess && !seen.step) notes.push(note(said(this.guess)));
     if (job.state === "finished" && seen.trigger) notes.push(make("div", { class: "s-note good" },
       t("run.ready"), " ", make("b", {}, seen.trigger)));
     this.parts.notes.replaceChildren(...notes);

@@ -11,6 +11,8 @@ export const runs = {
   get: (id) => ask(at(id)),
   start: (wanted) => unlessFace((more) => post("/studio/runs", { ...wanted, ...more })),
   preflight: (wanted) => unlessFace((more) => post("/studio/runs/preflight", { ...wanted, ...more })),
+  estimate: (wanted) => post("/studio/runs/estimate", wanted),
+  estimateOf: (id) => ask(at(id, "/estimate")),
   stop: (id) => post(at(id, "/stop")),
   resume: (id) => post(at(id, "/resume")),
   keep: (id, step = null) => post(at(id, "/keep"), { step }),

@@ -1,6 +1,7 @@
 // The System room: what this machine has, what is missing, the bases, and the switches.
 import { Bases } from "./bases.js";
 import { button, complain, holdFocus, make, toast, whenThere } from "./dom.js";
+import { Helpers } from "./helpers.js";
 import { LANGUAGES, bytes, language, number, onLanguage, setLanguage, t } from "./i18n.js";
 import { whenShown } from "./rooms.js";
 import { system } from "./system_api.js";
@@ -37,16 +38,18 @@ class Room {
     this.storage = make("div", { class: "s-col", id: "storage" });
     this.switches = make("div", { class: "s-col", id: "switches" });
     this.bases = new Bases();
+    this.helpers = new Helpers(() => this.found?.offline);
     this.root.replaceChildren(make("div", { class: "s-system" },
-      make("div", { class: "s-col" }, block(t("system.settings"), this.switches), block(t("system.machine"), this.machine)),
-      make("div", { class: "s-col" }, this.bases.element, block(t("system.storage"), this.storage))));
+      make("div", { class: "s-col" }, block(t("system.settings"), this.switches), block(t("system.machine"), this.machine),
+        block(t("system.storage"), this.storage)),
+      make("div", { class: "s-col" }, this.bases.element, this.helpers.element)));
   }
 
   async refresh() {
     try {
       this.found = await system.get();
       this.draw();
-      await this.bases.refresh();
+      await Promise.all([this.bases.refresh(), this.helpers.refresh()]);
       this.root.dataset.ready = "true";
     } catch (error) {
       complain(error);
@@ -77,6 +80,7 @@ class Room {
       try {
         this.found = await system.offline(value === "on");
         this.drawSwitches();
+        this.helpers.draw();
       } catch (error) {
         complain(error);
       }

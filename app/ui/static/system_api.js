@@ -14,6 +14,7 @@ export const bases = {
   add: (spec) => ask("/studio/bases", json("POST", { spec })),
   remove: (id) => ask(`/studio/bases/${id}`, { method: "DELETE" }),
   look: (id) => ask("/studio/hub", json("POST", { id })),
+  helpers: () => ask("/studio/helpers"),
   downloads: () => ask("/studio/downloads"),
   download: (id) => ask("/studio/downloads", json("POST", { id })),
   cancel: (id) => ask("/studio/downloads/cancel", json("POST", { id })),

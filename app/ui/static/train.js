@@ -22,7 +22,7 @@ class Room {
     this.queue = new QueueList((id) => this.open(id));
     this.run = new RunPanel((id) => this.look(id).catch(complain));
     this.preflight = new Preflight();
-    this.settings = new Settings(() => { this.preflight.stale(); this.keep(); });
+    this.settings = new Settings(() => { this.preflight.stale(); this.keep(); this.reckon(); });
   }
 
   // `kept` is what was chosen in a room that stood here before, in another language.
@@ -87,6 +87,7 @@ class Room {
     this.choices = make("select", { id: "draft", onchange: (e) => this.take(e.target.value) });
     this.about = make("div", { id: "about-draft", class: "s-about", "aria-live": "polite" });
     this.startButton = button(t("train.start"), () => this.start(), { class: "s-button s-primary", id: "start", "aria-describedby": "about-draft" });
+    this.guess = make("p", { class: "s-hint", id: "estimate", "aria-live": "polite" });
     this.shown = make("select", { id: "run", onchange: (e) => this.open(e.target.value) });
     this.root.replaceChildren(make("div", { class: "s-train" },
       make("div", { class: "s-teach" },
@@ -94,7 +95,7 @@ class Room {
         make("div", { class: "s-foot" }, this.startButton,
           button(t("train.preflight"), () => this.tryAStep(), { id: "preflight", title: t("train.preflight_hint") }),
           button(t("train.compare"), () => this.compare(), { id: "compare-methods" })),
-        this.preflight.root),
+        this.guess, this.preflight.root),
       make("div", { class: "s-side-by" }, this.queue.root,
         make("label", { class: "s-labelled" }, t("train.shown"), this.shown), this.run.root)));
   }
@@ -156,6 +157,16 @@ class Room {
     } catch (error) {
       this.fault.replaceChildren(make("div", { class: "s-note bad" }, said(error.message)));
     }
+    this.reckon();
+  }
+
+  // What it will take, reckoned at once; what cannot be is said beside the settings and when it is started.
+  async reckon() {
+    this.reckoned = (this.reckoned || 0) + 1;
+    const turn = this.reckoned;
+    const asked = this.draft && { draft: this.draft.id, method: this.method, ...this.chosen(), settings: this.settings.values() };
+    const found = asked && await runs.estimate(asked).catch(() => null);
+    if (turn === this.reckoned) this.guess.textContent = found ? said(found.says) : "";
   }
 
   async list() {
@@ -200,6 +211,7 @@ class Room {
       make("p", {}, ...things, draft.shots.length ? "" : t("train.none_yet"), masked ? t("train.masked", { masked, of: draft.shots.length }) : ""));
     if (kept) this.recall(kept);
     else if (other) this.choose(this.fitting());
+    else this.reckon();
     this.preflight.about(id);
   }
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -11,7 +13,9 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
 from app.http.server import create_app
+from app.jobs.lab_jobs import CompareTask, load_task
 from app.studio import Studio
+from pipelines.run_config import RunConfig
 from pipelines.shipped import SAMPLES
 from tests.app.listening import listening
 from tests.app.tools import FakePainter
@@ -35,7 +39,8 @@ def gradio(address: str) -> Iterator[Client]:
 def test_the_client_sees_what_can_be_asked(gradio: Client) -> None:
     told = gradio.view_api(return_format="dict")
     assert {"/train", "/run", "/stop", "/resume", "/generate", "/settings", "/list", "/export", "/import", "/evaluate",
-            "/recommend", "/result"} <= set(told["named_endpoints"])
+            "/recommend", "/result", "/compare", "/clone", "/delete_run", "/restore_run", "/queue", "/pause", "/go_on",
+            "/move", "/later", "/consent", "/consents", "/revoke"} <= set(told["named_endpoints"])
     names = [p["parameter_name"] for p in told["named_endpoints"]["/train"]["parameters"]]
     assert names[:3] == ["name", "noun", "pictures"]
     assert not told["unnamed_endpoints"]
@@ -50,6 +55,54 @@ def test_a_training_is_queued_from_files_and_stopped(gradio: Client, studio: Stu
     assert not list((tmp_path / "uploads").rglob("*.png")), "a copy was left where nothing is erased"
     assert gradio.predict(run["id"], api_name="/stop")["state"] == "stopped"
     assert [r["id"] for r in gradio.predict(api_name="/runs")] == [run["id"]]
+
+
+def test_the_queue_is_ordered_paused_and_cleared(gradio: Client) -> None:
+    def ask(verb: str, *values: Any, **named: Any) -> Any:
+        return gradio.predict(*values, **named, api_name=f"/{verb}")
+
+    def waiting() -> list[str]:
+        return [job["name"] for job in ask("queue")["waiting"]]
+
+    picture = [handle_file(SAMPLES / "koala" / "0.png")]
+    first, second = (ask("train", name, "bear", picture, settings={"steps": 7})["id"] for name in ("first", "second"))
+    assert ask("pause")["paused"] is True and ask("go_on")["paused"] is False
+    assert [job["name"] for job in ask("move", second, "first")["waiting"]] == ["second", "first"]
+    (put_off,) = [job for job in ask("later", first, time.time() + 3600)["waiting"] if job["not_before"]]
+    assert put_off["name"] == "first"
+    copy = ask("clone", first, "third", {"steps": 9})
+    assert copy["name"] == "third" and waiting() == ["second", "first", "third"]
+    ask("stop", second)
+    assert waiting() == ["first", "third"]
+    assert ask("resume", second)["state"] == "queued" and waiting() == ["first", "third", "second"]
+    assert ask("delete_run", second) == {"deleted": second}
+    assert [job["id"] for job in ask("queue")["deleted"]] == [second]
+    assert ask("restore_run", second)["state"] == "stopped"
+
+
+def test_methods_are_compared_on_the_same_files(gradio: Client, studio: Studio) -> None:
+    files = [handle_file(p) for p in sorted((SAMPLES / "koala").glob("*.png"))[:2]]
+    job = gradio.predict("mykoala", "bear", files, ["lora", "textual-inversion"], preset="fast", steps=3,
+                         options={"seeds": 2}, api_name="/compare")
+    assert (job["kind"], job["state"]) == ("compare", "queued")
+    task = load_task(studio.home.runs / job["id"])
+    assert isinstance(task, CompareTask)
+    assert (task.methods, task.steps, task.seeds) == (("lora", "textual-inversion"), 3, 2)
+    assert len(task.image_hashes) == 2
+
+
+def test_a_person_is_trained_under_the_consent_that_was_given(gradio: Client, studio: Studio) -> None:
+    files = [handle_file(SAMPLES / "koala" / "0.png")]
+    with pytest.raises(AppError, match="only with their consent"):
+        gradio.predict("myfriend", "man", files, kind="person", api_name="/train")
+    given = gradio.predict(files, "A Friend", "training", "me", "2026-05-01", api_name="/consent")
+    assert studio.drafts.all() == []
+    run = gradio.predict("myfriend", "man", files, kind="person", api_name="/train")
+    assert RunConfig.load(studio.home.runs / run["id"]).consent == given["id"]
+    assert [s["id"] for s in gradio.predict(api_name="/consents")] == [given["id"]]
+    gradio.predict(run["id"], api_name="/stop")
+    assert gradio.predict(given["id"], api_name="/revoke")["revoked"]
+    assert not (studio.home.runs / run["id"]).exists()
 
 
 def test_what_is_refused_is_the_studios_sentence_and_leaves_nothing(gradio: Client, studio: Studio,

@@ -15,7 +15,7 @@ from adapters.errors import StudioError
 from app.concepts.looker import LookerProcess
 from app.studio import Studio
 from pipelines import captioners
-from pipelines.captioners import BLIP
+from pipelines.helpers import BLIP
 from pipelines.shipped import SAMPLES
 from tests.app.http.test_draft_routes import png, send
 

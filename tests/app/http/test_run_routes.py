@@ -40,6 +40,23 @@ def test_what_makes_no_sense_is_a_sentence_and_queues_nothing(
     assert studio.jobs() == []
 
 
+def test_an_estimate_is_there_at_once_and_goes_by_what_was_trained_here(client: TestClient, studio: Studio,
+                                                                        draft: str) -> None:
+    wanted = {"draft": draft, "settings": {"steps": 100, "batch": 2, "preview_every": 0}}
+    guess = client.post("/studio/runs/estimate", json=wanted).json()
+    assert guess["says"].startswith("Estimated: ") and guess["like"] == "" and studio.jobs() == []
+    run = client.post("/studio/runs", json=wanted).json()["id"]
+    assert client.get(f"/studio/runs/{run}/estimate").json() == guess
+    EventLog(studio.home.runs / run)({"type": "step", "step": 1, "total": 100, "loss": 0.5, "seconds": 30.0})
+    studio.store.end(run, "finished")
+    known = client.post("/studio/runs/estimate", json=wanted).json()
+    assert known["like"] == "mykoala" and 3000 < known["seconds"] < 3100
+    other = client.post("/studio/runs/estimate", json=wanted | {"method": "textual-inversion"}).json()
+    assert other["like"] == ""
+    assert "no setting 'stepz'" in client.post("/studio/runs/estimate", json=wanted | {
+        "settings": {"stepz": 3}}).json()["error"]
+
+
 def _events(text: str) -> list[tuple[int | None, str, dict[str, Any]]]:
     found = []
     for block in text.strip().split("\n\n"):

@@ -20,11 +20,15 @@ from safetensors.torch import save, save_file
 
 from adapters.errors import StudioError
 from app.home import Home
+from app.http import system_routes
 from app.studio import Studio
+from app.system import downloads
 from app.system.bases import Bases
+from pipelines.base_models import hub as hub_module
 from pipelines.base_models.families import find_family
 from pipelines.base_models.hub import PATTERNS, download, fetch
 from pipelines.base_models.locate import locate
+from pipelines.helpers import Helper
 from pipelines.shipped import ASSETS, SAMPLES
 
 ATTENTION = "model.diffusion_model.input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight"
@@ -251,6 +255,44 @@ def test_a_model_that_is_not_there_is_a_sentence(client: TestClient, hub: Hub) -
                    client.post("/studio/downloads", json={"id": "someone/else"})):
         assert answer.status_code == 400 and "HTTP 404" in answer.json()["error"]
     assert "no hub id" in client.post("/studio/downloads", json={"id": "starter"}).json()["error"]
+
+
+def _help(hub: Hub, monkeypatch: pytest.MonkeyPatch, **files: bytes) -> Helper:
+    """A helper on that hub, which has a base's files too."""
+    helper = Helper("someone/tiny", "Tiny", "Helps.", "mit", 5, ("model.safetensors", "pytorch_model.bin"))
+    hub.files |= {"config.json": b"{}", "vocab.txt": b"a", "other.msgpack": bytes(9), **files}
+    for module in (system_routes, downloads, hub_module):
+        monkeypatch.setattr(module, "HELPERS", {helper.id: helper})
+    return helper
+
+
+def test_a_helper_is_downloaded_with_its_weights_alone_and_is_no_base(client: TestClient, hub: Hub,
+                                                                      monkeypatch: pytest.MonkeyPatch) -> None:
+    helper = _help(hub, monkeypatch, **{"model.safetensors": bytes(70_000), "pytorch_model.bin": bytes(80_000)})
+    (told,) = client.get("/studio/helpers").json()
+    assert (told["id"], told["here"], told["bytes"], told["licence"]) == (helper.id, False, 5, "mit")
+    small = sum(len(b) for f, b in hub.files.items() if "/" not in f and f.endswith((".json", ".txt")))
+    assert client.post("/studio/hub", json={"id": helper.id}).json()["bytes"] == 70_000 + small
+    hub.go.set()
+    assert client.post("/studio/downloads", json={"id": helper.id}).json()["helper"] is True
+    _state(client, "finished")
+    (told,) = client.get("/studio/helpers").json()
+    assert told["here"] and told["bytes"] == 70_000
+    fetched = {r.rpartition("/")[2] for r in hub.requests if "/resolve/" in r}
+    assert "model.safetensors" in fetched and not fetched & {"pytorch_model.bin", "other.msgpack"}
+    assert not any(r.endswith("diffusion_pytorch_model.safetensors") for r in hub.requests)
+    assert [b["spec"] for b in client.get("/studio/bases").json()] == ["starter"]
+
+
+def test_a_helper_without_weights_that_are_read_is_a_sentence(client: TestClient, hub: Hub,
+                                                              monkeypatch: pytest.MonkeyPatch) -> None:
+    _help(hub, monkeypatch)
+    answer = client.post("/studio/downloads", json={"id": "someone/tiny"})
+    assert answer.status_code == 400 and "no pytorch_model.bin of" in answer.json()["error"]
+    client.patch("/studio/system", json={"offline": True})
+    hub.requests.clear()
+    assert "offline mode is on" in client.post("/studio/downloads", json={"id": "someone/tiny"}).json()["error"]
+    assert hub.requests == []
 
 
 def test_offline_the_hub_is_not_asked(client: TestClient, hub: Hub) -> None:

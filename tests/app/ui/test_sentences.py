@@ -27,9 +27,11 @@ from app.ui import page
 from app.ui.concepts import STATIC
 from pipelines.base_models.families import _OTHERS
 from pipelines.base_models.locate import _OTHER_PIPELINES
+from pipelines.estimate import Estimate
 from pipelines.exchange.reading import _NO_ADAPTER
 from pipelines.exchange.report import FileReport
 from pipelines.exchange.writing import _how_to_use
+from pipelines.helpers import HELPERS
 from pipelines.memory import MORE_MEMORY
 from pipelines.methods import METHODS
 from pipelines.methods.common import resolve
@@ -164,6 +166,14 @@ def test_how_a_process_ended_is_known(language: str) -> None:
     for who, advice in [*children, ("The export", "close other programs and try again")]:
         assert who in there and advice in there
         assert all(known(why_it_ended(who, code, advice), there) for code in (DISK_FULL, -9, 1))
+
+
+@pytest.mark.parametrize("language", OTHERS)
+@pytest.mark.parametrize("like", ["", "mycat"])
+def test_what_is_reckoned_and_what_a_helper_is_for_is_known(language: str, like: str) -> None:
+    there = answers(language)
+    assert known_whole(Estimate(100, 10**9, 10**6, like).as_dict()["says"], there)
+    assert not [h.title for h in HELPERS.values() if not known_whole(h.good_for, there)]
 
 
 def known_whole(text: str, patterns: dict[str, str]) -> bool:

@@ -1,0 +1,1 @@
+"""What the addresses answer, for `/studio/openapi.json`. Bytes are whole numbers, times are seconds since 1970."""

@@ -198,7 +198,7 @@ def _strings(told: Any) -> Iterator[str]:
 
 def _words(text: str, came: set[str]) -> bool:
     """Whether a text has words of its own, beside numbers, units and what the studio told."""
-    plain = NUMBERS.sub("", text)
+    plain = "" if text in came else NUMBERS.sub("", text)
     for told in sorted((c for c in came if len(c) > 2), key=len, reverse=True):
         plain = plain.replace(told, "")
     return bool(re.search(r"[A-Za-z]{2}", plain))

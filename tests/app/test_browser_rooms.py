@@ -125,11 +125,14 @@ def test_language_and_theme_are_kept_in_the_browser_and_offline_on_disk(page: Pa
     held[0].continue_()
     expect(page.locator("#missing")).to_be_visible(timeout=120_000)
     page.unroute("**/system/device")
+    expect(page.locator("#helpers [data-helper]")).to_have_count(6)
     page.locator("#language [data-value=de]").click()
     page.locator("#theme [data-value=dark]").click()
     page.locator("#offline [data-value=on]").click()
     expect(page.locator("#switches")).to_contain_text("wird nach nichts gefragt")
     assert _ask(server, "system")["offline"] is True
+    expect(page.locator("#helpers")).to_contain_text("Im Offline-Modus kann nichts geholt werden")
+    expect(page.locator("#helpers button")).to_have_count(0)
     page.reload(wait_until="domcontentloaded")
     _room(page, "Bibliothek", "library")
     expect(page.locator("#brand")).to_contain_text("Zeig einem Bildmodell")
@@ -177,9 +180,31 @@ def test_a_base_is_added_by_path_and_by_upload_and_taken_out(page: Page, server:
     page.locator("#base-file").set_input_files(tmp_path / "none.safetensors")
     expect(page.locator("#hub-answer .bad")).to_contain_text("'none.safetensors' is not a whole", timeout=20_000)
     shot(page, "system")
+    _fetch_a_helper(page)
     page.locator("[data-base=mine] [data-act=remove-base]").click()
     expect(page.locator("[data-base=mine]")).to_have_count(0)
     assert [b["spec"] for b in _ask(server, "bases")] == ["starter"]
+
+
+def _fetch_a_helper(page: Page) -> None:
+    """The licence first, then how far it is; the hub is played here."""
+    sam = "facebook/sam-vit-base"
+    coming = {"id": sam, "licence": "apache-2.0", "state": "running", "done": 150_000_000, "total": 375_000_000,
+              "message": "", "helper": True}
+    page.route("**/studio/hub", lambda route: route.fulfill(json={
+        "id": sam, "licence": "apache-2.0", "licence_link": "", "gated": False, "bytes": 375_000_000}))
+    page.route("**/studio/downloads", lambda route: route.fulfill(
+        json=[coming] if route.request.method == "GET" else coming))
+    row = page.locator(f"[data-helper='{sam}']")
+    page.get_by_role("button", name="Fetch SAM").click()
+    expect(row).to_contain_text("Its licence: apache-2.0")
+    expect(row).to_contain_text("Fetches up to 375 MB")
+    row.get_by_role("button", name="Download").click()
+    expect(row).to_contain_text("150 MB of 375 MB", timeout=20_000)
+    expect(row.get_by_role("button", name="Cancel")).to_be_visible()
+    expect(page.locator("#downloads")).not_to_contain_text(sam)  # it is no base
+    for path in ("hub", "downloads"):
+        page.unroute(f"**/studio/{path}")
 
 
 def test_both_rooms_fit_a_phone(page: Page) -> None:

@@ -7,6 +7,7 @@ import { button, complain, make, toast, whenThere } from "./dom.js";
 import { language, onNewLanguage, said, t } from "./i18n.js";
 import { Preflight } from "./preflight.js";
 import { QueueList } from "./queue.js";
+import { openRoom } from "./rooms.js";
 import { RunPanel } from "./run.js";
 import { Settings } from "./settings.js";
 import { doing, methods, queue, runs } from "./studio.js";
@@ -175,7 +176,11 @@ class Room {
     const kept = this.wanted || this.choices.value;
     this.choices.replaceChildren(...all.map((d) => make("option", { value: d.id, selected: d.id === kept },
       t("train.draft_of", { label: d.label, n: d.pictures }))));
-    if (!all.length) this.about.replaceChildren(make("p", { class: "s-empty" }, t("train.no_pictures")));
+    this.choices.parentElement.hidden = !all.length;
+    if (!all.length) {
+      this.about.replaceChildren(make("div", { class: "s-empty" }, make("p", {}, t("train.no_pictures")),
+        button(t("train.to_concepts"), () => openRoom("concepts"), { id: "to-concepts" })));
+    }
     this.startButton.disabled = !all.length;
     this.startButton.title = all.length ? "" : t("train.no_pictures");
     const gone = this.draft && !all.some((d) => d.id === this.draft.id);

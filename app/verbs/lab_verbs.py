@@ -255,15 +255,17 @@ def _bench(options: argparse.Namespace) -> dict[str, Any]:
 
     say = speaker(options)
     found = measure(options.quick, say)
-    found["library_seconds"] = {}
+    found |= {"library_seconds": {}, "library_search_seconds": {}}
     for count in (1, 100) if options.quick else (1, 100, 10_000):
-        found["library_seconds"][count] = taken = _listing(count)
-        say(f"a library of {count:6} adapters is listed in {1000 * taken:.0f} ms")
+        listed, searched = _library(count)
+        found["library_seconds"][count], found["library_search_seconds"][count] = listed, searched
+        say(f"a library of {count:6} adapters is listed in {1000 * listed:.0f} ms, then searched in "
+            f"{1000 * searched:.0f} ms")
     return found
 
 
-def _listing(count: int) -> float:
-    """Seconds to list a library of copies of one small adapter."""
+def _library(count: int) -> tuple[float, float]:
+    """Seconds to list a library of copies of one small adapter for the first time, and to find one of them then."""
     from adapters.record import AdapterRecord
     from adapters.studio_file import save
     from adapters.tokens import TokensAdapter
@@ -284,4 +286,6 @@ def _listing(count: int) -> float:
         started = time.perf_counter()
         if len(library.entries()) != count:
             raise StudioError(f"A library of {count} adapters was made, but not all of it is listed; check the disk.")
-        return round(time.perf_counter() - started, 4)
+        listed = time.perf_counter() - started
+        library.search(f"a{count - 1} cat")
+        return round(listed, 4), round(time.perf_counter() - started - listed, 4)

@@ -23,6 +23,7 @@ from pipelines.methods import METHODS, config_class
 if TYPE_CHECKING:
     from pipelines.lab.compare import Row
     from pipelines.lab.encoders import Encoder
+    from pipelines.lab.evaluate import Evaluation
 
 Verb = Callable[[str, Callable[[argparse.Namespace], dict[str, Any]], str], argparse.ArgumentParser]
 
@@ -123,12 +124,21 @@ def _evaluate(options: argparse.Namespace) -> dict[str, Any]:
     found = [evaluate(pictures, references, e, look_alikes=others, seeds=plan.seeds) for e in encoders]
     for f in found:
         said = f", prompt following {f.prompt}" if f.prompt else ""
-        among = f", right one of {f.look_alikes + 1} in {f.retrieval:.0%}" if f.retrieval is not None else ""
-        say(f"{f.encoder}: likeness {f.identity}{said}{among}; {f.images} pictures, 95% intervals over prompts")
+        say(f"{f.encoder}: likeness {f.identity}{said}{_among(f)}; {f.images} pictures, seeds {plan.seeds[0]} to "
+            f"{plan.seeds[-1]}, 95% intervals over prompts")
     card = studio.library.add_figures(name, found[0].as_dict())
     say(f"the figures stand in '{card}'")
     return {**found[0].as_dict(), "encoders": [f.as_dict() for f in found], "adapter": name,
             "seconds": round(time.monotonic() - started, 1)}
+
+
+def _among(found: Evaluation) -> str:
+    """How often it is the right one among look-alikes; '' where there are none."""
+    if found.retrieval is None:
+        return ""
+    half = found.halves["retrieval"]
+    within = "" if half is None else f" +- {half:.0%}"
+    return f", right one of {found.look_alikes + 1} in {found.retrieval:.0%}{within}"
 
 
 def _recommend(options: argparse.Namespace) -> dict[str, Any]:

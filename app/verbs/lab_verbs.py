@@ -23,6 +23,7 @@ from pipelines.methods import METHODS, config_class
 if TYPE_CHECKING:
     from pipelines.lab.compare import Row
     from pipelines.lab.encoders import Encoder
+    from pipelines.lab.evaluate import Evaluation
 
 Verb = Callable[[str, Callable[[argparse.Namespace], dict[str, Any]], str], argparse.ArgumentParser]
 
@@ -123,12 +124,21 @@ def _evaluate(options: argparse.Namespace) -> dict[str, Any]:
     found = [evaluate(pictures, references, e, look_alikes=others, seeds=plan.seeds) for e in encoders]
     for f in found:
         said = f", prompt following {f.prompt}" if f.prompt else ""
-        among = f", right one of {f.look_alikes + 1} in {f.retrieval:.0%}" if f.retrieval is not None else ""
-        say(f"{f.encoder}: likeness {f.identity}{said}{among}; {f.images} pictures, 95% intervals over prompts")
+        say(f"{f.encoder}: likeness {f.identity}{said}{_among(f)}; {f.images} pictures, seeds {plan.seeds[0]} to "
+            f"{plan.seeds[-1]}, 95% intervals over prompts")
     card = studio.library.add_figures(name, found[0].as_dict())
     say(f"the figures stand in '{card}'")
     return {**found[0].as_dict(), "encoders": [f.as_dict() for f in found], "adapter": name,
             "seconds": round(time.monotonic() - started, 1)}
+
+
+def _among(found: Evaluation) -> str:
+    """How often it is the right one among look-alikes; '' where there are none."""
+    if found.retrieval is None:
+        return ""
+    half = found.halves["retrieval"]
+    within = "" if half is None else f" +- {half:.0%}"
+    return f", right one of {found.look_alikes + 1} in {found.retrieval:.0%}{within}"
 
 
 def _recommend(options: argparse.Namespace) -> dict[str, Any]:
@@ -255,15 +265,17 @@ def _bench(options: argparse.Namespace) -> dict[str, Any]:
 
     say = speaker(options)
     found = measure(options.quick, say)
-    found["library_seconds"] = {}
+    found |= {"library_seconds": {}, "library_search_seconds": {}}
     for count in (1, 100) if options.quick else (1, 100, 10_000):
-        found["library_seconds"][count] = taken = _listing(count)
-        say(f"a library of {count:6} adapters is listed in {1000 * taken:.0f} ms")
+        listed, searched = _library(count)
+        found["library_seconds"][count], found["library_search_seconds"][count] = listed, searched
+        say(f"a library of {count:6} adapters is listed in {1000 * listed:.0f} ms, then searched in "
+            f"{1000 * searched:.0f} ms")
     return found
 
 
-def _listing(count: int) -> float:
-    """Seconds to list a library of copies of one small adapter."""
+def _library(count: int) -> tuple[float, float]:
+    """Seconds to list a library of copies of one small adapter for the first time, and to find one of them then."""
     from adapters.record import AdapterRecord
     from adapters.studio_file import save
     from adapters.tokens import TokensAdapter
@@ -284,4 +296,6 @@ def _listing(count: int) -> float:
         started = time.perf_counter()
         if len(library.entries()) != count:
             raise StudioError(f"A library of {count} adapters was made, but not all of it is listed; check the disk.")
-        return round(time.perf_counter() - started, 4)
+        listed = time.perf_counter() - started
+        library.search(f"a{count - 1} cat")
+        return round(listed, 4), round(time.perf_counter() - started - listed, 4)

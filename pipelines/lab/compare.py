@@ -11,7 +11,8 @@ from typing import Any
 
 from PIL import Image
 
-from adapters.files import write_text
+from adapters.errors import StudioError
+from adapters.files import sha256, write_text
 from adapters.record import Concept, read_record
 from pipelines.base_models.families import find_family
 from pipelines.base_models.locate import locate
@@ -21,13 +22,16 @@ from pipelines.lab.encoders import Encoder
 from pipelines.lab.evaluate import Pictures, Plan, evaluate, paint, words_of
 from pipelines.masks import find_masks, take_in_masks
 from pipelines.methods import config_class
-from pipelines.methods.common import resolve
+from pipelines.methods.common import TrainingConfig, resolve
 from pipelines.painter import Painter
 from pipelines.references import list_folder, open_image, take_in
 from pipelines.run_config import RunConfig
 
 BIASES = (0.35, 0.55, 0.75, 0.95)
 """At which a Perfusion concept is painted, for its curve."""
+
+LOWERED = {"batch", "accumulate", "gradient_checkpointing"}
+"""What a training whose memory runs out changes in its own settings."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,7 @@ class Row:
 
 @dataclass
 class Comparison:
-    """Compares into a folder; what is there already is not done again.
+    """Compares into a folder; what is there already is not done again, and has to be of the same pictures and settings.
 
     `methods` are trained with `preset` on the pictures in `references`. With `alone` the first row is `base` without
     an adapter, with `curve` Perfusion is painted at several biases.
@@ -70,8 +74,7 @@ class Comparison:
         """All rows; `result.json` keeps them."""
         references = [open_image(p) for p in list_folder(self.references)]
         for method in self.methods:  # what cannot be is said before anything is trained
-            if not (self.folder / method / "config.json").exists():
-                self._prepare(method, self.folder / method)
+            self._prepare(method, self.folder / method)
         rows = [self._row("none", "base alone", [], {}, encoder, references, 0.0, 0)] if self.alone else []
         for method in self.methods:
             say(f"training with {method}")
@@ -101,6 +104,9 @@ class Comparison:
         found = "auto" if config_class(method).needs_masks and not all(masks) else None
         config = resolve(method, find_family(locate(self.base), offline=self.offline), self.preset,
                          preview_every=0, steps=self.steps, masks=found)
+        if (folder / "config.json").exists():
+            self._check_same(RunConfig.load(folder), config, sources)
+            return
         taken = take_in(sources, folder / "references")
         if any(masks):
             take_in_masks(sources, masks, 1, [r.path for r in taken], folder / "masks")
@@ -110,6 +116,15 @@ class Comparison:
             consent=self.consent, image_hashes=tuple(r.sha256 for r in taken), training=config)
         run.check_packages()
         run.save(folder)
+
+    def _check_same(self, kept: RunConfig, config: TrainingConfig, sources: Sequence[Path]) -> None:
+        """Raise StudioError when what was prepared here before is something else."""
+        settings, wanted = (c.model_dump(exclude=LOWERED) for c in (kept.training, config))
+        if ((kept.base, kept.class_noun, settings) != (self.base, self.noun, wanted)
+                or sorted(kept.image_hashes) != sorted(map(sha256, sources))):
+            folder, method = self.folder, config.method
+            raise StudioError(f"'{folder}' should hold what is compared now, but its '{method}' was begun with other "
+                              "pictures, another base or other settings; choose another folder, or delete it.")
 
     def _row(self, method: str, label: str, adapters: Sequence[str], dials: Mapping[str, float], encoder: Encoder,
              references: Sequence[Image.Image], seconds: float, peak: int) -> Row:

@@ -50,7 +50,10 @@ class Pictures:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Figures of one encoder; intervals are 95% over prompts, since seeds of one prompt are not independent."""
+    """Figures of one encoder; intervals are 95% over prompts, since seeds of one prompt are not independent.
+
+    `halves` are half widths of the figures that are no Score; that of `prior_collapse` is over pictures of the class.
+    """
 
     encoder: str
     images: int
@@ -63,6 +66,7 @@ class Evaluation:
     retrieval: float | None
     look_alikes: int
     seeds: tuple[int, ...] = field(default=())
+    halves: dict[str, float | None] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain numbers, rounded; `interval` holds half widths."""
@@ -72,7 +76,8 @@ class Evaluation:
         return {
             "encoder": self.encoder, "images": self.images, "seeds": list(self.seeds),
             "identity": r(self.identity.mean), "prompt": r(self.prompt.mean) if self.prompt else None,
-            "interval": {"identity": r(self.identity.half), "prompt": r(self.prompt.half) if self.prompt else None},
+            "interval": {"identity": r(self.identity.half), "prompt": r(self.prompt.half) if self.prompt else None,
+                         "nearest_reference": r(self.nearest.half), **{k: r(v) for k, v in self.halves.items()}},
             "nearest_reference": r(self.nearest.mean), "copied": r(self.copied), "diversity": r(self.diversity),
             "prior_collapse": r(self.prior_collapse), "retrieval": r(self.retrieval), "look_alikes": self.look_alikes,
         }
@@ -110,19 +115,29 @@ def evaluate(pictures: Pictures, references: Sequence[Image.Image], encoder: Enc
     said = None
     if isinstance(encoder, TextEncoder):
         said = score(_by(pictures.prompts, measures.prompt_following(shown, encoder.texts(pictures.said))))
-    found = None
+    found, halves, of_class = None, dict[str, float | None](), None
     if look_alikes:
         others = torch.stack([torch.nn.functional.normalize(encoder.images(v).mean(0), dim=-1)
                               for v in look_alikes.values()])
         own = torch.nn.functional.normalize(known.mean(0), dim=-1)
         ranks = measures.ranks(shown, own, others)
         found = sum(r == 0 for r in ranks) / len(ranks)
+        halves["retrieval"] = score(_by(pictures.prompts, [float(r == 0) for r in ranks])).half
+    if pictures.of_class:
+        of_class = encoder.images(pictures.of_class)
+        halves["prior_collapse"] = score(measures.identity(of_class, known)).half
+    of_prompt = [shown[[n for n, p in enumerate(pictures.prompts) if p == prompt]]
+                 for prompt in dict.fromkeys(pictures.prompts)]
+    for figure, each in (("copied", [measures.copied(rows, known) for rows in of_prompt]),
+                         ("diversity", [measures.diversity(rows, [0] * len(rows)) for rows in of_prompt])):
+        if there := [v for v in each if v is not None]:
+            halves[figure] = score(there).half
     return Evaluation(
         encoder.name, len(shown), score(_by(pictures.prompts, measures.identity(shown, known))), said,
         score(_by(pictures.prompts, measures.nearest_reference(shown, known))), measures.copied(shown, known),
         measures.diversity(shown, pictures.prompts),
-        measures.prior_collapse(encoder.images(pictures.of_class), known) if pictures.of_class else None,
-        found, len(look_alikes or ()), tuple(seeds))
+        None if of_class is None else measures.prior_collapse(of_class, known),
+        found, len(look_alikes or ()), tuple(seeds), halves)
 
 
 def _by(groups: Sequence[str], values: Sequence[float]) -> list[float]:

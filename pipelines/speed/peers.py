@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -129,7 +130,8 @@ def imports(script: Path | None) -> list[str]:
     """A process that imports what the training does and trains nothing."""
     if script:
         return [sys.executable, str(script), "--help"]
-    return [sys.executable, "-c", "import app.verbs.cli, pipelines.training, pipelines.base_models.load"]
+    seen = ", cv2" if find_spec("cv2") else ""  # looks for faces in the pictures, where it is installed
+    return [sys.executable, "-c", f"import app.verbs.cli, pipelines.training, pipelines.base_models.load{seen}"]
 
 
 def compare(pair: Pair, scripts: Path, load: Load) -> dict[str, object]:

@@ -21,4 +21,6 @@ def test_a_quick_bench_says_the_loop_efficiency_of_each_method(tmp_path: Path) -
     found = json.loads(done.stdout.splitlines()[-1])
     assert set(found["loop_efficiency"]) == set(METHODS) == set(found["seconds_per_step"])
     assert all(isinstance(e, float) and e > 0 for e in found["loop_efficiency"].values())
-    assert set(found["library_seconds"]) == {"1", "100"} and found["switching"]["identical"] is True
+    assert set(found["library_seconds"]) == {"1", "100"} == set(found["library_search_seconds"])
+    assert all(seconds > 0 for seconds in found["library_search_seconds"].values())
+    assert found["switching"]["identical"] is True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -117,3 +118,18 @@ def test_a_subject_that_is_not_there_is_one_sentence(data: Path, tmp_path: Path)
     with pytest.raises(StudioError, match="has none of them"):
         subjects_in(tmp_path)
     assert subjects_in(data, ["dog"]) == {"dog": "dog"}
+
+
+@pytest.mark.parametrize(("changed", "fits"), [({}, True), ({"steps": 7}, False), ({"preset": "fast"}, False)])
+def test_what_was_trained_with_other_settings_is_not_taken_for_these(
+        data: Path, tmp_path: Path, trained: list[Path], changed: dict[str, Any], fits: bool) -> None:
+    def bench(**settings: Any) -> None:
+        DreamBench(data, tmp_path / "out", "starter", "textual-inversion", subjects=["clock"], seeds=1, prompts=1,
+                   painter=Painter(), **settings).run([Grey()], say=lambda text: None)  # type: ignore[arg-type]
+
+    bench()
+    with contextlib.nullcontext() if fits else pytest.raises(StudioError, match="other settings; choose another"):
+        bench(**changed)
+    Image.new("RGB", (64, 64), (9, 9, 9)).save(data / "clock" / "0.png")
+    with pytest.raises(StudioError, match="other pictures"):
+        bench()

@@ -108,6 +108,12 @@ def test_an_evaluation_says_likeness_prompt_and_what_it_was_taken_on() -> None:
     assert found.copied == 0.5  # red is a reference; green is as far from both as they are apart
     told = found.as_dict()
     assert {"identity", "prompt", "encoder", "images", "interval"} <= told.keys() and told["images"] == 4
+    # Red is copied, found and alike in every picture, green never: 0 and 1, or nothing, over two prompts.
+    apart = pytest.approx(12.706 * 0.5)
+    assert {k: told["interval"][k] for k in ("copied", "retrieval", "diversity")} == {
+        "copied": apart, "retrieval": apart, "diversity": pytest.approx(0.0)}
+    assert told["interval"]["prior_collapse"] == pytest.approx(0.0)
+    assert told["interval"].keys() == {"nearest_reference", *(k for k, v in told.items() if isinstance(v, float))}
 
 
 def test_an_evaluation_without_references_is_refused() -> None:

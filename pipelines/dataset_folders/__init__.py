@@ -1,6 +1,7 @@
 """Pictures to learn from, as people have them: plain folders, and the datasets of other trainers.
 
-    read_dataset(path) -> Dataset        a folder, kohya's folders of folders, or a configuration, told by content
+    read_dataset(path) -> Dataset        a folder, one with metadata.jsonl, kohya's folders of folders, or a
+                                         configuration, told by content
 
 A reader is a module here that makes `Subset`s and hands them to `assemble`. Imports no torch.
 """
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from adapters.errors import StudioError
-from pipelines.dataset_folders import ai_toolkit, kohya, onetrainer
+from pipelines.dataset_folders import ai_toolkit, kohya, lines, onetrainer
 from pipelines.dataset_folders.model import TRIGGER, Dataset, Sample, listed, shown
 from pipelines.dataset_folders.reading import CONFIGS, read_config, tables
 from pipelines.masks import find_masks
@@ -24,13 +25,15 @@ __all__ = ["TRIGGER", "Dataset", "Sample", "read_dataset"]
 def read_dataset(path: Path, *, masks: Path | None = None, trigger: str = "") -> Dataset:
     """The pictures that `path` holds or names, with their masks, captions, repeats and weights.
 
-    A folder of pictures is those pictures (`masks` may be a folder of its own, captions are the method's). Else it
-    is kohya's folder of '<repeats>_<trigger> <class>' folders, kohya's dataset.toml, OneTrainer's concepts.json or
-    ai-toolkit's job. `trigger` is the word in captions where the source names none. Raises StudioError for
-    anything else.
+    A folder of pictures is those pictures (`masks` may be a folder of its own, captions are the method's); with
+    `metadata.jsonl`, those that it names, with its captions. Else it is kohya's folder of
+    '<repeats>_<trigger> <class>' folders, kohya's dataset.toml, OneTrainer's concepts.json or ai-toolkit's job.
+    `trigger` is the word in captions where the source names none. Raises StudioError for anything else.
     """
     if path.is_file():
         dataset = _read_file(path, trigger)
+    elif (path / lines.FILE).is_file():
+        dataset = lines.read_lines(path, trigger)
     else:
         pictures = list_folder(path)
         folders = kohya.repeats_folders(path)

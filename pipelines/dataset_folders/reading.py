@@ -13,6 +13,7 @@ import yaml
 
 from adapters.errors import StudioError
 from pipelines.dataset_folders.model import plain, shown
+from pipelines.references import SUFFIXES
 
 CONFIGS = (".toml", ".json", ".yaml", ".yml")
 _MAX_BYTES = 1 << 20
@@ -30,11 +31,16 @@ def _yaml(text: str) -> Any:
     return yaml.load(text, _Loader)  # a SafeLoader
 
 
-_PARSERS: dict[str, Callable[[str], Any]] = {".toml": tomllib.loads, ".json": json.loads, ".yaml": _yaml, ".yml": _yaml}
+def _lines(text: str) -> list[Any]:
+    return [json.loads(line) for line in text.splitlines() if line.strip()]
+
+
+_PARSERS: dict[str, Callable[[str], Any]] = {".toml": tomllib.loads, ".json": json.loads, ".jsonl": _lines,
+                                             ".yaml": _yaml, ".yml": _yaml}
 
 
 def read_config(file: Path) -> Any:
-    """A TOML, JSON or YAML file as plain data. Raises StudioError when it is none, or not a sensible one."""
+    """A TOML, JSON, JSON-lines or YAML file as plain data. Raises StudioError when it is no sensible one."""
     try:
         if file.stat().st_size > _MAX_BYTES:
             raise StudioError(f"'{file}' has more than a megabyte, too much for a dataset's settings; check the path.")
@@ -64,6 +70,15 @@ def file_of(config: Path, named: object) -> Path:
     if path.suffix.lower() != ".txt" or not path.is_file():
         raise StudioError(f"'{config.name}' names {shown(str(named))} as a file of captions, and there is no such .txt "
                           "file; correct the path in it.")
+    return path
+
+
+def picture_of(config: Path, named: object) -> Path:
+    """The picture that a configuration names, under the same conditions."""
+    path = _inside(config, named)
+    if path.suffix.lower() not in SUFFIXES or not path.is_file():
+        raise StudioError(f"'{config.name}' names {shown(str(named))} as a picture, and there is no such PNG, JPEG, "
+                          "WebP or BMP file; correct the path in it.")
     return path
 
 

@@ -64,6 +64,32 @@ def test_captions_of_a_plain_folder_are_not_read_and_that_is_said(tmp_path: Path
     assert found.notices == ("not used: captions of 2 pictures, read inside '<repeats>_<trigger> <class>' folders",)
 
 
+def jsonl(folder: Path, *rows: object) -> Path:
+    (folder / "metadata.jsonl").write_text("\n".join(r if isinstance(r, str) else json.dumps(r) for r in rows), "utf-8")
+    return folder
+
+
+def test_metadata_jsonl_names_pictures_and_their_captions(tmp_path: Path) -> None:
+    put(tmp_path, "a.png", "a-masklabel.png", "b.png", "c.png"), put(tmp_path / "in", "d.png")
+    jsonl(tmp_path, {"file_name": "b.png", "text": "a ZOK cat"}, "", {"file_name": "a.png", "text": "zok cat asleep"},
+          {"file_name": "b.png", "text": "zok cat, from behind", "width": 40}, {"file_name": "in/d.png"})
+    found = read_dataset(tmp_path, trigger="zok")
+    assert facts(found) == [("b.png", f"a {TRIGGER} cat\n{TRIGGER} cat, from behind", 1, 1),
+                            ("a.png", f"{TRIGGER} cat asleep", 1, 1), ("d.png", "", 1, 1)]
+    assert [[m.name for m in ms] for ms in found.masks] == [[], ["a-masklabel.png"], []]
+    assert found.notices == ("not used: width, pictures without a line in metadata.jsonl (1)",)
+
+
+@pytest.mark.parametrize(("row", "told"), [
+    ({"file_name": "gone.png"}, "names 'gone.png' as a picture"), ({"file_name": "a.txt"}, "'a.txt' as a picture"),
+    ({"file_name": "../a.png"}, "leads out of the folder"), ({"text": "a cat"}, "where the path of a folder or file"),
+    ({"file_name": "a.png", "text": 7}, "write a text there"), ([1], "no list of tables"), ("{", "readable as JSONL")])
+def test_lines_that_name_no_picture_are_refused(tmp_path: Path, row: object, told: str) -> None:
+    put(tmp_path / "in", "a.png", caption="a cat"), put(tmp_path, "a.png")
+    with pytest.raises(StudioError, match=told):
+        read_dataset(jsonl(tmp_path / "in", row))
+
+
 def test_masks_of_a_plain_folder_may_lie_elsewhere_and_of_a_dataset_not(tmp_path: Path) -> None:
     put(tmp_path / "p", "a.png"), put(tmp_path / "m", "a.png"), put(tmp_path / "k" / "2_zok cat", "a.png")
     assert read_dataset(tmp_path / "p", masks=tmp_path / "m").masks == [(tmp_path / "m" / "a.png",)]

@@ -314,8 +314,12 @@ def test_a_picture_without_masks_is_refused(host: Host) -> None:
         recipe_builder("break-a-scene")(host, settings(), lesson("a"))
 
 
-@pytest.mark.parametrize("background", [False, True])
-def test_a_mask_of_which_nothing_is_left_is_refused(host: Host, background: bool) -> None:
-    small = WHOLE if background else mask((1, 1, 3, 3))
-    with pytest.raises(StudioError, match="nothing of it is left"):
-        scene_views(host, settings(background=background), lesson("a", masks=[small]))
+def test_a_mask_of_which_nothing_is_left_is_refused(host: Host) -> None:
+    with pytest.raises(StudioError, match="nothing of it is left on the base's grid"):
+        scene_views(host, settings(), lesson("a", masks=[mask((1, 1, 3, 3))]))
+
+
+def test_masks_that_leave_no_background_are_refused_where_it_is_to_be_learned(host: Host) -> None:
+    with pytest.raises(StudioError, match="left for the background"):
+        scene_views(host, settings(background=True), lesson("a", masks=[WHOLE]))
+    assert scene_views(host, settings(), lesson("a", masks=[WHOLE])).masks is not None

@@ -16,6 +16,7 @@ _TAGS = {"lora": ["lora", "template:sd-lora"], "tokens": ["textual_inversion"], 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _SHOWN = ("steps", "batch", "accumulate", "learning_rate", "word_rate", "rank", "alpha", "layers", "vectors", "bias",
           "temperature", "seed", "optimizer")
+_SPECIAL, _LONGEST = re.compile(r"([\\`<>\[\]])"), 200
 _FIGURES = ("identity", "prompt", "retrieval", "copied", "diversity", "prior_collapse")
 _BY = re.compile(r"^By (.+) on (\d+) pictures, ", re.MULTILINE)
 _FIGURE = re.compile(r"^\| ([a-z ]+) \| (-?[\d.]+)(?: ± ([\d.]+))? \|$", re.MULTILINE)
@@ -38,7 +39,7 @@ def model_card(record: AdapterRecord, figures: Mapping[str, Any] | None = None, 
         tags=list(dict.fromkeys(["text-to-image", *(["diffusers"] if loads else []), *facts.tags, "semblance",
                                  record.method, *_TAGS.get(record.kind, [])])),
         instance_prompt=record.phrase or None, widget=[{"text": f"a photo of {prompt}"}] if prompt else None)
-    parts = [f"# {record.name}", _what(record, facts.title), _words(record), _notes(notes), _made_from(record),
+    parts = [f"# {_text(record.name)}", _what(record, facts.title), _words(record), _notes(notes), _made_from(record),
              _figures(figures), _limits(record)]
     return str(ModelCard(f"---\n{data.to_yaml()}\n---\n\n" + "\n\n".join(p for p in parts if p) + "\n"))
 
@@ -66,15 +67,16 @@ def renamed_card(card: str, old: str, new: str) -> str:
 
 def _what(record: AdapterRecord, title: str) -> str:
     base = record.base.name or record.base.family
-    said = f"An adapter for {title}, learned with `{record.method}` on the base `{base}`"
-    return f"{said} (weights {record.base.hash})." if record.base.hash else f"{said}."
+    said = f"An adapter for {title}, learned with {_code(record.method)} on the base {_code(base)}"
+    return f"{said} (weights {_text(record.base.hash)})." if record.base.hash else f"{said}."
 
 
 def _words(record: AdapterRecord) -> str:
     if not record.concepts and not record.phrase:
         return "Its trigger word is not known."
     rows = [(c.name, c.phrase, c.noun) for c in record.concepts] or [(record.name, record.phrase, record.class_noun)]
-    return "## Words\n" + _table(("concept", "in a prompt", "what it is"), [(n, f"`{p}`", w) for n, p, w in rows])
+    return "## Words\n" + _table(("concept", "in a prompt", "what it is"), [
+        (_text(n), _code(p), _text(w)) for n, p, w in rows])
 
 
 def _notes(notes: Sequence[str]) -> str:
@@ -85,14 +87,14 @@ def _made_from(record: AdapterRecord) -> str:
     told = record.provenance
     found = told.get("config")
     config: dict[str, Any] = found if isinstance(found, dict) else {}
-    rows = [(key, str(config[key])) for key in _SHOWN if config.get(key) is not None]
+    rows = [(key, _text(config[key])) for key in _SHOWN if config.get(key) is not None]
     hashes = told.get("images_sha256")
     images = [str(h) for h in hashes] if isinstance(hashes, Sequence) and not isinstance(hashes, str) else []
     text = "## Made from\n"
-    text += f"{len(images)} pictures, by SHA-256: {', '.join(f'`{h[:16]}`' for h in images)}.\n" if images else \
+    text += f"{len(images)} pictures, by SHA-256: {', '.join(_code(h[:16]) for h in images)}.\n" if images else \
         "The pictures are not known.\n"
     if created := told.get("created"):
-        text += f"Made on {created}.\n"
+        text += f"Made on {_text(created)}.\n"
     return text + ("\n" + _table(("setting", "value"), rows) if rows else "")
 
 
@@ -113,6 +115,15 @@ def _limits(record: AdapterRecord) -> str:
     return ("## Limits\nIt knows what its pictures show, from the sides they show it. It works on bases of its family "
             "alone, and best on the one it was learned on. The base's licence holds for it, and so do the rights in "
             "the pictures that it was made from.")
+
+
+def _text(value: object) -> str:
+    """One line that is no Markdown and no HTML: what a file from elsewhere says of itself may be anything."""
+    return _SPECIAL.sub(r"\\\1", " ".join(str(value).split())[:_LONGEST])
+
+
+def _code(value: object) -> str:
+    return f"`{' '.join(str(value).replace('`', '').split())[:_LONGEST]}`"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -30,7 +30,7 @@ from app.library.library_entry import BESIDE
 from app.painting.gallery import Gallery
 from app.painting.paintings import Paintings
 from app.painting.styles import Styles
-from app.system import leftovers
+from app.system import backups, leftovers
 from pipelines.image_file import tensors_hash
 
 
@@ -193,11 +193,13 @@ class Eraser:
         return jobs
 
     def _erase_jobs(self, found: Found) -> Iterator[str]:
-        for id, called in self._jobs_of(found).items():
+        jobs = self._jobs_of(found)
+        for id, called in jobs.items():
             for place in self._run_places():
                 shutil.rmtree(place / id, ignore_errors=True)
             self.store.forget(id)
             yield f"{called} {id}"
+        yield from backups.forget(self.home, {*jobs, *found.runs}, found.names)
 
     def _erase_pictures(self, found: Found) -> Iterator[str]:
         for place in (self.home.images, self.home.trash / "images"):

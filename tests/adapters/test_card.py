@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from huggingface_hub import ModelCard
 
@@ -82,3 +84,15 @@ def test_a_renamed_card_keeps_what_a_person_wrote() -> None:
     renamed = renamed_card(text, "mycat", "tom")
     assert "\n# tom\n" in renamed and "\n| tom | `<mycat>` |" in renamed
     assert renamed.replace("# tom", "# mycat").replace("| tom |", "| mycat |") == text
+
+
+def test_what_a_file_from_elsewhere_says_of_itself_stays_text() -> None:
+    evil = "\n# Hi\n`<img src=x>`](http://e) ![t](http://e/t.png) | " + "long " * 200
+    record = AdapterRecord(
+        kind="lora", method=evil, name=evil, base=BaseIdentity(family="sd1", name=evil, hash=evil), trigger=evil,
+        class_noun=evil, concepts=(Concept(name=evil, noun=evil, trigger=evil),),
+        provenance={"config": {"steps": evil}, "images_sha256": [evil], "created": evil})
+    text = ModelCard(model_card(record)).text
+    assert re.findall(r"^#.*", text, re.MULTILINE)[1:] == ["## Words", "## Made from", "## Measured", "## Limits"]
+    shown = re.sub(r"`[^`\n]*`", "", re.sub(r"\\.", "", text))  # but for what is escaped, and for code
+    assert not re.search(r"[`<>\[\]]", shown) and len(text) < 5000

@@ -20,8 +20,9 @@ from safetensors.torch import save_file
 from adapters.errors import StudioError
 from adapters.files import sha256
 from adapters.record import AdapterRecord
-from app.jobs.store import Kind
+from app.jobs.store import JobStore, Kind
 from app.studio import Studio
+from app.system.repair import repair
 from app.verbs.cli import main
 from pipelines.image_file import save_sheet, tensors_hash
 from pipelines.shipped import SAMPLES
@@ -357,3 +358,41 @@ def test_nothing_is_queued_under_a_statement_that_was_revoked_since_it_was_looke
         studio.start_training([KOALA / "0.png"], "mum", "woman", kinds=["person"], consent=statement)
     with studio.consents.held("0123456789ab"):  # of an adapter from elsewhere: not revoked here
         assert studio.store.all() == [] and not list(studio.home.runs.iterdir())
+
+
+def test_after_erasing_no_file_of_the_data_folder_has_its_name(client: TestClient, studio: Studio,
+                                                               painter: FakePainter, record: AdapterRecord) -> None:
+    name = "quuxkoala"
+    run = start(client, draft_of(client, 0, kind="object", name=name)).json()["id"]
+    client.post(f"/studio/runs/{run}/stop").raise_for_status()
+    assert repair(studio.home)  # which keeps the old list
+    damaged = studio.home.backups / "list-older" / "studio.db"
+    damaged.parent.mkdir()
+    whole = next(studio.home.backups.glob("list-2*/studio.db")).read_bytes()
+    damaged.write_bytes(whole.replace(b"SQLite format 3", b"x" * 15))
+    settings = studio.home.backups / "format-1" / "runs" / run / "config.json"
+    settings.parent.mkdir(parents=True)
+    shutil.copyfile(studio.home.runs / run / "config.json", settings)
+    other = start(client, draft_of(client, 1, kind="object", name="tom")).json()["id"]
+    client.post(f"/studio/runs/{other}/stop").raise_for_status()
+    repair(studio.home)
+    put(studio, record, name, run=run)
+    client.put("/studio/images/styles", json={"name": "s", "prompt": f"<lora:{name}:1>"}).raise_for_status()
+    for deleted in (False, True):
+        file = painted(client, adapters=[name], request={"prompt": f"a {name}", "seed": 1})
+        client.patch(f"/studio/images/{file}", json={"favourite": True}).raise_for_status()
+        if deleted:
+            client.delete(f"/studio/images/{file}").raise_for_status()
+    studio.library.delete(name)
+    put(studio, record, name, run=run)
+
+    def mentioned() -> list[str]:
+        fake = studio.home.temporary / f"{name}.safetensors"
+        files = (p for p in studio.home.root.rglob("*") if p != fake)
+        return [str(p.relative_to(studio.home.root)) for p in files
+                if name in p.name or (p.is_file() and name.encode() in p.read_bytes())]
+
+    assert len(mentioned()) > 10
+    client.post(f"/studio/concepts/{name}/erase").raise_for_status()
+    assert mentioned() == []
+    assert [j.id for j in JobStore(max(studio.home.backups.glob("list-2*/studio.db"))).all()] == [other]

@@ -81,10 +81,10 @@ def scene_views(host: Host, config: Config, lesson: Lesson) -> LatentDataset:
         raise TypeError("Square views are of one size.")
     if found.masks is not None and config.background:
         masks = with_background(found.masks)
-        found = replace(found, masks=masks)
         if bool((masks[:, -1].flatten(1).amax(-1) == 0).any()):
             raise StudioError("The masks cover a whole picture, so nothing of it is left for the background; mask less "
                               "of it, or set 'background' to false.")
+        found = replace(found, masks=masks)
     if found.masks is not None and bool((found.masks.flatten(2).amax(-1) == 0).any()):
         raise StudioError("A mask is so small that nothing of it is left on the base's grid; mask more of the "
                           "thing or crop the picture nearer to it.")

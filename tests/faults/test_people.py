@@ -188,6 +188,7 @@ OWN = {
     ("POST", "/studio/images/settings"): {"files": {"file": ("0.png", KOALA.read_bytes())}},
     ("POST", "/studio/images/sources"): {"files": {"picture": ("0.png", KOALA.read_bytes())}},
     ("POST", "/studio/library"): {"params": {"file": "a.safetensors"}, "content": b"x"},
+    ("POST", "/studio/runs/estimate"): {"json": {"method": "lora"}},
     ("POST", "/studio/queue/pause"): {}, ("POST", "/studio/queue/go-on"): {}, ("DELETE", "/studio/trash"): {},
     ("PATCH", "/studio/system"): {"json": {"offline": False}},
     ("DELETE", "/studio/images/styles/{name}"): {}, ("GET", "/studio/methods/{method}/settings"): {},

@@ -77,7 +77,7 @@ def _dialled(**dials: float | str) -> Trial:
 def ablations() -> list[Ablation]:
     """The claims of the Perfusion and Break-A-Scene papers, and textual inversion against LoRA."""
     sets, scenes = _each(SETS), _each(SCENES)
-    biases = tuple((("bias", bias),) for bias in CURVE)
+    closing = tuple((("bias", bias),) for bias in CLOSING)
     perfusion, scene = _change("perfusion"), _change("break-a-scene")
     return [
         Ablation("key locking", "raises prompt following", "margin", perfusion,
@@ -103,12 +103,14 @@ def ablations() -> list[Ablation]:
         Ablation("LoRA over textual inversion", "has more likeness", "identity", _change("lora"),
                  _change("textual-inversion"), sets),
         Ablation("key locking, at the same likeness", "raises prompt following", "margin", perfusion,
-                 _change("perfusion", key_locking=False), sets, biases),
+                 _change("perfusion", key_locking=False), sets, closing),
     ]
 
 
 CURVE = (0.35, 0.55, 0.75, 0.95, 1.15)
 """Biases at which one trained Perfusion concept is painted."""
+CLOSING = (0.75, 0.95, 1.15)
+"""Those of CURVE between which the gate goes from open to shut; below, one is like the other."""
 
 
 def bias_curve() -> Iterator[Trial]:

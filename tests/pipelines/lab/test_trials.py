@@ -201,7 +201,7 @@ def test_two_curves_are_held_against_each_other_where_their_likeness_is_the_same
 
 def test_a_claim_along_a_curve_counts_a_sample_once_and_only_when_it_is_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     claim = next(a for a in series.ablations() if a.dials)
-    assert [len(each) for each in claim.by_sample()] == [len(series.CURVE)] * len(series.SETS)
+    assert [len(each) for each in claim.by_sample()] == [len(series.CLOSING)] * len(series.SETS)
     missing = next(claim.pairs())[1]
 
     def find(trial: Trial) -> dict[str, Any] | None:

@@ -44,6 +44,12 @@ _Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 def create_app(studio: Studio, hosts: list[str]) -> FastAPI:
     """The application of the only studio on this machine; `hosts` are the Host headers that it answers to."""
+    app = create_api(studio, hosts)
+    return _with_page(app, HEAD, partial(add_verbs, app))
+
+
+def create_api(studio: Studio, hosts: list[str]) -> FastAPI:
+    """The same without the page: all that programs and the rooms' scripts ask, and what stands before it."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -55,7 +61,7 @@ def create_app(studio: Studio, hosts: list[str]) -> FastAPI:
     add_studio(app, studio)
     explain_errors(app, missing=400)
     app.add_middleware(Fence)
-    return _with_page(app, hosts, HEAD, partial(add_verbs, app))
+    return _guarded(app, hosts)
 
 
 def create_shared_app(people: People, hosts: list[str]) -> FastAPI:
@@ -71,7 +77,7 @@ def create_shared_app(people: People, hosts: list[str]) -> FastAPI:
     app.include_router(login_routes.routes(people))
     explain_errors(app, missing=404)
     app.add_middleware(Gate, people=people)
-    return _with_page(app, hosts, HEAD + ACCOUNT)
+    return _with_page(_guarded(app, hosts), HEAD + ACCOUNT)
 
 
 def _parent(lifespan: _Lifespan, openapi: str | None) -> FastAPI:
@@ -79,8 +85,8 @@ def _parent(lifespan: _Lifespan, openapi: str | None) -> FastAPI:
                    responses=REFUSED)
 
 
-def _with_page(app: FastAPI, hosts: list[str], head: str, verbs: Callable[[], None] | None = None) -> FastAPI:
-    """The page at /, and in front of everything the checks of Host and of who asks, and the security headers."""
+def _guarded(app: FastAPI, hosts: list[str]) -> FastAPI:
+    """In front of everything the checks of Host and of who asks, and the security headers."""
     # Compressed here alone: pictures are so already, and a run's events must not be held back.
     app.mount("/studio/static", GZipMiddleware(StaticFiles(directory=concepts.STATIC), minimum_size=500))
 
@@ -98,6 +104,11 @@ def _with_page(app: FastAPI, hosts: list[str], head: str, verbs: Callable[[], No
     # Without its own rule, Gradio would answer any origin with credentials.
     app.add_middleware(CORSMiddleware, allow_origins=[])
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=hosts)
+    return app
+
+
+def _with_page(app: FastAPI, head: str, verbs: Callable[[], None] | None = None) -> FastAPI:
+    """Gradio's page at /."""
     page = build(verbs)
     app = gr.mount_gradio_app(
         app, page, path="/", theme=THEME, css=CSS, head=head, allowed_paths=[], max_file_size=MAX_FILE,

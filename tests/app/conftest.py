@@ -10,7 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from app.home import Home
-from app.http.server import create_app
+from app.http.server import create_api, create_app
 from app.studio import Studio
 from tests.app.tools import FakePainter
 
@@ -60,4 +60,10 @@ def painter(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakePai
 @pytest.fixture
 def client(studio: Studio) -> TestClient:
     # Without entering the client, the supervisor does not start: nothing is trained.
+    return TestClient(create_api(studio, ["127.0.0.1"]), base_url="http://127.0.0.1")
+
+
+@pytest.fixture
+def whole(studio: Studio) -> TestClient:
+    """A client of the page too, which takes longest to be made."""
     return TestClient(create_app(studio, ["127.0.0.1"]), base_url="http://127.0.0.1")

@@ -26,6 +26,12 @@ STUDIO = ["/studio/runs", "/studio/images", "/studio/library", "/studio/system/d
 
 
 @pytest.fixture
+def client(whole: TestClient) -> TestClient:
+    """Of the page too: what of it is open is the question here."""
+    return whole
+
+
+@pytest.fixture
 def foreign() -> Iterator[tuple[str, list[str]]]:
     """A site that answers a picture's address with a page; its own address, and what it was asked for."""
     asked: list[str] = []

@@ -1,10 +1,16 @@
 """The parent application: files, headers, hosts, origins."""
 
-
+import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
 from app.studio import Studio
+
+
+@pytest.fixture
+def client(whole: TestClient) -> TestClient:
+    """Of the page too: it stands behind the same checks."""
+    return whole
 
 
 def test_the_page_comes_with_a_policy_and_asks_nobody_else(client: TestClient) -> None:

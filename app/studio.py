@@ -24,12 +24,13 @@ from app.concepts.showing import check_faces
 from app.errors import Taken
 from app.home import Home
 from app.jobs.estimating import likely
+from app.jobs.job import ACTIVE, RESUMABLE, Job, Kind
 from app.jobs.job_files import JobFiles
 from app.jobs.lab_jobs import Lab
 from app.jobs.preparing import check_words, concepts_of, take_in_dataset, unless_ones
 from app.jobs.queue import Queue
 from app.jobs.runs import WISHES, RunView, StopFile, WishFiles, folder_id, view
-from app.jobs.store import ACTIVE, RESUMABLE, Job, JobStore, Kind
+from app.jobs.store import JobStore
 from app.jobs.supervisor import Supervisor
 from app.library import credentials
 from app.library.library import Library

@@ -18,9 +18,10 @@ from app.concepts.consent import Consents
 from app.errors import Missing
 from app.home import Home
 from app.jobs.allowed import consent_of
+from app.jobs.job import ACTIVE, Job
 from app.jobs.order import as_turn
 from app.jobs.runs import StopFile, folder_id, view
-from app.jobs.store import ACTIVE, Job, JobStore
+from app.jobs.store import JobStore
 from app.library.library import Library
 from pipelines.methods.common import settings_error
 from pipelines.run_config import CLASS_IMAGES, RunConfig

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 import app.studio
-import app.verbs.cli
+import app.verbs.train_verb
 from adapters.errors import StudioError
 from app.arguments import parse_adapter
 from app.home import Home
@@ -89,7 +89,7 @@ def test_memory_and_logs_asked_for_on_the_command_line_are_in_the_runs_settings(
         seen.append(RunConfig.load(folder))
         raise StudioError("far enough")
 
-    monkeypatch.setattr(app.verbs.cli, "_train_here", stop_here)
+    monkeypatch.setattr(app.verbs.train_verb, "_train_here", stop_here)
     monkeypatch.setattr(app.studio, "find_family", lambda *_, **__: "sd1")
     for options in ([], ["--memory", "8", "--tensorboard"]):
         assert main(["--home", str(tmp_path / f"home{len(seen)}"), "train", "--name", "cat1", "--class-noun", "cat",

@@ -37,8 +37,8 @@ def add(verb: Verb, open_studio: Callable[[argparse.Namespace], Studio]) -> None
     train.add_argument("--name", required=True)
     train.add_argument("--class-noun", default="", help="what the thing is, such as 'dog'")
     train.add_argument("--images", type=Path, metavar="DIR|FILE",
-                       help="folder of 1 to 30 pictures, or a dataset: a folder with metadata.jsonl, kohya's folder or "
-                            "dataset.toml, OneTrainer's concepts.json, ai-toolkit's YAML")
+                       help="folder of 1 to 30 pictures (with .txt captions) or a dataset: folder with metadata.jsonl, "
+                            "kohya's folder or dataset.toml, OneTrainer's concepts.json, ai-toolkit's YAML")
     train.add_argument("--masks", type=Path, help="folder of masks: maskN.png, or <picture>-maskN.png")
     train.add_argument("--concepts", default="", metavar="NAME:NOUN,...",
                        help="the concepts behind the masks, in their order; made up when not given")

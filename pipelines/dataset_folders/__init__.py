@@ -14,7 +14,7 @@ from typing import Any
 
 from adapters.errors import StudioError
 from pipelines.dataset_folders import ai_toolkit, kohya, lines, onetrainer
-from pipelines.dataset_folders.model import TRIGGER, Dataset, Sample, listed, shown
+from pipelines.dataset_folders.model import TRIGGER, Dataset, Sample, Subset, assemble, shown
 from pipelines.dataset_folders.reading import CONFIGS, read_config, tables
 from pipelines.masks import find_masks
 from pipelines.references import list_folder
@@ -25,9 +25,10 @@ __all__ = ["TRIGGER", "Dataset", "Sample", "read_dataset"]
 def read_dataset(path: Path, *, masks: Path | None = None, trigger: str = "") -> Dataset:
     """The pictures that `path` holds or names, with their masks, captions, repeats and weights.
 
-    A folder of pictures is those pictures (`masks` may be a folder of its own, captions are the method's); with
-    `metadata.jsonl`, those that it names, with its captions. Else it is kohya's folder of
-    '<repeats>_<trigger> <class>' folders, kohya's dataset.toml, OneTrainer's concepts.json or ai-toolkit's job.
+    A folder of pictures is those pictures, with the captions in `.txt` files of their names, the method's where there
+    is none (`masks` may be a folder of its own); with `metadata.jsonl`, those that it names, with its captions. Else it
+    is kohya's folder of '<repeats>_<trigger> <class>' folders, kohya's dataset.toml, OneTrainer's concepts.json or
+    ai-toolkit's job.
     `trigger` is the word in captions where the source names none. Raises StudioError for anything else.
     """
     if path.is_file():
@@ -38,15 +39,19 @@ def read_dataset(path: Path, *, masks: Path | None = None, trigger: str = "") ->
         pictures = list_folder(path)
         folders = kohya.repeats_folders(path)
         if pictures or not folders:
-            unused = [f"the folder {shown(f.name)}" for f in folders]
-            if captions := sum(p.with_suffix(".txt").is_file() for p in pictures):
-                unused.append(f"captions of {captions} pictures, read inside '<repeats>_<trigger> <class>' folders")
-            found = Dataset.of(pictures, find_masks(pictures, masks))
-            return replace(found, notices=(f"not used: {listed(unused)}",) if unused else ())
+            return _plain(pictures, masks, [f"the folder {shown(f.name)}" for f in folders], trigger)
         dataset = kohya.read_folders(path, trigger)
     if masks is not None:
         raise StudioError(f"'{path}' says itself where its masks are; leave out --masks, it is for a plain folder.")
     return dataset
+
+
+def _plain(pictures: list[Path], masks: Path | None, unused: list[str], trigger: str) -> Dataset:
+    found = Dataset.of(pictures, find_masks(pictures, masks))
+    told = assemble([Subset(pictures, caption=kohya.caption)], unused, trigger=trigger)
+    captions = [s.caption for s in told.samples]
+    samples = tuple(replace(s, caption=c) for s, c in zip(found.samples, captions, strict=True))
+    return replace(found, samples=samples, notices=told.notices)
 
 
 def _read_file(file: Path, trigger: str) -> Dataset:

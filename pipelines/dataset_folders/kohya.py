@@ -26,8 +26,8 @@ _INHERITED = ("num_repeats", "caption_extension", "flip_aug")
 _SUBSET = (*_INHERITED, "image_dir", "class_tokens", "is_reg", "conditioning_data_dir")
 
 
-def _caption(picture: Path, endings: tuple[str, ...]) -> str:
-    """The first line alone, as sd-scripts reads it."""
+def caption(picture: Path, endings: tuple[str, ...] = _CAPTIONS) -> str:
+    """The first line alone, as sd-scripts reads it; '' where there is no such file."""
     return first_line(caption_file(picture, *endings))
 
 
@@ -45,7 +45,7 @@ def read_folders(folder: Path, trigger: str) -> Dataset:
             unused.append(f"the folder {shown(inner.name)}")
             continue
         subsets.append(Subset(pictures_in(inner), " ".join(named["words"].split()), repeats=float(named["repeats"]),
-                              caption=functools.partial(_caption, endings=_CAPTIONS)))
+                              caption=caption))
     return assemble(subsets, unused, trigger=trigger)
 
 
@@ -73,7 +73,7 @@ def _subset(file: Path, table: dict[str, Any]) -> Subset:
     masks = table.get("conditioning_data_dir")  # sd-scripts' --masked_loss takes its masks from there
     return Subset(
         pictures_in(folder_of(file, table.get("image_dir"))), text(file, table, "class_tokens"),
-        functools.partial(_caption, endings=(ending,) if ending else _CAPTIONS),
+        functools.partial(caption, endings=(ending,) if ending else _CAPTIONS),
         folder_of(file, masks) if masks is not None else None,
         number(file, table, "num_repeats", 1), regular=table.get("is_reg") is True, flip=table.get("flip_aug") is True,
     )

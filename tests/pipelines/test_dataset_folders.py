@@ -58,10 +58,14 @@ def test_a_plain_folder_is_its_pictures_and_their_masks(tmp_path: Path) -> None:
     assert (found.trigger, found.noun, found.settings, found.notices, found.most) == ("", "", {}, (), 30)
 
 
-def test_captions_of_a_plain_folder_are_not_read_and_that_is_said(tmp_path: Path) -> None:
-    found = read_dataset(put(tmp_path, "a.png", "b.png", caption="a cat"))
-    assert [s.caption for s in found.samples] == ["", ""]
-    assert found.notices == ("not used: captions of 2 pictures, read inside '<repeats>_<trigger> <class>' folders",)
+def test_a_plain_folder_has_captions_for_the_pictures_that_have_one(tmp_path: Path) -> None:
+    put(tmp_path, "a.png", "a-mask0.png", "b.png"), put(tmp_path, "c.png", caption="a cat\nasleep")
+    (tmp_path / "a.txt").write_text("the Zok on a mat")
+    found = read_dataset(tmp_path, trigger="zok")
+    assert facts(found) == [("a.png", f"the {TRIGGER} on a mat", 1, 1), ("b.png", "", 1, 1),
+                            ("c.png", f"{TRIGGER}, a cat", 1, 1)]
+    assert [len(m) for m in found.masks] == [1, 0, 0] and (found.trigger, found.noun, found.most) == ("", "", 30)
+    assert found.notices == ("1 captions did not name the trigger, it stands in front of them now",)
 
 
 def jsonl(folder: Path, *rows: object) -> Path:

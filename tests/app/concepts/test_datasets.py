@@ -76,10 +76,12 @@ def test_weights_are_kept_with_the_run(studio: Studio, tmp_path: Path) -> None:
     assert [p.weight for p in _pictures(folder, config)] == [0.5, 1.0]
 
 
-def test_a_plain_folder_leaves_the_run_as_it_was(studio: Studio, tmp_path: Path) -> None:
-    folder, config = prepared(studio, put(tmp_path / "p", "a.png", "b.png", caption="a cat"), noun="cat")
+def test_a_plain_folder_brings_its_captions_and_nothing_else(studio: Studio, tmp_path: Path) -> None:
+    put(tmp_path / "p", "a.png"), put(tmp_path / "p", "b.png", caption="a cat")
+    folder, config = prepared(studio, tmp_path / "p", noun="cat")
     assert (config.repeats, config.weights, config.trigger) == ((), (), "")
-    assert [(p.caption, p.repeats, p.weight) for p in _pictures(folder, config)] == [("", 1, 1)] * 2
+    config = config.with_triggers(lambda given: "zok")
+    assert [(p.caption, p.repeats, p.weight) for p in _pictures(folder, config)] == [("", 1, 1), ("zok, a cat", 1, 1)]
 
 
 def test_runs_from_before_repeats_still_open(studio: Studio, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from adapters.errors import StudioError
-from adapters.naming import MAX_LENGTH, check_name, check_noun
+from adapters.naming import MAX_LENGTH, check_name
 from app.arguments import Use, with_tags
 from app.common import Part
 from app.concepts.consent import Consents, Statement
@@ -24,14 +24,16 @@ from app.concepts.showing import check_faces
 from app.errors import Taken
 from app.home import Home
 from app.jobs.estimating import likely
+from app.jobs.job import RESUMABLE, Job, Kind
 from app.jobs.job_files import JobFiles
 from app.jobs.lab_jobs import Lab
-from app.jobs.preparing import check_words, concepts_of, take_in_dataset, unless_ones
+from app.jobs.preparing import Preparing
 from app.jobs.queue import Queue
-from app.jobs.runs import WISHES, RunView, StopFile, WishFiles, folder_id, view
-from app.jobs.store import ACTIVE, RESUMABLE, Job, JobStore, Kind
+from app.jobs.runs import WISHES, RunView, StopFile, WishFiles, view
+from app.jobs.store import JobStore
 from app.jobs.supervisor import Supervisor
 from app.library import credentials
+from app.library.imports import import_into
 from app.library.library import Library
 from app.library.library_entry import Entry
 from app.painting.gallery import Gallery
@@ -50,7 +52,6 @@ from pipelines.dataset_folders import Dataset
 from pipelines.estimate import Estimate
 from pipelines.methods.common import resolve, settings_error
 from pipelines.request import Request
-from pipelines.run_config import RunConfig
 
 
 class Studio:
@@ -71,6 +72,7 @@ class Studio:
         self.consents = Consents(home.consents)
         self.queue = Queue(home, self.store, self.library, self.consents, self.supervisor.wake,
                            lambda: common is not None and common.device.holder not in ("", home.root.name))
+        self.preparing = Preparing(home, self.queue, self.consents, stays=lambda: self.stays)
         self.painter = common.painter if common else PainterProcess()
         self.looker = common.looker if common else LookerProcess()
         self.drafts = Drafts(home.drafts, home.trash / "drafts")
@@ -102,48 +104,9 @@ class Studio:
         self.preferences = self.preferences.model_copy(update={"offline": offline})
         self.preferences.save(self.home.preferences)
 
-    def prepare_run(self, images: Sequence[Path] | Dataset, name: str, noun: str, *, base: str = "starter",
-                    method: str = "lora", preset: str = "balanced", memory: str | None = None, trigger: str = "",
-                    concepts: Sequence[tuple[str, str]] = (), tensorboard: bool = False, kinds: Sequence[str] = (),
-                    draft: str = "", consent: str = "", **overrides: Any) -> Path:
-        """Check everything, then make the run's folder; nothing is left behind when a check fails.
-
-        `images` are pictures, or a dataset with masks and captions; what it says of trigger, noun and settings
-        counts where nothing else is asked for. `concepts` are (name, noun) of methods that learn several;
-        without them they are made up from the name, the noun and the number of masks. `memory` is the
-        graphics card's in GB (see `resolve`), `tensorboard` asks for its logs. `kinds` say what each concept is
-        (KINDS); a person needs a statement of consent for all pictures, which is looked for unless it is named.
-        """
-        dataset = images if isinstance(images, Dataset) else Dataset.of(images)
-        name, noun = check_name(name), check_noun(noun or (concepts[0][1] if concepts else dataset.noun))
-        overrides = {**dataset.settings, **{k: v for k, v in overrides.items() if v is not None}}
-        busy = {j.name.lower() for j in self.store.all() if j.state in ACTIVE and j.kind == "train"}
-        if self.library.has(name) or name.lower() in busy:
-            raise Taken(self.queue.free_name(name), f"There is a concept '{name}' already; choose another name or "
-                                                    "delete that one first.")
-        training = resolve(method, find_family(locate(base), offline=self.stays), preset, memory, **overrides)
-        trigger = trigger or dataset.trigger
-        named = concepts_of(training, name, noun, trigger, concepts,
-                            len(dataset.masks[0]) if dataset.samples else 0, kinds)
-        check_words(dataset, training, named)
-        folder = self.home.runs / folder_id(name)
-        try:
-            take_in_dataset(dataset, folder, len(named), training)
-            if not consent and any(c.kind == "person" for c in named):
-                consent = self.consents.for_images(dataset.hashes).id
-            self.consents.check_covers(consent, dataset.hashes)
-            config = RunConfig(
-                name=name, class_noun=noun, base=base, offline=self.stays, trigger=trigger, concepts=named,
-                image_hashes=dataset.hashes, tensorboard=tensorboard, training=training, draft=draft, consent=consent,
-                repeats=unless_ones([s.repeats for s in dataset.samples]),
-                weights=unless_ones([s.weight for s in dataset.samples]),
-            )
-            config.check_packages()
-            config.save(folder)
-        except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
-        return folder
+    def prepare_run(self, images: Sequence[Path] | Dataset, name: str, noun: str, **options: Any) -> Path:
+        """Make the folder of a run without queueing it, of pictures or a dataset (see `Preparing.run`)."""
+        return self.preparing.run(images, name, noun, **options)
 
     def start_training(self, images: Sequence[Path] | Dataset, name: str, noun: str, *, kind: Kind = "train",
                        asked: str = "", running_in: int | None = None, **options: Any) -> str:
@@ -197,9 +160,7 @@ class Studio:
     def empty_trash(self) -> int:
         """Erase all that was deleted, for good; returns the bytes that are free again."""
         freed = folder_bytes(self.home.trash)
-        for job in self.store.deleted():
-            shutil.rmtree(self.home.trash / "runs" / job.id, ignore_errors=True)
-            self.store.forget(job.id)
+        self.queue.erase_deleted()
         shutil.rmtree(self.home.trash, ignore_errors=True)
         return freed - folder_bytes(self.home.trash)
 
@@ -208,10 +169,7 @@ class Studio:
 
         What runs is not disturbed. Earlier ones that have ended are thrown away: they hold copies only.
         """
-        for old in self.store.all():
-            if old.kind == "preflight" and old.state not in ACTIVE:
-                shutil.rmtree(self.home.runs / old.id, ignore_errors=True)
-                self.store.forget(old.id)
+        self.queue.erase_preflights()
         try:
             return self.teach(draft, kind="preflight", **options)
         except Taken as error:  # it keeps nothing under its name
@@ -337,14 +295,7 @@ class Studio:
 
     def import_file(self, path: Path, name: str | None = None) -> Entry:
         """Take an adapter file into the library under its own name or the first free one."""
-        from adapters.studio_file import save
-        from pipelines.exchange import import_file
-
-        stem = "".join(c if (c.isalnum() and c.isascii()) or c in "-_" else "-" for c in path.stem)
-        adapter, record = import_file(path, check_name(name or stem.strip("-_")[:MAX_LENGTH] or "imported"))
-        with self.library.new_file(check_name(name or record.name)) as target:
-            save(target, adapter, record.model_copy(update={"name": target.stem}))
-            return self.library.complete(target)
+        return import_into(self.library, path, name)
 
     def close(self) -> None:
         """End the children, but for those that others have too."""

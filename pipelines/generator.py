@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from PIL import Image
 
 from adapters.base import Adapter
@@ -20,10 +18,10 @@ from adapters.host import Host
 from adapters.identity import FAMILY_TITLES
 from adapters.lora.merging import mergeable, merged
 from adapters.record import AdapterRecord
-from pipelines.base_models.stock import latents_pipeline, stock_pipeline
+from pipelines.base_models.stock import stock_pipeline
 from pipelines.dataset import bucket
+from pipelines.denoising import Denoising, Preview, Progress, count_steps
 from pipelines.editing import LONGEST, Blend, Edit
-from pipelines.encode import encode_images
 from pipelines.free_memory import free_on
 from pipelines.image_file import Safety
 from pipelines.prompt_filter import flagged, flagged_unwanted
@@ -31,12 +29,10 @@ from pipelines.regions import Region, bound, prompts_of
 from pipelines.request import Request
 from pipelines.samplers import build_sampler, sampler_name
 
-__all__ = ["Chosen", "Generator", "Painted", "Preview", "Progress", "Request", "check_family"]
+__all__ = ["Chosen", "Generator", "Painted", "Request", "check_family"]
 
 _MAX_SIDE = 4096
 _START_STRENGTH = 0.75  # A1111's own, where a picture is given and nothing is said
-_PREVIEW_EVERY = 0.7  # seconds
-_PREVIEW_SIDE = 32  # of the latents that are decoded for it
 
 
 @dataclass(frozen=True)
@@ -48,12 +44,6 @@ class Painted:
     settings: dict[str, Any]
     safety: list[Safety]
     """What the base's checker did with each."""
-
-
-Progress = Callable[[int, int], None]
-"""Called with steps done and steps in all, after each one; may raise to cancel."""
-Preview = Callable[[Image.Image], None]
-"""Called now and then with the picture as far as it has come, small; never where the base has a safety checker."""
 
 
 @dataclass(frozen=True)
@@ -127,20 +117,20 @@ class Generator:
         try:
             scheduler = self.pipeline.scheduler = build_sampler(own, request.sampler, request.schedule)
             options = {**words, "num_inference_steps": steps, "guidance_scale": guidance}
-            sheet = _Sheet(self.host, self.pipeline, options)
+            denoising = Denoising(self.host, self.pipeline, options)
             shares = [strength, *([request.upscale_strength] if request.upscale else [])]
             if self.host.safety is not None:
                 preview = None  # the checker judges finished pictures, and takes a second for each
-            sheet.watch(progress, preview, request.images * sum(_count(scheduler, steps, s) for s in shares))
+            denoising.watch(progress, preview, request.images * sum(count_steps(scheduler, steps, s) for s in shares))
             blend = Blend(self.host, edit, size) if edit else None
             begun = (edit.picture if edit else start) if strength else None
             images, seeds = [], [request.seed + n for n in range(request.images)]
             with self._bound(request), self.merging():
                 for seed in seeds:
-                    image = sheet.paint(seed, size, strength, begun, blend)
+                    image = denoising.paint(seed, size, strength, begun, blend)
                     if request.upscale:
                         larger = self._rounded(size[0] * request.upscale, size[1] * request.upscale)
-                        image = sheet.paint(seed, larger, request.upscale_strength, image)
+                        image = denoising.paint(seed, larger, request.upscale_strength, image)
                     images.append(edit.kept_outside(image) if edit else image)
             checked = [self._checked(image) for image in images]
         finally:
@@ -213,71 +203,6 @@ class Generator:
 
     def _rounded(self, width: float, height: float) -> tuple[int, int]:
         return round(width / self._factor) * self._factor, round(height / self._factor) * self._factor
-
-
-class _Sheet:
-    """The pictures of one request: same words, sampler and steps."""
-
-    def __init__(self, host: Host, pipeline: Any, options: dict[str, Any]) -> None:
-        self.host, self.pipeline, self.options = host, pipeline, options
-        self.scheduler = pipeline.scheduler
-        self.progress: Progress | None = None
-        self.preview: Preview | None = None
-        self.done = self.total = 0
-        self._shown = time.monotonic()
-
-    def watch(self, progress: Progress | None, preview: Preview | None, total: int) -> None:
-        """Tell these how it goes, over `total` steps."""
-        self.progress, self.preview, self.total = progress, preview, total
-
-    def paint(self, seed: int, size: tuple[int, int], strength: float | None = None,
-              start: Image.Image | None = None, blend: Blend | None = None) -> Image.Image:
-        """One picture of width and height `size`, from noise, or from `start` by `strength`."""
-        options = {**self.options, "generator": torch.Generator("cpu").manual_seed(seed), "output_type": "latent"}
-        pipeline = self.pipeline
-        if start is None:
-            options |= {"width": size[0], "height": size[1]}
-        else:
-            pipeline = latents_pipeline(self.host, self.scheduler)
-            shown = start.convert("RGB").resize(size, Image.Resampling.LANCZOS)
-            options |= {"image": encode_images(self.host, [shown]), "strength": strength}
-        keep = blend.keeping(self.scheduler, seed, self.options["prompt_embeds"].dtype) if blend else None
-
-        def on_step(pipe: Any, step: int, _t: Any, values: dict[str, Any]) -> dict[str, Any]:
-            self._stepped(values["latents"])
-            skipped = len(self.scheduler.timesteps) - pipe.num_timesteps
-            return {"latents": keep(step + skipped, values["latents"])} if keep else values
-
-        result = pipeline(**options, callback_on_step_end=on_step)
-        # Decoded here, so that the autoencoder keeps its own precision.
-        found: Image.Image = self.pipeline.image_processor.postprocess(
-            self.host.decode(result.images), output_type="pil")[0]
-        return found
-
-    def _stepped(self, latents: torch.Tensor) -> None:
-        self.done += 1
-        if self.progress:
-            self.progress(self.done, self.total)
-        if self.preview and self.done < self.total and time.monotonic() - self._shown >= _PREVIEW_EVERY:
-            self.preview(self._small(latents))
-            self._shown = time.monotonic()
-
-    def _small(self, latents: torch.Tensor) -> Image.Image:
-        """The latents as they stand, made few and decoded: cheap, whatever the picture's size."""
-        share = min(1.0, _PREVIEW_SIDE / max(latents.shape[-2:]))
-        few = F.interpolate(latents.float(), scale_factor=share, mode="area") if share < 1 else latents
-        few = few / max(1.0, float(few.std()))  # samplers that count in sigmas have noise of their scale in them
-        return self.pipeline.image_processor.postprocess(  # type: ignore[no-any-return]
-            self.host.decode(few.to(latents.dtype)), output_type="pil")[0]
-
-
-def _count(scheduler: Any, steps: int, strength: float | None) -> int:
-    """How often the pipeline calls back; StudioError when that is not at all."""
-    scheduler.set_timesteps(steps)
-    left = steps if strength is None else int(steps * strength)
-    if not left:
-        raise StudioError(f"A strength of {strength:g} leaves none of {steps} steps; raise one of the two.")
-    return len(scheduler.timesteps[(steps - left) * scheduler.order:])
 
 
 def _check_words(request: Request) -> None:

@@ -14,8 +14,9 @@ from adapters.files import sha256
 from adapters.record import AdapterRecord
 from adapters.studio_file import StoredAdapter, load
 from pipelines.base_models.load import load_base
+from pipelines.denoising import Preview, Progress
 from pipelines.editing import Edit
-from pipelines.generator import Chosen, Generator, Painted, Preview, Progress
+from pipelines.generator import Chosen, Generator, Painted
 from pipelines.image_file import UsedAdapter, base_told, save_png, tensors_hash
 from pipelines.ingredients import source_of
 from pipelines.masks import open_mask

@@ -34,15 +34,15 @@ from pipelines.base_models.words import known_nouns, known_words
 from pipelines.class_images import given_class_images
 from pipelines.class_images import paint_class_images as own_class_images
 from pipelines.dataset_folders import TRIGGER
-from pipelines.frozen_base import AUTOCAST, hold_as_read, type_read
+from pipelines.frozen_base import hold_as_read, type_read
 from pipelines.generator import Generator, Request
 from pipelines.image_file import UsedAdapter, base_told, save_png
 from pipelines.lesson import Lesson, Picture
 from pipelines.masks import open_mask
 from pipelines.memory import MORE_MEMORY, OutOfMemory, let_go, lower, ran_out
 from pipelines.methods import recipe_builder
-from pipelines.methods.common import TrainingConfig
 from pipelines.optimizers import check_rates
+from pipelines.precision import base_dtype, pick_precision
 from pipelines.references import list_folder, open_image
 from pipelines.run_config import CLASS_IMAGES, RunConfig
 from pipelines.scalars import LOGS, logging_scalars
@@ -55,34 +55,6 @@ RESUME_FILE = "resume.pt"
 PREVIEW_PROMPTS = ("a photo of {}", "a photo of {} on the beach")
 PREVIEW_SEED = 1234
 ClassImages = Callable[[Host, str, int, Path | None, Report], list[Image.Image]]
-
-
-def pick_precision(wanted: str) -> str:
-    """accelerate's word for the arithmetic: bf16 where the processor has it, else full precision."""
-    if wanted == "auto":
-        if torch.cuda.is_available():
-            wanted = "bf16" if torch.cuda.is_bf16_supported() else "fp16"
-        else:
-            has_bf16 = torch.backends.cpu.get_cpu_capability() == "AVX512" and _cpu_has_bf16()
-            wanted = "bf16" if has_bf16 else "fp32"
-    if wanted == "fp16" and not (torch.cuda.is_available() or torch.backends.mps.is_available()):
-        raise StudioError("This machine has no graphics processor, which fp16 needs; choose the "
-                          "precision auto, bf16 or fp32.")
-    return "no" if wanted == "fp32" else wanted
-
-
-def base_dtype(settings: TrainingConfig, mixed_precision: str) -> torch.dtype:
-    """What the frozen base is held in: fp32, but where memory is short (quantize) the arithmetic's own type."""
-    if settings.quantize == "none":
-        return torch.float32
-    return AUTOCAST.get(mixed_precision, torch.float32)
-
-
-def _cpu_has_bf16() -> bool:
-    try:
-        return "avx512_bf16" in Path("/proc/cpuinfo").read_text("utf-8")
-    except OSError:
-        return False
 
 
 def versions() -> dict[str, str]:

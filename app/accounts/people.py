@@ -15,9 +15,10 @@ from app.accounts.sharing import LentTo, Shares
 from app.common import Common, Part
 from app.errors import Missing
 from app.home import Home
+from app.jobs.job import ACTIVE
 from app.jobs.job_files import JobFiles
 from app.jobs.runs import StopFile
-from app.jobs.store import ACTIVE, JobStore
+from app.jobs.store import JobStore
 from app.studio import Studio
 from app.system.preferences import Preferences
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from adapters.errors import StudioError
 from adapters.files import sha256
-from app.concepts.drafts import Draft
+from app.concepts.draft import Draft
 from app.painting.paintings import Painting
 from pipelines.ingredients import made_from, pixels_of
 

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from adapters.errors import StudioError
 from adapters.files import write_text
-from app.concepts.drafts import Draft
+from app.concepts.draft import Draft
 from app.errors import Missing, Revoked
 
 Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=2, max_length=300)]

@@ -24,8 +24,9 @@ from app.concepts.consent import Consents, Statement
 from app.concepts.drafts import Drafts
 from app.errors import Missing
 from app.home import Home
+from app.jobs.job import ACTIVE
 from app.jobs.queue import DOING
-from app.jobs.store import ACTIVE, JobStore
+from app.jobs.store import JobStore
 from app.library.library_entry import BESIDE
 from app.painting.gallery import Gallery
 from app.painting.paintings import Paintings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from app.concepts.drafts import Draft
+from app.concepts.draft import Draft
 from app.errors import ShowsFace
 from pipelines.dataset_folders.model import Sample
 from pipelines.faces import faces

@@ -11,7 +11,8 @@ from fastapi import APIRouter, File, HTTPException, Response, UploadFile
 from fastapi.responses import FileResponse
 
 from adapters.errors import StudioError
-from app.concepts.drafts import Draft, framed, import_captions
+from app.concepts.draft import Draft, framed
+from app.concepts.drafts import import_captions
 from app.http.answers import drafts as answers
 from app.http.answers.common import Deleted
 from app.http.bodies import DraftFields, ShotFields

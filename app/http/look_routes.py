@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import APIRouter, Response
 
 from adapters.errors import StudioError
-from app.concepts.drafts import framed
+from app.concepts.draft import framed
 from app.http.answers import drafts as answers
 from app.http.bodies import Pointed
 from app.http.described import BASE, PICTURE, fields_of, tells, text

@@ -14,8 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.arguments import check_settings
 from app.http.answers import jobs as answers
 from app.http.described import tells
+from app.jobs.job import ACTIVE, Job
 from app.jobs.runs import EventTail
-from app.jobs.store import ACTIVE, Job
 from app.studio import Studio
 
 POLL = 0.3  # seconds between two looks at a run's events

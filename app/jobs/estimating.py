@@ -5,8 +5,9 @@ from __future__ import annotations
 from adapters.errors import StudioError
 from adapters.identity import Family
 from app.home import Home
+from app.jobs.job import ACTIVE
 from app.jobs.runs import view
-from app.jobs.store import ACTIVE, JobStore
+from app.jobs.store import JobStore
 from pipelines.estimate import Estimate, estimate
 from pipelines.methods.common import TrainingConfig
 from pipelines.run_config import RunConfig

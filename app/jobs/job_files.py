@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from adapters.errors import StudioError
 from adapters.files import write_text
 from app.home import Home
-from app.jobs.store import Kind, State
+from app.jobs.job import Kind, State
 
 FILE, QUEUE = "job.json", "queue.json"
 

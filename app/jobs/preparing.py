@@ -1,20 +1,77 @@
-"""What a training is made of before it is queued: concepts with names, the dataset's files checked and copied."""
+"""What a training is made of before it is queued: settings, concepts with names, the dataset's files; in its folder."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shutil
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from adapters.errors import StudioError
 from adapters.files import write_text
 from adapters.naming import check_name, check_noun
 from adapters.record import KINDS, Concept, ConceptKind
+from app.concepts.consent import Consents
+from app.errors import Taken
+from app.home import Home
+from app.jobs.queue import Queue
+from app.jobs.runs import folder_id
+from pipelines.base_models.families import find_family
+from pipelines.base_models.locate import locate
 from pipelines.dataset_folders import Dataset
 from pipelines.masks import take_in_masks
-from pipelines.methods.common import TrainingConfig
+from pipelines.methods.common import TrainingConfig, resolve
 from pipelines.references import Reference, take_in
-from pipelines.run_config import CLASS_IMAGES
+from pipelines.run_config import CLASS_IMAGES, RunConfig
+
+
+class Preparing:
+    """Makes the folders of trainings on one data folder. `stays` says whether the hub is asked for nothing."""
+
+    def __init__(self, home: Home, queue: Queue, consents: Consents, *, stays: Callable[[], bool]) -> None:
+        self.home, self.queue, self.consents, self.stays = home, queue, consents, stays
+
+    def run(self, images: Sequence[Path] | Dataset, name: str, noun: str, *, base: str = "starter",
+            method: str = "lora", preset: str = "balanced", memory: str | None = None, trigger: str = "",
+            concepts: Sequence[tuple[str, str]] = (), tensorboard: bool = False, kinds: Sequence[str] = (),
+            draft: str = "", consent: str = "", **overrides: Any) -> Path:
+        """Check everything, then make the run's folder; nothing is left behind when a check fails.
+
+        `images` are pictures, or a dataset with masks and captions; what it says of trigger, noun and settings
+        counts where nothing else is asked for. `concepts` are (name, noun) of methods that learn several;
+        without them they are made up from the name, the noun and the number of masks. `memory` is the
+        graphics card's in GB (see `resolve`), `tensorboard` asks for its logs. `kinds` say what each concept is
+        (KINDS); a person needs a statement of consent for all pictures, which is looked for unless it is named.
+        """
+        dataset = images if isinstance(images, Dataset) else Dataset.of(images)
+        name, noun = check_name(name), check_noun(noun or (concepts[0][1] if concepts else dataset.noun))
+        overrides = {**dataset.settings, **{k: v for k, v in overrides.items() if v is not None}}
+        if self.queue.is_taken(name):
+            raise Taken(self.queue.free_name(name), f"There is a concept '{name}' already; choose another name or "
+                                                    "delete that one first.")
+        training = resolve(method, find_family(locate(base), offline=self.stays()), preset, memory, **overrides)
+        trigger = trigger or dataset.trigger
+        named = concepts_of(training, name, noun, trigger, concepts,
+                            len(dataset.masks[0]) if dataset.samples else 0, kinds)
+        check_words(dataset, training, named)
+        folder = self.home.runs / folder_id(name)
+        try:
+            take_in_dataset(dataset, folder, len(named), training)
+            if not consent and any(c.kind == "person" for c in named):
+                consent = self.consents.for_images(dataset.hashes).id
+            self.consents.check_covers(consent, dataset.hashes)
+            config = RunConfig(
+                name=name, class_noun=noun, base=base, offline=self.stays(), trigger=trigger, concepts=named,
+                image_hashes=dataset.hashes, tensorboard=tensorboard, training=training, draft=draft, consent=consent,
+                repeats=unless_ones([s.repeats for s in dataset.samples]),
+                weights=unless_ones([s.weight for s in dataset.samples]),
+            )
+            config.check_packages()
+            config.save(folder)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        return folder
 
 
 def concepts_of(training: TrainingConfig, name: str, noun: str, trigger: str, given: Sequence[tuple[str, str]],

@@ -18,9 +18,10 @@ from app.concepts.consent import Consents
 from app.errors import Missing
 from app.home import Home
 from app.jobs.allowed import consent_of
+from app.jobs.job import ACTIVE, Job
 from app.jobs.order import as_turn
 from app.jobs.runs import StopFile, folder_id, view
-from app.jobs.store import ACTIVE, Job, JobStore
+from app.jobs.store import JobStore
 from app.library.library import Library
 from pipelines.methods.common import settings_error
 from pipelines.run_config import CLASS_IMAGES, RunConfig
@@ -107,6 +108,11 @@ class Queue:
             name = f"{wanted[:MAX_LENGTH - 6]}-{number}"
         return name
 
+    def is_taken(self, name: str) -> bool:
+        """Whether an adapter has the name, or a training that waits or runs."""
+        busy = {j.name.lower() for j in self.store.all() if j.state in ACTIVE and j.kind == "train"}
+        return self.library.has(name) or name.lower() in busy
+
     def frozen(self, run: str) -> RunConfig:
         """The settings that a training was queued with. Raises StudioError for a job of another kind."""
         job = self.job(run)
@@ -130,8 +136,7 @@ class Queue:
         """A copy of a training's folder that waits in the queue; its id."""
         source, config = self.home.runs / run, self.frozen(run)
         wanted = check_name(name) if name else self.free_name(config.name)
-        busy = {j.name.lower() for j in self.store.all() if j.state in ACTIVE and j.kind == "train"}
-        if self.library.has(wanted) or wanted.lower() in busy:
+        if self.is_taken(wanted):
             raise StudioError(f"There is a concept '{wanted}' already; choose another name.")
         folder = self.home.runs / folder_id(wanted)
         try:
@@ -176,6 +181,19 @@ class Queue:
                 raise StudioError(f"The training could not be brought back ({error.strerror}); check the rights of "
                                   "the data folder.") from error
         return self.job(run)
+
+    def erase_deleted(self) -> None:
+        """Erase the jobs in the trash, for good."""
+        for job in self.store.deleted():
+            shutil.rmtree(self._grave(job.id), ignore_errors=True)
+            self.store.forget(job.id)
+
+    def erase_preflights(self) -> None:
+        """Erase the pre-flights that have ended."""
+        for job in self.store.all():
+            if job.kind == "preflight" and job.state not in ACTIVE:
+                shutil.rmtree(self.home.runs / job.id, ignore_errors=True)
+                self.store.forget(job.id)
 
     def _grave(self, run: str) -> Path:
         return self.home.trash / "runs" / run

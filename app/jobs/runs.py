@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from adapters.files import disk_error
-from app.jobs.store import State
+from app.jobs.job import State
 
 EVENTS = "events.jsonl"
 STOP = "stop"

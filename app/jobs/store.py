@@ -8,19 +8,15 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from adapters.errors import StudioError
 from app.database import migrate, transaction
 from app.errors import QueueQuota
+from app.jobs.job import Job, Kind, State
 from app.jobs.order import Turn, moved
-
-State = Literal["queued", "running", "finished", "stopped", "failed", "interrupted"]
-Kind = Literal["train", "preflight", "evaluate", "compare", "recommend"]
-ACTIVE: tuple[State, ...] = ("queued", "running")
-RESUMABLE: tuple[State, ...] = ("stopped", "failed", "interrupted")
 
 _MIGRATIONS = (
     """CREATE TABLE jobs (
@@ -43,29 +39,6 @@ _MIGRATIONS = (
 _NEXT = """SELECT id FROM jobs WHERE state = 'queued' AND (not_before IS NULL OR not_before <= ?)
     AND NOT EXISTS (SELECT 1 FROM jobs WHERE state = 'running')
     AND NOT EXISTS (SELECT 1 FROM flags WHERE name = 'paused') ORDER BY place LIMIT 1"""
-
-
-@dataclass(frozen=True)
-class Job:
-    """What has the device to itself for a while, such as a training; its folder under `runs/` has the same id.
-
-    `place` is its turn among those that wait, the smallest first. Times are seconds since 1970; it does not start
-    before `not_before`.
-    """
-
-    id: str
-    name: str
-    state: State
-    pid: int | None
-    message: str
-    created: float
-    started: float | None
-    ended: float | None
-    kind: Kind = "train"
-    place: int = 0
-    not_before: float | None = None
-
-
 COLUMNS = (*(f.name for f in fields(Job) if f.name != "pid"), "deleted", "asked")
 """All of a row but the process."""
 

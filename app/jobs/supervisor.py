@@ -15,9 +15,10 @@ from adapters.errors import StudioError
 from app.concepts.consent import Consents
 from app.home import Home
 from app.jobs.allowed import leaving_nothing
+from app.jobs.job import Job
 from app.jobs.runs import DISK_FULL, StopFile, how_it_ended, view
 from app.jobs.shared_device import Device
-from app.jobs.store import Job, JobStore
+from app.jobs.store import JobStore
 from app.library.library import Library
 from app.system.leftovers import sweep
 from pipelines.image_file import tensors_hash

@@ -22,7 +22,7 @@ def examine(home: str | None) -> dict[str, Any]:
                              "cores": os.cpu_count(), "memory": _memory()}
     if "torch" in have:
         from pipelines.painter import pick_device
-        from pipelines.training import pick_precision
+        from pipelines.precision import pick_precision
 
         found["device"] = pick_device()
         found |= _graphics_card()

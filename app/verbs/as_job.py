@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from app.jobs.allowed import allowed
+from app.jobs.job import State
 from app.jobs.runs import EventLog
-from app.jobs.store import State
 from app.studio import Studio
 
 

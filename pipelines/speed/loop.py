@@ -29,11 +29,11 @@ from pipelines.lesson import Lesson, Picture
 from pipelines.masks import find_masks, open_mask
 from pipelines.methods import config_class, recipe_builder
 from pipelines.methods.common import TrainingConfig, resolve
+from pipelines.precision import pick_precision
 from pipelines.recipe import Prediction, Recipe, Samples
 from pipelines.references import list_folder, open_image
 from pipelines.shipped import SAMPLES
 from pipelines.trainer import Trainer
-from pipelines.training import pick_precision
 
 STAGED = 8
 

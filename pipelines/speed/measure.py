@@ -15,12 +15,12 @@ import torch
 from adapters.errors import StudioError
 from pipelines.base_models.load import load_base
 from pipelines.methods import METHODS
+from pipelines.precision import pick_precision
 from pipelines.speed.alone import peak_bytes
 from pipelines.speed.growth import with_concepts, with_references, with_steps
 from pipelines.speed.loop import loop_efficiency, settings
 from pipelines.speed.running import image_seconds, training_seconds
 from pipelines.speed.switching import switching
-from pipelines.training import pick_precision
 
 RUN_STEPS, MEMORY_STEPS = 100, 8
 Say = Callable[[str], object]

@@ -26,11 +26,11 @@ import torch
 
 from adapters.files import write_text
 from pipelines.base_models.locate import STARTER_PATH
+from pipelines.precision import pick_precision
 from pipelines.references import list_folder
 from pipelines.shipped import REPORT, REPOSITORY, SAMPLES
 from pipelines.speed.measure import versions
 from pipelines.speed.peak import peak_of
-from pipelines.training import pick_precision
 
 RANK, NOUN = 8, "bear"
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-import app.studio
-import app.verbs.cli
 from adapters.errors import StudioError
 from app.arguments import parse_adapter
 from app.home import Home
+from app.jobs import preparing
 from app.studio import Studio
+from app.verbs import train_verb
 from app.verbs.cli import main
 from pipelines import extras
 from pipelines.run_config import RunConfig
@@ -89,8 +89,8 @@ def test_memory_and_logs_asked_for_on_the_command_line_are_in_the_runs_settings(
         seen.append(RunConfig.load(folder))
         raise StudioError("far enough")
 
-    monkeypatch.setattr(app.verbs.cli, "_train_here", stop_here)
-    monkeypatch.setattr(app.studio, "find_family", lambda *_, **__: "sd1")
+    monkeypatch.setattr(train_verb, "_train_here", stop_here)
+    monkeypatch.setattr(preparing, "find_family", lambda *_, **__: "sd1")
     for options in ([], ["--memory", "8", "--tensorboard"]):
         assert main(["--home", str(tmp_path / f"home{len(seen)}"), "train", "--name", "cat1", "--class-noun", "cat",
                      "--images", str(pictures), *options]) == 2

@@ -71,7 +71,7 @@ def test_stopped_and_resumed_ends_as_uninterrupted(tmp_path: Path) -> None:
     whole = app("train", "--name", "whole", *common, home=tmp_path / "a")
     interrupted = tmp_path / "b"
     script = (
-        "import sys; import app.verbs.cli as cli; from app.verbs.cli import _Interrupt\n"
+        "import sys; import app.verbs.cli as cli\n"
         "from pipelines.trainer import Trainer\n"
         "run = Trainer._optimize\n"
         "def dies(self, *a):\n"

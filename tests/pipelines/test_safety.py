@@ -16,7 +16,7 @@ from transformers import CLIPConfig, CLIPImageProcessorPil
 from adapters.errors import StudioError
 from adapters.host import Host
 from app.library.verifying import verify
-from pipelines import generator
+from pipelines import denoising
 from pipelines.base_models.safety import SafetyChecker, safety_checker
 from pipelines.class_images import paint_class_images
 from pipelines.generator import Generator
@@ -84,7 +84,7 @@ def test_a_checker_without_what_prepares_its_pictures_is_refused(tmp_path: Path)
 
 @pytest.mark.parametrize("checked", [False, True])
 def test_no_live_preview_goes_around_a_checker(host: Host, monkeypatch: pytest.MonkeyPatch, checked: bool) -> None:
-    monkeypatch.setattr(generator, "_PREVIEW_EVERY", 0.0)
+    monkeypatch.setattr(denoising, "_PREVIEW_EVERY", 0.0)
     host.safety = (lambda _: False) if checked else None
     shown: list[Image.Image] = []
     Generator(host).paint(Request(prompt="a cat", steps=3), preview=shown.append)

@@ -96,7 +96,7 @@ def test_what_cannot_go_together_is_one_sentence(host: Host, changes: dict[str, 
 
 
 def test_previews_are_small_and_change_nothing(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipelines.generator._PREVIEW_EVERY", 0)
+    monkeypatch.setattr("pipelines.denoising._PREVIEW_EVERY", 0)
     shown: list[Image.Image] = []
     big = {"width": 256, "height": 128, "sampler": "Euler"}
     found = Generator(host).paint(REQUEST.model_copy(update=big), preview=shown.append)

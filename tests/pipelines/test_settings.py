@@ -14,8 +14,9 @@ from pipelines.methods import METHODS, config_class
 from pipelines.methods.common import MEMORY, PRESET_NAMES, resolve
 from pipelines.methods.describe import page
 from pipelines.methods.lora.config import Config
+from pipelines.precision import pick_precision
 from pipelines.run_config import FILE, RunConfig
-from pipelines.training import pick_precision, train_run
+from pipelines.training import train_run
 from tests.pipelines.tools import Watch, image
 
 REPOSITORY = Path(__file__).resolve().parents[2]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.concepts.consent import Statement
-from app.concepts.drafts import Shot, Thing
+from app.concepts.draft import Shot, Thing
 from app.http.answers.common import Answer
 
 

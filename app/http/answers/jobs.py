@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from app.http.answers.common import Answer
-from app.jobs.store import Kind, State
+from app.jobs.job import Kind, State
 
 
 class Row(Answer):

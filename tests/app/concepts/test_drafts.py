@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 from adapters.errors import StudioError
-from app.concepts.drafts import Draft, Drafts, import_captions
+from app.concepts.draft import Draft
+from app.concepts.drafts import Drafts, import_captions
 
 
 @pytest.fixture

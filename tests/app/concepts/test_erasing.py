@@ -20,7 +20,8 @@ from safetensors.torch import save_file
 from adapters.errors import StudioError
 from adapters.files import sha256
 from adapters.record import AdapterRecord
-from app.jobs.store import JobStore, Kind
+from app.jobs.job import Kind
+from app.jobs.store import JobStore
 from app.studio import Studio
 from app.system.repair import repair
 from app.verbs.cli import main

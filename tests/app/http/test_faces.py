@@ -13,7 +13,7 @@ from PIL import Image
 import app.concepts.showing
 import app.verbs.kinds
 from adapters.record import AdapterRecord, read_record
-from app.concepts.drafts import Draft, Thing
+from app.concepts.draft import Draft, Thing
 from app.concepts.showing import check_faces
 from app.studio import Studio
 from app.verbs.cli import main

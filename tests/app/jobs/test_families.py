@@ -12,13 +12,13 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-import app.studio
 from adapters.errors import StudioError
 from adapters.identity import FAMILIES, BaseIdentity
 from adapters.record import AdapterRecord
 from adapters.studio_file import save
 from adapters.tokens import TokensAdapter
 from app.home import Home
+from app.jobs import preparing
 from app.studio import Studio
 from pipelines.base_models.families import CONFIGS
 from pipelines.methods.common import resolve
@@ -50,7 +50,7 @@ def base(family: Any, form: str, folder: Path) -> str:
 def test_presets_are_resolved_for_the_bases_own_family(studio: Studio, tmp_path: Path, family: str, form: str,
                                                        monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
-    monkeypatch.setattr(app.studio, "resolve", lambda *a, **k: (seen.append(a[1]), resolve(*a, **k))[1])
+    monkeypatch.setattr(preparing, "resolve", lambda *a, **k: (seen.append(a[1]), resolve(*a, **k))[1])
     Image.new("RGB", (64, 64), "red").save(tmp_path / "a.png")
     folder = studio.prepare_run([tmp_path / "a.png"], "mycat", "cat", base=base(family, form, tmp_path))
     assert seen == [family] and (folder / "config.json").is_file()

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from app.accounts.people import People
+from app.jobs.job import Job
 from app.jobs.shared_device import Device
-from app.jobs.store import Job
 from app.jobs.supervisor import Supervisor
 from tests.app.people import two_people
 

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from adapters.errors import StudioError
-from app.concepts.drafts import Draft
+from app.concepts.draft import Draft
 from app.studio import Studio
 from pipelines.run_config import RunConfig
 from pipelines.shipped import SAMPLES

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-import app.verbs.cli
 import app.verbs.kinds
+import app.verbs.train_verb
 from adapters.errors import StudioError
 from app.home import Home
 from app.jobs.lab_jobs import TASK
@@ -41,7 +41,7 @@ def taught(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
         found.append(("person" if comparison.consent else "", comparison.consent))
         raise StudioError("far enough")
 
-    monkeypatch.setattr(app.verbs.cli, "_train_here", train_here)
+    monkeypatch.setattr(app.verbs.train_verb, "_train_here", train_here)
     monkeypatch.setattr(Comparison, "run", run)
     return found
 

@@ -22,7 +22,7 @@ from pipelines.base_models.load import load_base
 from pipelines.base_models.quantize import check_quantize
 from pipelines.methods.common import resolve
 from pipelines.methods.lora.config import Config
-from pipelines.training import base_dtype
+from pipelines.precision import base_dtype
 from tests.pipelines.base_models import small
 from tests.pipelines.tools import begin, lesson, run
 

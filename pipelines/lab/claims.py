@@ -30,6 +30,11 @@ class Held:
     samples: int
     beside: dict[str, float]
 
+    @property
+    def comes_out(self) -> bool:
+        """In the claimed direction on at least five of six samples."""
+        return 6 * self.right >= 5 * self.samples
+
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         return {"figure": self.figure, "with": self.whole.as_dict(), "without": self.without.as_dict(),

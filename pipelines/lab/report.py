@@ -70,7 +70,9 @@ def by_kind(lines: Sequence[Line], by: str, base: dict[str, float] | None = None
 
 def _ablation(lab: Lab, a: Ablation) -> dict[str, Any] | None:
     found = came_out(lab, a)
-    return {"name": a.name, "claim": a.claim, **found.as_dict()} if found else None
+    if not found:
+        return None
+    return {"name": a.name, "claim": a.claim, **found.as_dict(), "finding": "" if found.comes_out else a.finding}
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -129,6 +131,8 @@ def page(figures: dict[str, Any]) -> str:
     if figures["ablations"]:
         rows = [ablation_row(a["name"], a["claim"], _held(a)) for a in figures["ablations"]]
         parts.append("## The papers' claims\n\nEach part taken out, seed 0.\n\n" + markdown(ABLATION_HEAD, rows))
+        if told := [f"* **{a['name']}**: {a['finding']}\n" for a in figures["ablations"] if a["finding"]]:
+            parts.append("What did not come out as the papers have it:\n\n" + "".join(told))
     if told := reasons.section(figures["reasons"]):
         parts.append(told)
     if rows := tuning_rows(figures["tuning"]):

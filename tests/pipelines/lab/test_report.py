@@ -34,6 +34,13 @@ def test_the_benchmarks_page_is_made_of_the_reports_figures() -> None:
     assert (REPOSITORY / "docs" / "benchmarks.md").read_text("utf-8") == benchmarks.page(_kept())
 
 
+def test_what_did_not_come_out_as_a_paper_has_it_stands_there_with_a_finding() -> None:
+    kept = _kept()
+    missed = [a for a in kept["ablations"] if 6 * a["in_the_claimed_direction"] < 5 * a["samples"]]
+    assert [a["name"] for a in kept["ablations"] if a["finding"]] == [a["name"] for a in missed]
+    assert all(f"* **{a['name']}**: {a['finding']}" in report.page(kept) for a in missed)
+
+
 def test_the_reports_figures_follow_from_what_was_kept() -> None:
     assert json.loads(json.dumps(report.gather(Lab(), REPORT))) == _kept()
 

@@ -61,7 +61,7 @@ bench: .venv/installed
 starter-report: .venv/installed
 	$(BIN)/python -m pipelines.starter.report
 
-# Every measurement that is missing, then the pages: hours on two cores the first time.
+# Every trial that is missing, the starter's report and the speed, then the pages: hours on two cores the first time.
 report: methods ablations
 	$(BIN)/python -W ignore -m pipelines.starter.report --write
 	$(BIN)/python -W ignore -m pipelines.speed --write

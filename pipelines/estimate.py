@@ -52,7 +52,7 @@ SIZES: dict[Family, Size] = {
                  166_400, 2048),
 }
 _PACES = {"lora": 0.098, "textual-inversion": 0.056, "perfusion": 0.062, "break-a-scene": 0.19}
-"""Seconds of a step for each picture, on the starter and two cores (docs/benchmarks.md)."""
+"""Seconds of a step for each picture, on the starter and two cores (docs/benchmarks.md); another method's: a LoRA's."""
 _PICTURE_PASSES = 2 * 1.1  # denoisings of a step with guidance, and the decoding's share
 _PASS = 0.036  # seconds of one denoising on the starter and two cores
 _CARD = 1.5e13  # operations a second that a graphics card does of these networks, a guess
@@ -99,7 +99,7 @@ def estimate(settings: TrainingConfig, family: Family, pace: float | None = None
     """Reckon a training up. `pace` is seconds of a step for each picture, from the training `like` on this machine."""
     size = SIZES[family]
     single = _PASS * _slower(family)  # seconds of a denoising
-    pace = pace or _PACES[settings.method] * _slower(family)
+    pace = pace or _PACES.get(settings.method, _PACES["lora"]) * _slower(family)
     images = settings.steps * settings.batch * settings.accumulate
     steps = FAMILIES[family].steps
     painted = min(settings.prior_images, settings.steps * settings.batch) if settings.prior_weight else 0

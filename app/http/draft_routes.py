@@ -36,7 +36,7 @@ UPLOADS = {
 _Find = text("Words to look for.", "a photo of")
 _Put = text("What to write in their place.", "a drawing of")
 _Texts = Annotated[list[UploadFile], File(description="Text files, each named like its picture.")]
-_Pictures = Annotated[list[UploadFile], File(description="Pictures: PNG, JPEG, WebP and others that Pillow reads.")]
+_Pictures = Annotated[list[UploadFile], File(description="Pictures: PNG, JPEG, WebP or BMP.")]
 _Mask = Annotated[UploadFile, File(description="A picture of the same size, white where the thing is.")]
 _DraftFields = fields_of(DraftFields, examples=[{"things": [{"name": "mycat", "noun": "cat"}]}])
 _ShotFields = fields_of(ShotFields, examples=[{"caption": "[trigger] on a chair", "flipped": True}])

@@ -10,6 +10,7 @@ from typing import Any
 from adapters.errors import StudioError
 from adapters.files import sha256
 from app.studio import Studio
+from app.verbs.lab_verbs import speaker
 from pipelines.ingredients import pixels_of
 from pipelines.references import list_folder
 
@@ -31,22 +32,23 @@ def add(verb: Verb, open_studio: Callable[[argparse.Namespace], Studio]) -> None
 
 
 def _consent(options: argparse.Namespace, studio: Studio) -> dict[str, Any]:
+    say = speaker(options)
     if options.what == "list":
         found = [s.model_dump(mode="json") for s in studio.consents.all()]
         for s in found:
-            print(f"{s['id']}  {s['date']}  {s['who']}: {s['scope']} ({len(s['images'])} pictures)"
-                  f"{', revoked' if s['revoked'] else ''}")
+            say(f"{s['id']}  {s['date']}  {s['who']}: {s['scope']} ({len(s['images'])} pictures)"
+                f"{', revoked' if s['revoked'] else ''}")
         return {"consents": found}
     if options.what == "revoke":
         closed = studio.revoke(options.id or "")
-        print("\n".join(closed.removed) or "nothing had been made under it")
+        say("\n".join(closed.removed) or "nothing had been made under it")
         return closed.model_dump(mode="json")
     if options.images is None:
         raise StudioError("A statement of consent is about pictures; give their folder with --images.")
     pictures = list_folder(options.images)
     made = studio.consents.give(who=options.who, scope=options.scope, by=options.by, date=options.date,
                                 images=[sha256(p) for p in pictures], pixels=[pixels_of(p) for p in pictures])
-    print(f"recorded as {made.id}, for {len(made.images)} pictures")
+    say(f"recorded as {made.id}, for {len(made.images)} pictures")
     return made.model_dump(mode="json")
 
 
@@ -55,5 +57,5 @@ def _erase(options: argparse.Namespace, studio: Studio) -> dict[str, Any]:
         raise StudioError(f"'erase' removes everything about '{options.name}' for good, the trash too; add --yes to do "
                           "it.")
     removed = studio.erase(options.name)
-    print("\n".join(removed))
+    speaker(options)("\n".join(removed))
     return {"removed": removed}

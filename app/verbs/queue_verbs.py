@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 from adapters.errors import StudioError
 from app.home import Home
 from app.jobs.queue import DOING
+from app.jobs.store import ACTIVE
 from app.studio import Studio
+from app.verbs.lab_verbs import speaker
 
 Verb = Callable[[str, Callable[[argparse.Namespace], dict[str, Any]], str], argparse.ArgumentParser]
 _OF_ONE = ("up", "down", "first", "last", "stop", "resume", "clone", "delete", "restore")
 _OF_ALL = ("list", "pause", "go-on")
+_MOST_ENDED = 20  # jobs that the list shows
 
 
 def add(verb: Verb) -> None:
     """Register `queue`."""
-    queue = verb("queue", _queue, "what runs and waits in the studio, in which order")
+    queue = verb("queue", _queue, "what runs and waits in the studio, in which order, and what ended last")
     queue.add_argument("action", nargs="?", default="list", choices=(*_OF_ALL, *_OF_ONE))
     queue.add_argument("job", nargs="?", default="", help="the id of a job, as 'queue' lists it")
     queue.add_argument("--name", default="", help="of a clone; else the first free one")
@@ -40,9 +43,9 @@ def _queue(options: argparse.Namespace) -> dict[str, Any]:
         done = queue.clone(run, options.name)
     elif action in _OF_ONE:
         {"stop": studio.stop, "resume": studio.resume, "delete": queue.delete, "restore": queue.restore}[action](run)
-    out = sys.stderr if getattr(options, "json", False) else sys.stdout
-    seen = queue.overview()
-    print("\n".join(_lines(seen)), file=out, flush=True)
+    ended = [asdict(job) for job in studio.jobs() if job.state not in ACTIVE][:_MOST_ENDED]
+    seen = {**queue.overview(), "ended": ended}
+    speaker(options)("\n".join(_lines(seen)))
     return {**seen, **({"cloned": done} if done else {})}
 
 
@@ -51,4 +54,8 @@ def _lines(seen: dict[str, Any]) -> list[str]:
     if running := seen["running"]:
         lines.append(f"runs   {running['id']}  {DOING[running['kind']]}")
     lines += [f"waits  {job['id']}  {DOING[job['kind']]}  {job['waits']}" for job in seen["waiting"]]
-    return lines or ["Nothing runs and nothing waits."]
+    if not (running or seen["waiting"]):
+        lines.append("Nothing runs and nothing waits.")
+    # What resume, clone and delete are for, and restore.
+    lines += [f"{job['state']}  {job['id']}  {DOING[job['kind']]}" for job in seen["ended"]]
+    return lines + [f"deleted  {job['id']}  {DOING[job['kind']]}" for job in seen["deleted"]]

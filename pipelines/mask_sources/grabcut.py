@@ -29,7 +29,7 @@ def opencv() -> Any:
         import cv2
     except ImportError as error:
         raise StudioError("GrabCut needs OpenCV, which is not installed; choose another source of masks "
-                          "(mask_source), or install it with: pip install opencv-python-headless") from error
+                          "(mask_source), or install it with: pip install \"opencv-python-headless<5\"") from error
     return cv2
 
 

@@ -1,6 +1,6 @@
 """Ways to learn a concept. Each is a folder with a torch-free `config` and a `recipe`.
 
-To add one: write the folder, and add its name to METHODS. Nothing else knows the methods by name.
+To add one: write the folder, and add its name to METHODS (docs/ARCHITECTURE.md has what else goes with it).
 """
 
 from __future__ import annotations

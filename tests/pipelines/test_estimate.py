@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+import pipelines.estimate
 from adapters.identity import Family
 from adapters.lora.adapter import TEXT_ENCODER
 from pipelines.base_models.skeleton import skeleton
@@ -48,6 +49,13 @@ def test_more_steps_take_longer_and_more_pictures_a_step_more_memory(method: str
     assert estimate(resolve(method, "sd1", gradient_checkpointing=True), "sd1").peak_bytes < plain.peak_bytes
     assert estimate(resolve(method, "sdxl"), "sdxl").seconds > plain.seconds > estimate(
         resolve(method, "starter"), "starter").seconds
+
+
+def test_a_method_whose_pace_is_not_known_is_reckoned_at_a_loras(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = resolve("textual-inversion", "starter")
+    monkeypatch.setattr(pipelines.estimate, "_PACES", {"lora": 1.0})
+    assert estimate(settings, "starter").seconds == estimate(settings, "starter", pipelines.estimate._slower("starter")
+                                                             ).seconds
 
 
 def test_it_is_called_an_estimate_and_says_what_it_goes_by() -> None:

@@ -208,7 +208,7 @@ def test_grabcut_without_opencv_says_what_to_install(host: Host, monkeypatch: py
         return plain(name, *rest)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(StudioError, match="pip install opencv-python-headless"):
+    with pytest.raises(StudioError, match='pip install "opencv-python-headless<5"'):
         open_source("grabcut", host)
 
 

@@ -198,6 +198,22 @@ def test_the_queue_on_the_command_line(studio: Studio, three: list[str], capsys:
     assert main(["queue", "up", *home]) == 2 and "needs a job" in capsys.readouterr().err
 
 
+def test_the_queue_on_the_command_line_lists_what_can_be_resumed_and_restored(
+        studio: Studio, three: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    home = ["--home", str(studio.home.root)]
+    assert main(["queue", "stop", "b-1", *home]) == 0
+    assert main(["queue", "delete", "c-1", *home]) == 0
+    capsys.readouterr()
+    assert main(["queue", *home]) == 0
+    assert [line.split()[:2] for line in capsys.readouterr().out.splitlines()] == [
+        ["waits", "a-1"], ["stopped", "b-1"], ["deleted", "c-1"]]
+    for action, job in (("resume", "b-1"), ("restore", "c-1")):
+        assert main(["queue", action, job, *home, "--json"]) == 0
+    seen = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert ([j["id"] for j in seen["waiting"]], [j["id"] for j in seen["ended"]], seen["deleted"]) == (
+        ["a-1", "b-1"], ["c-1"], [])
+
+
 def test_a_job_list_of_an_older_version_keeps_its_jobs_and_their_order(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "a.db") as db:
         db.execute("CREATE TABLE migrations (number INTEGER PRIMARY KEY)")

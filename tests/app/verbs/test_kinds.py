@@ -89,3 +89,15 @@ def test_a_person_needs_consent_for_these_pictures_and_is_taught_as_one_then(
     if verb == "compare":  # so that revoking it finds the comparison too
         (folder,) = (tmp_path / "runs").iterdir()
         assert json.loads((folder / TASK).read_text("utf-8"))["consent"] == statement.id
+
+
+def test_consent_with_json_puts_nothing_else_on_stdout(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    told = []
+    for verb in (GIVEN, ["consent", "list"]):
+        assert main([*verb, "--json", "--home", str(tmp_path)]) == 0
+        out, said = capsys.readouterr()
+        told.append(json.loads(out))
+        assert told[0]["id"] in said
+    assert told[1]["consents"][0]["id"] == told[0]["id"]
+    assert main(["consent", "revoke", told[0]["id"], "--json", "--home", str(tmp_path)]) == 0
+    assert json.loads(capsys.readouterr().out)["revoked"]

@@ -9,8 +9,8 @@ from typing import Any
 
 from adapters.errors import StudioError
 from app.home import Home
+from app.jobs.job import ACTIVE
 from app.jobs.queue import DOING
-from app.jobs.store import ACTIVE
 from app.studio import Studio
 from app.verbs.lab_verbs import speaker
 

@@ -17,9 +17,10 @@ ON_A_CARD = ("steps a second", "peak memory", "share of the card's matrix rate",
 
 def page(figures: dict[str, Any]) -> str:
     """docs/benchmarks.md from the report's figures."""
-    parts = ["# Benchmarks\n\nWritten by `make report` from what `make bench` and `make peers` measured. Loop "
-             "efficiency is a bare loop's time over the studio's for the same steps (the bare loop shares no code with "
-             "the trainer); wall efficiency is the bare steps' time over that from the start to a usable adapter.\n"]
+    parts = ["# Benchmarks\n\nWritten by `make report` from what `python -m pipelines.speed --write` and "
+             "`make peers` measured. Loop efficiency is a bare loop's time over the studio's for the same steps (the "
+             "bare loop shares no code with the trainer); wall efficiency is the bare steps' time over that from the "
+             "start to a usable adapter.\n"]
     parts.append(speed_section(figures["speed"]) if figures["speed"] else f"## Speed\n\n{NOT_MEASURED} on this base.\n")
     parts.append(peers_section(figures["peers"]) if figures["peers"]
                  else f"## Beside diffusers' own scripts\n\n{NOT_MEASURED} on this base.\n")
@@ -69,8 +70,8 @@ def peers_section(peers: dict[str, Any]) -> str:
     """The studio beside diffusers' scripts, from `peers.json`."""
     rows = []
     for r in peers["rows"]:
-        cells = [r["base"], f"`{r['peer']}`", f"`{r['method']}`",
-                 f"{r['steps']} of batch {r['batch']}, {r['precision']}"]
+        precision = "fp32" if r["precision"] == "no" else r["precision"]  # accelerate's word for it
+        cells = [r["base"], f"`{r['peer']}`", f"`{r['method']}`", f"{r['steps']} of batch {r['batch']}, {precision}"]
         for who in ("theirs", "ours"):
             cost = r[who]
             cells.append(f"{cost['seconds']:.0f} s, {cost['peak_bytes'] / 1e6:.0f} MB" if cost["peak_bytes"] is not None

@@ -131,8 +131,8 @@ def page(figures: dict[str, Any]) -> str:
     if figures["ablations"]:
         rows = [ablation_row(a["name"], a["claim"], _held(a)) for a in figures["ablations"]]
         parts.append("## The papers' claims\n\nEach part taken out, seed 0.\n\n" + markdown(ABLATION_HEAD, rows))
-        if told := [f"* **{a['name']}**: {a['finding']}\n" for a in figures["ablations"] if a["finding"]]:
-            parts.append("What did not come out as the papers have it:\n\n" + "".join(told))
+        if missed := [f"* **{a['name']}**: {a['finding']}\n" for a in figures["ablations"] if a["finding"]]:
+            parts.append("What did not come out as the papers have it:\n\n" + "".join(missed))
     if told := reasons.section(figures["reasons"]):
         parts.append(told)
     if rows := tuning_rows(figures["tuning"]):

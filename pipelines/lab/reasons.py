@@ -2,7 +2,7 @@
 
 A method's figures say what came of all its parts together. Here it is asked of the same trained adapters whether a
 part did at all what it is there for: whether a word looks where its thing is, how much two concepts overlap that are
-taken apart.
+taken apart, whether a concept draws the attention that other words need.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from adapters.files import write_text
 from adapters.perfusion.edit import Editor
 from adapters.record import read_record
 from adapters.studio_file import load
-from pipelines.attention import WordProbe
+from pipelines.attention import AttentionProbe, WordProbe
 from pipelines.base_models.load import load_base
 from pipelines.dataset import mask_grid, square
 from pipelines.encode import encode_images
@@ -72,7 +72,27 @@ def overlap(lab: Lab, trial: Trial) -> Found:
     return {"overlap": float(a.i @ b.v) / float((a.i @ a.v) * (b.i @ b.v)) ** 0.5}
 
 
+def drawn(lab: Lab, trial: Trial) -> Found:
+    """The share of all words' attention that goes to the concept's, on a picture of it and with a scene in the prompt.
+
+    Keys that are learned too are said to draw it to the concept (Tewel et al., arXiv 2305.01644, section 4.1).
+    """
+    sample, adapter = Sample(trial.samples[0]), lab.adapter(trial, trial.samples[0])
+    host = load_base("starter")
+    load(adapter)[0].inject(host, "adapter_0")
+    word = read_record(adapter).concepts[0].trigger
+    tokens = host.text.tokenize([f"a photo of {word} on the beach"])
+    said = ~tokens.padding
+    said[0, 0] = said[0, int(said[0].sum()) - 1] = False  # where the prompt starts and ends
+    columns = torch.stack([host.text.positions(tokens, word), said], 1)
+    latents = encode_images(host, [square(open_image(sample.pictures[0]), host.resolution)])
+    own, all_words = attention_seen(host, AttentionProbe(host, attention_resolution(host)), latents, tokens,
+                                    columns)[0].mean((-1, -2))
+    return {"drawn": float(own / all_words)}
+
+
 REASONS = (
+    Reason("key locking", {"drawn": "share of the words' attention that the concept draws"}, drawn),
     Reason("attention loss", {"astray": "share of a word's attention outside its mask"}, astray),
     Reason("orthogonal combination", {"overlap": "overlap of the two concepts"}, overlap),
 )

@@ -56,3 +56,8 @@ def test_a_pair_that_is_painted_twice_is_measured_once() -> None:
     asked = [t for r, t in reasons._asked() if r.ablation == "orthogonal combination"]
     assert len(asked) == len(series.PAIRS) and all(t.orthogonal for t in asked)
     assert replace(asked[0], orthogonal=False) not in asked
+
+
+def test_a_concepts_share_of_the_words_attention_is_looked_for_with_key_locking_and_without() -> None:
+    asked = [t for r, t in reasons._asked() if r.measure is reasons.drawn]
+    assert [dict(t.settings) for t in asked] == [{}, {"key_locking": False}] * len(series.SETS)

@@ -40,8 +40,11 @@ lint: .venv/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+# What each change asks for first; `make test` has everything.
+QUICK := tests/test_architecture.py tests/adapters tests/pipelines/methods tests/pipelines/lab tests/app/library tests/app/ui
+
 check: lint
-	$(BIN)/python -m pytest -m "not slow" -n 2
+	$(BIN)/python -m pytest -m "not slow" -n 2 $(QUICK)
 
 # Hours on two cores; what was run before is not run again, so they may be ended and gone on with.
 methods: .venv/installed

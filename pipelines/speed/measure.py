@@ -51,7 +51,7 @@ def _loops(found: dict[str, Any], quick: bool, say: Say) -> None:
     found |= {"loop_efficiency": {}, "seconds_per_step": {}}
     with tempfile.TemporaryDirectory() as cache:
         for method in METHODS:
-            e = loop_efficiency(method, *((3, 3) if quick else (8, 20)), Path(cache))
+            e = loop_efficiency(method, *((3, 2) if quick else (8, 20)), Path(cache))
             found["loop_efficiency"][method] = e.ratio
             found["seconds_per_step"][method] = asdict(e)
             say(f"loop efficiency {method:18} {e.ratio:.3f}  (blocks {e.lowest:.3f} to {e.highest:.3f}; "

@@ -19,7 +19,6 @@ from adapters.lora import LoraAdapter, LoraWeights, diffusers_format, kohya_form
 from adapters.lora.adapter import ATTENTION, CONVOLUTIONS, FEED_FORWARD, TEXT_ENCODER
 from adapters.record import AdapterRecord
 from adapters.tensors import read_tensors, write_tensors
-from pipelines.base_models.locate import STARTER_PATH
 from pipelines.base_models.skeleton import skeleton
 from tests.adapters.lora.tools import (
     CONV,
@@ -33,8 +32,6 @@ from tests.adapters.lora.tools import (
     same,
     text_states,
 )
-
-needs_starter = pytest.mark.skipif(not STARTER_PATH.exists(), reason="the starter is not built yet")
 
 
 def stock(host: Host) -> StableDiffusionPipeline:
@@ -197,7 +194,7 @@ def test_kohya_alpha_is_exact_for_half_precision_matrices(host: Host, record: Ad
     assert read.modules[QUERY].scale == pytest.approx(2 / 3**0.5, rel=1e-7)
 
 
-@pytest.mark.parametrize("family", ["sd1", "sd2", "sdxl", pytest.param("starter", marks=needs_starter)])
+@pytest.mark.parametrize("family", ["sd1", "sd2", "sdxl", "starter"])
 def test_kohya_name_map_is_one_to_one(family: Any) -> None:
     host = skeleton(family)
     layers, names = host.layers(), kohya_format.name_map(host)

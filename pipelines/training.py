@@ -39,6 +39,7 @@ from pipelines.generator import Generator, Request
 from pipelines.image_file import UsedAdapter, base_told, save_png
 from pipelines.lesson import Lesson, Picture
 from pipelines.masks import open_mask
+from pipelines.matrix_attention import attend_by_matrices
 from pipelines.memory import MORE_MEMORY, OutOfMemory, let_go, lower, ran_out
 from pipelines.methods import recipe_builder
 from pipelines.optimizers import check_rates
@@ -160,6 +161,8 @@ def set_up(folder: Path, config: RunConfig, report: Report, *, taken: Collection
         samples = recipe.samples()
     if dtype := type_read(recipe, settings, accelerator.mixed_precision):
         hold_as_read(host, dtype)
+    if accelerator.device.type == "cpu" and accelerator.mixed_precision == "bf16":
+        attend_by_matrices(host)
     if settings.gradient_checkpointing:
         host.unet.enable_gradient_checkpointing()
     return Run(folder, config, host, Trainer(host, recipe, samples, settings, accelerator),

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pipelines.lab.trials import BASELINE, Trial
+from pipelines.lab.trials import BASELINE, Sample, Trial
 
 SETS = ("koala", "firetruck", "pixelalien", "cupcake", "unicorn", "tyrannosaur")
 SCENES = tuple(f"scenes/{name}" for name in (
@@ -39,7 +39,8 @@ class Ablation:
     """A claim of a paper: `figure` (see tables.figures) is higher with `whole` than with `without`.
 
     With `dials` both are painted under each of these, and held against each other where their likeness is the same.
-    `finding` is what is to be said of it where it does not come out on the starter.
+    With `as_often` the training without has fewer steps, so that each word of a scene is in as many of them as with
+    union sampling (`steps_as_often`). `finding` is what is to be said of it where it does not come out on the starter.
     """
 
     name: str
@@ -49,12 +50,15 @@ class Ablation:
     without: Trial
     samples: tuple[tuple[str, ...], ...]
     dials: tuple[tuple[tuple[str, float | str], ...], ...] = ()
+    as_often: bool = False
     finding: str = ""
 
     def by_sample(self) -> Iterator[list[tuple[Trial, Trial]]]:
         """(whole, without) of each sample, once or under each of `dials`."""
         for names in self.samples:
             whole, without = (replace(t, samples=names) for t in (self.whole, self.without))
+            if self.as_often:
+                without = replace(without, settings=(*without.settings, ("steps", steps_as_often(whole))))
             under = [(replace(whole, dials=d), replace(without, dials=d)) for d in self.dials]
             yield under or [(whole, without)]
 
@@ -62,6 +66,15 @@ class Ablation:
         """(whole, without) of all samples."""
         for each in self.by_sample():
             yield from each
+
+
+def steps_as_often(trial: Trial) -> int:
+    """Steps in which a word that is in all of them is seen as often as in the trial's, whose batches each show a
+    random subset of its n concepts, of a size drawn evenly: a word is in (n + 1) / 2n of them."""
+    things = sum(len(Sample(s).nouns) for s in trial.samples)
+    if trial.config is None:
+        raise ValueError("The base alone has no steps.")
+    return round(trial.config.steps * (things + 1) / (2 * things))
 
 
 def _each(names: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
@@ -109,6 +122,8 @@ def ablations() -> list[Ablation]:
                  finding="Without it every word is in every step, with it in (n + 1) / 2n of them, n things in the "
                          "scene: in as many steps each word is learned longer. That this is the reason was not tried, "
                          "by a longer training with it. What falls without it is how clearly prompts are followed."),
+        Ablation("union sampling, each word as often", "concepts are more like themselves", "identity", scene,
+                 _change("break-a-scene", union_sampling=False), scenes, as_often=True),
         Ablation("LoRA over textual inversion", "has more likeness", "identity", _change("lora"),
                  _change("textual-inversion"), sets),
         Ablation("key locking, at the same likeness", "raises prompt following", "margin", perfusion,

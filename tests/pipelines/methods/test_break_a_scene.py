@@ -13,6 +13,9 @@ from adapters.bundle import BundleAdapter
 from adapters.errors import StudioError
 from adapters.full import FullAdapter
 from adapters.host import Host
+from pipelines.lab import series
+from pipelines.lab.trials import Sample
+from pipelines.lesson import Lesson
 from pipelines.methods import recipe_builder
 from pipelines.methods.break_a_scene.config import Config
 from pipelines.methods.break_a_scene.recipe import BACKGROUND, scene_views
@@ -109,6 +112,20 @@ def test_masks_and_latents_are_mirrored_together(host: Host) -> None:
     whole = batch.masks.flatten(2).amax(-1).all(1)
     for view, drawn in enumerate((~mirrored & whole, mirrored & whole)):
         assert drawn.any() and (batch.masks[drawn] == views.masks[view]).all()
+
+
+@pytest.mark.parametrize("taught", [TWO, THREE])
+def test_a_word_is_in_as_many_steps_as_the_labs_claim_takes_it_to_be(host: Host, taught: Lesson) -> None:
+    """`series.steps_as_often`, against batches as they are drawn."""
+    claim = next(a for a in series.ablations() if a.as_often)
+    whole, without = next((a.config, b.config) for a, b in claim.pairs()
+                          if len(Sample(a.samples[0]).nouns) == len(taught.concepts))
+    assert whole and without
+    assert without.model_dump() == {**whole.model_dump(), "union_sampling": False, "steps": without.steps}
+    drawn = draw(sampler(host, taught=taught), 3000)
+    assert drawn.masks is not None
+    share = float((drawn.masks.amax((-1, -2)) > 0).float().mean())
+    assert without.steps == pytest.approx(whole.steps * share, rel=0.02)
 
 
 def test_without_union_sampling_every_prompt_has_all(host: Host) -> None:

@@ -59,7 +59,7 @@ peers: .venv/installed
 	$(BIN)/python -W ignore -m pipelines.speed.peers --scripts $(PEERS) --write
 
 bench: .venv/installed
-	$(BIN)/python -m pipelines.speed --json
+	$(BIN)/python -m app bench --json
 
 starter-report: .venv/installed
 	$(BIN)/python -m pipelines.starter.report
@@ -67,7 +67,7 @@ starter-report: .venv/installed
 # Every trial that is missing, the starter's report and the speed, then the pages: hours on two cores the first time.
 report: methods ablations
 	$(BIN)/python -W ignore -m pipelines.starter.report --write
-	$(BIN)/python -W ignore -m pipelines.speed --write
+	$(BIN)/python -W ignore -m app bench --write
 	$(BIN)/python -W ignore -m pipelines.lab report
 
 starter: .venv/installed

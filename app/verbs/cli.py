@@ -15,7 +15,16 @@ from adapters.errors import StudioError
 from adapters.formats import DEFAULT_RANK, FORMATS
 from app.home import Home
 from app.studio import Studio
-from app.verbs import image_verbs, lab_verbs, library_verbs, people_verbs, queue_verbs, train_verb, user_verbs
+from app.verbs import (
+    bench_verb,
+    image_verbs,
+    lab_verbs,
+    library_verbs,
+    people_verbs,
+    queue_verbs,
+    train_verb,
+    user_verbs,
+)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -57,6 +66,7 @@ def build_parser() -> argparse.ArgumentParser:
     bring.add_argument("--name")
 
     lab_verbs.add(verb)
+    bench_verb.add(verb)
     queue_verbs.add(verb)
     library_verbs.add(verb)
     user_verbs.add(verb)

@@ -1,11 +1,10 @@
-"""The verbs of the labs: what an adapter has learned, which method or checkpoint does it best, how fast."""
+"""The verbs of the labs: what an adapter has learned, which method or checkpoint does it best."""
 
 from __future__ import annotations
 
 import argparse
 import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -30,8 +29,6 @@ Verb = Callable[[str, Callable[[argparse.Namespace], dict[str, Any]], str], argp
 
 def add(verb: Verb) -> None:
     """Register them on the command line."""
-    bench = verb("bench", _bench, "measure speed on this machine: loop, pictures, adapter switching, library")
-    bench.add_argument("--quick", action="store_true", help="fewer blocks and steps, no whole run")
     evaluate = verb("evaluate", _evaluate, "measure likeness and prompt following of an adapter")
     compare = verb("compare", _compare, "teach the same pictures with several methods and compare them")
     for parser in (evaluate, compare):
@@ -259,44 +256,3 @@ def _pictures(rows: list[Row], out: Path, encoder: str) -> None:
     points = [Point(r.label, r.method, r.figures["prompt"] or 0, r.figures["identity"],
                     r.figures["interval"]["prompt"] or 0, r.figures["interval"]["identity"] or 0) for r in rows]
     pareto(points, out / "pareto.png", x=f"prompt following ({encoder})", y=f"likeness ({encoder})")
-
-
-def _bench(options: argparse.Namespace) -> dict[str, Any]:
-    from pipelines.speed.measure import measure
-
-    say = speaker(options)
-    found = measure(options.quick, say)
-    found |= {"library_seconds": {}, "library_search_seconds": {}}
-    for count in (1, 100) if options.quick else (1, 100, 10_000):
-        listed, searched = _library(count)
-        found["library_seconds"][count], found["library_search_seconds"][count] = listed, searched
-        say(f"a library of {count:6} adapters is listed in {1000 * listed:.0f} ms, then searched in "
-            f"{1000 * searched:.0f} ms")
-    return found
-
-
-def _library(count: int) -> tuple[float, float]:
-    """Seconds to list a library of copies of one small adapter for the first time, and to find one of them then."""
-    from adapters.record import AdapterRecord
-    from adapters.studio_file import save
-    from adapters.tokens import TokensAdapter
-    from app.library.library import Library
-    from pipelines.base_models.load import load_base
-
-    host = load_base("starter")
-    with tempfile.TemporaryDirectory() as scratch:
-        home = Home.open(scratch)
-        adapter = TokensAdapter.for_training(host, {"<a>": "cat"})
-        record = AdapterRecord(kind=adapter.kind, method="textual-inversion", name="a", base=host.identity,
-                               trigger="<a>", spec=adapter.spec)
-        first = home.adapters / "a0.safetensors"
-        save(first, adapter, record)
-        for n in range(1, count):
-            shutil.copyfile(first, home.adapters / f"a{n}.safetensors")
-        library = Library(home)
-        started = time.perf_counter()
-        if len(library.entries()) != count:
-            raise StudioError(f"A library of {count} adapters was made, but not all of it is listed; check the disk.")
-        listed = time.perf_counter() - started
-        library.search(f"a{count - 1} cat")
-        return round(listed, 4), round(time.perf_counter() - started - listed, 4)

@@ -17,7 +17,7 @@ ON_A_CARD = ("steps a second", "peak memory", "share of the card's matrix rate",
 
 def page(figures: dict[str, Any]) -> str:
     """docs/benchmarks.md from the report's figures."""
-    parts = ["# Benchmarks\n\nWritten by `make report` from what `python -m pipelines.speed --write` and "
+    parts = ["# Benchmarks\n\nWritten by `make report` from what `python -m app bench --write` and "
              "`make peers` measured. Loop efficiency is a bare loop's time over the studio's for the same steps (the "
              "bare loop shares no code with the trainer); wall efficiency is the bare steps' time over that from the "
              "start to a usable adapter.\n"]
@@ -43,6 +43,11 @@ def speed_section(speed: dict[str, Any]) -> str:
     growth = "".join(f"* {g['what'].capitalize()}, by {name}: "
                      + ", ".join(f"{count}: {seconds:.2f}" for count, seconds in g["rows"].items()) + ".\n"
                      for name, g in speed.get("growth", {}).items())
+    if listed := speed.get("library_seconds"):
+        growth += "".join(
+            f"* Milliseconds {what}: " + ", ".join(f"{count}: {1000 * s:.0f}" for count, s in rows.items()) + ".\n"
+            for what, rows in (("to list a library for the first time, by adapters", listed),
+                               ("to find one of them then", speed["library_search_seconds"])))
     switched = speed["switching"]
     return (f"## Speed\n\n{table}\nA picture of 20 steps takes {speed['image_seconds']:.2f} s, with a LoRA on every "
             f"layer {speed['image_seconds_lora']:.2f} s. An adapter switch takes "

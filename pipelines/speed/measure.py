@@ -16,6 +16,7 @@ from adapters.errors import StudioError
 from pipelines.base_models.load import load_base
 from pipelines.methods import METHODS
 from pipelines.precision import pick_precision
+from pipelines.speed import SPEED_PARTS
 from pipelines.speed.alone import peak_bytes
 from pipelines.speed.growth import with_concepts, with_references, with_steps
 from pipelines.speed.loop import loop_efficiency, settings
@@ -90,15 +91,14 @@ def _memory(found: dict[str, Any], quick: bool, say: Say) -> None:
         say(f"peak memory {method:18} {peak / 1e6:.0f} MB above the imported libraries")
 
 
-PARTS: dict[str, Callable[[dict[str, Any], bool, Say], None]] = {
-    "loops": _loops, "pictures": _pictures, "switching": _switching, "runs": _runs, "memory": _memory}
-"""In this order: whole runs are held against the bare steps of the loops."""
+_PARTS: dict[str, Callable[[dict[str, Any], bool, Say], None]] = dict(
+    zip(SPEED_PARTS, (_loops, _pictures, _switching, _runs, _memory), strict=True))
 
 
-def measure(quick: bool, say: Say = print, parts: Collection[str] = tuple(PARTS)) -> dict[str, Any]:
+def measure(quick: bool, say: Say = print, parts: Collection[str] = SPEED_PARTS) -> dict[str, Any]:
     """The figures of the `parts`; `quick` takes fewer blocks, and leaves whole runs and most switches out."""
     found: dict[str, Any] = {}
-    for name, part in PARTS.items():
+    for name, part in _PARTS.items():
         if name in parts:
             part(found, quick, say)
     found["machine"] = f"{platform.machine()}, {torch.get_num_threads()} threads, {pick_precision('auto')}"

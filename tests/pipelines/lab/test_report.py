@@ -77,6 +77,11 @@ def test_whole_runs_are_told_by_method_and_what_is_missing_is_said_to_be() -> No
     assert head.endswith("| start to first preview | peak memory |")
     assert lora == "| `lora` | 0.88 | 100 | 45 s | 2.8 s | 22.6 s, after step 50 | not measured |"
     assert perfusion == "| `perfusion`" + " | not measured" * 5 + " | 312 MB |"
+    assert "library" not in benchmarks.speed_section(speed)
+    grown = benchmarks.speed_section({**speed, "library_seconds": {"1": 0.004, "10000": 2.5},
+                                      "library_search_seconds": {"1": 0.001, "10000": 0.0312}})
+    assert "list a library for the first time, by adapters: 1: 4, 10000: 2500." in grown
+    assert "find one of them then: 1: 1, 10000: 31." in grown
 
 
 def test_a_curve_takes_the_place_of_its_point() -> None:

@@ -239,7 +239,8 @@ def _named(scope: ast.AST, names: Names) -> Names:
 
 
 def _is_refusal(name: str) -> bool:
-    found = getattr(app.errors, name, None) or (name in {"Cancelled", "TooMany", "not_whole"} and StudioError)
+    others = {"Cancelled", "NotFinite", "TooMany", "not_whole"}
+    found = getattr(app.errors, name, None) or (name in others and StudioError)
     return isinstance(found, type) and issubclass(found, StudioError)
 
 

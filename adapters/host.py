@@ -144,15 +144,17 @@ class Host:
         return mean * float(self.vae.config.scaling_factor)
 
     @torch.no_grad()
-    def decode(self, latents: torch.Tensor) -> torch.Tensor:
-        """Pixels of scaled latents, about -1..1."""
-        with self._autoencoding():
+    def decode(self, latents: torch.Tensor, *, full: bool = False) -> torch.Tensor:
+        """Pixels of scaled latents, about -1..1; with `full` in fp32, which the autoencoder then stays in."""
+        if full:
+            self.vae.float()
+        with self._autoencoding(full=full):
             found: torch.Tensor = self.vae.decode(
                 latents.to(self.vae.dtype) / self.vae.config.scaling_factor, return_dict=False)[0]
         return found
 
-    def _autoencoding(self) -> AbstractContextManager[object]:
-        if self.full_autoencoder:
+    def _autoencoding(self, full: bool = False) -> AbstractContextManager[object]:
+        if full or self.full_autoencoder:
             return torch.autocast(self.device.type, enabled=False)
         return contextlib.nullcontext()
 

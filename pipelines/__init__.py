@@ -2,3 +2,7 @@
 
 Never imports `app`.
 """
+
+from pipelines.quiet import hush
+
+hush()  # here, since every process of ours comes by before it imports what would speak

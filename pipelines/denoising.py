@@ -24,6 +24,10 @@ Preview = Callable[[Image.Image], None]
 """Called now and then with the picture as far as it has come, small; never where the base has a safety checker."""
 
 
+class NotFinite(StudioError):
+    """A picture that would be black, since its numbers are none."""
+
+
 class Denoising:
     """The pictures of one request: same words, sampler and steps."""
 
@@ -41,7 +45,10 @@ class Denoising:
 
     def paint(self, seed: int, size: tuple[int, int], strength: float | None = None,
               start: Image.Image | None = None, blend: Blend | None = None) -> Image.Image:
-        """One picture of width and height `size`, from noise, or from `start` by `strength`."""
+        """One picture of width and height `size`, from noise, or from `start` by `strength`.
+
+        Raises NotFinite for one that would be black.
+        """
         options = {**self.options, "generator": torch.Generator("cpu").manual_seed(seed), "output_type": "latent"}
         pipeline = self.pipeline
         if start is None:
@@ -58,10 +65,22 @@ class Denoising:
             return {"latents": keep(step + skipped, values["latents"])} if keep else values
 
         result = pipeline(**options, callback_on_step_end=on_step)
-        # Decoded here, so that the autoencoder keeps its own precision.
         found: Image.Image = self.pipeline.image_processor.postprocess(
-            self.host.decode(result.images), output_type="pil")[0]
+            self._decoded(result.images), output_type="pil")[0]
         return found
+
+    def _decoded(self, latents: torch.Tensor) -> torch.Tensor:
+        """Pixels, by the autoencoder in its own precision, or in fp32 where that overflows."""
+        if not _finite(latents):
+            raise NotFinite("The picture came to values that are not finite and would be black; lower the strength of "
+                            "its adapters or the guidance, or choose another sampler or base.")
+        pixels = self.host.decode(latents)
+        if not _finite(pixels):
+            pixels = self.host.decode(latents, full=True)
+        if not _finite(pixels):
+            raise NotFinite("The base's autoencoder made values that are not finite, so the picture would be black; "
+                            "choose another base, or one with another autoencoder.")
+        return pixels
 
     def _stepped(self, latents: torch.Tensor) -> None:
         self.done += 1
@@ -78,6 +97,10 @@ class Denoising:
         few = few / max(1.0, float(few.std()))  # samplers that count in sigmas have noise of their scale in them
         return self.pipeline.image_processor.postprocess(  # type: ignore[no-any-return]
             self.host.decode(few.to(latents.dtype)), output_type="pil")[0]
+
+
+def _finite(values: torch.Tensor) -> bool:
+    return bool(torch.isfinite(values).all())
 
 
 def count_steps(scheduler: Any, steps: int, strength: float | None) -> int:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import gc
 
-import torch
-
 from pipelines.methods.common import TrainingConfig
 
 MORE_MEMORY = "close other programs and resume, or train anew on a smaller base"
 _MOST_BATCHES = 64  # the limit of 'accumulate'
-_WORDS = ("out of memory", "can't allocate memory", "not enough memory", "cudnn_status_alloc_failed")
+_WORDS = ("out of memory", "can't allocate memory", "not enough memory", "_status_alloc_failed")
 
 
 class OutOfMemory(Exception):
@@ -22,12 +20,15 @@ class OutOfMemory(Exception):
 
 
 def ran_out(error: BaseException) -> bool:
-    """Whether the memory was what an exception of Python or torch is about."""
-    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or any(w in str(error).lower() for w in _WORDS)
+    """Whether the memory was what an exception of Python or torch is about, told without torch."""
+    known = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    return known or any(w in str(error).lower() for w in _WORDS)
 
 
 def let_go() -> None:
     """Give back what nobody holds any more."""
+    import torch  # here alone: who asks `ran_out` may be without it
+
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

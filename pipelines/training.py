@@ -34,6 +34,7 @@ from pipelines.base_models.words import known_nouns, known_words
 from pipelines.class_images import given_class_images
 from pipelines.class_images import paint_class_images as own_class_images
 from pipelines.dataset_folders import TRIGGER
+from pipelines.denoising import NotFinite
 from pipelines.frozen_base import hold_as_read, type_read
 from pipelines.generator import Generator, Request
 from pipelines.image_file import UsedAdapter, base_told, save_png
@@ -92,7 +93,10 @@ class Run:
         report({"type": "checkpoint", "step": step, "file": path.name})
 
     def preview(self, step: int, report: Report, stop: Callable[[], bool] = never) -> None:
-        """Each preview prompt at the fixed seed, no further one once told to `stop`; step 0 is the base alone."""
+        """Each preview prompt at the fixed seed, no further one once told to `stop`; step 0 is the base alone.
+
+        A picture that is not finite is left out and told of: the loss says whether the training goes on.
+        """
         if not self.accelerator.is_main_process:
             return
         subject = " and ".join(with_article(c.phrase) for c in self.record.concepts)
@@ -104,8 +108,14 @@ class Run:
             for number, prompt in enumerate(PREVIEW_PROMPTS):
                 if number and stop():
                     return
-                painted = painter.paint(Request(prompt=prompt.format(subject), seed=PREVIEW_SEED,
-                                                steps=self.config.training.preview_steps))
+                try:
+                    painted = painter.paint(Request(prompt=prompt.format(subject), seed=PREVIEW_SEED,
+                                                    steps=self.config.training.preview_steps))
+                except NotFinite:
+                    report({"type": "warning", "text": f"A preview at step {step} came to values that are not finite "
+                                                       "and is left out; where that goes on, train in the precision "
+                                                       "bf16 or fp32."})
+                    continue
                 path = self.folder / "previews" / f"step{step:08d}-{number}.png"
                 save_png(painted.images[0], path, {**painted.settings, "safety": painted.safety[0], **base}, [adapter])
                 report({"type": "preview", "step": step, "number": number, "file": path.name,

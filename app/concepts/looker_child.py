@@ -11,6 +11,9 @@ from typing import Any
 from adapters.errors import StudioError
 from adapters.files import write_atomic
 from app.child import telling_a_full_disk
+from app.faults import print_traceback, sentence_of
+
+ADVICE = "try a smaller picture"
 
 
 class Looker:
@@ -75,8 +78,9 @@ def main() -> None:
             answer = verbs[told.pop("verb")](**told)
         except StudioError as error:
             answer = {"error": str(error)}
-        except (MemoryError, RuntimeError) as error:
-            answer = {"error": f"Looking at the picture failed ({str(error)[:150]}); try a smaller one."}
+        except Exception as error:  # noqa: BLE001 - what fails for one question must not end the process for the next
+            print_traceback()
+            answer = {"error": sentence_of(error, "The look at the picture", ADVICE)}
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
 

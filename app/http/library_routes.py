@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, HTTPException, Query, Request
-from fastapi.responses import FileResponse, PlainTextResponse
+from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 
@@ -20,15 +21,18 @@ from app.errors import Missing
 from app.http.answers import library as answers
 from app.http.bodies import AdapterFields
 from app.http.described import FILE, PICTURE, body_is_file, fields_of, tells
+from app.http.uploads import AT_ONCE, MAX_FILE
 from app.library.exports import Exports, packed
 from app.library.intake import plain_name, receive, workplace
 from app.library.library import card_of
 from app.library.library_entry import Entry, matching, plain, tags_of
+from app.library.verifying import verify
 from app.studio import Studio
+from pipelines.references import SUFFIXES
 
 MOST_ADAPTER = 8 << 30
 MOST_EMBEDDING = 64 << 20
-UPLOADS = {"POST /studio/library": MOST_ADAPTER}
+UPLOADS = {"POST /studio/library": MOST_ADAPTER, "POST /studio/verify": MOST_ADAPTER}
 _EMBEDDINGS = (".pt", ".bin")
 _ORDERS: dict[str, Callable[[Entry], Any]] = {"newest": lambda e: 0, "name": lambda e: e.name.casefold(),
                                               "size": lambda e: -e.size}
@@ -66,6 +70,7 @@ def routes(studio: Studio) -> APIRouter:
     _add_lists(router, studio)
     _add_one(router, studio)
     _add_exports(router, studio)
+    _add_verify(router, studio)
     return router
 
 
@@ -103,6 +108,28 @@ def _add_lists(router: APIRouter, studio: Studio) -> None:
     def restore(id: str) -> dict[str, Any]:
         """Bring a deleted adapter back, by its id in the trash."""
         return told(library.restore(id))
+
+
+def _add_verify(router: APIRouter, studio: Studio) -> None:
+
+    @router.post("/verify", **tells(answers.Verified), openapi_extra=body_is_file("The picture or adapter file."))
+    async def check(request: Request, file: str) -> Response:
+        """Say whether a picture or an adapter is as the studio wrote it, and of what; the request's body is the file,
+        `file` its name. Nothing of it is kept."""
+        name = plain_name(file, (".safetensors", *sorted(SUFFIXES)))
+        adapter = name.endswith(".safetensors")
+        async with workplace(studio.home.temporary) as folder:
+            await receive(request, folder / name, MOST_ADAPTER if adapter else MAX_FILE,
+                          (lambda header: header) if adapter else None)
+            return await run_in_threadpool(_verified, folder / name)
+
+
+def _verified(path: Path) -> Response:
+    """What `verify` finds; a stranger wrote parts of it, such as numbers and characters that JSON has not."""
+    with AT_ONCE:
+        found = verify(path)
+    text = json.dumps(found, ensure_ascii=False).encode("utf-8", "replace").decode()
+    return JSONResponse(json.loads(text, parse_constant=lambda _: None))
 
 
 def _add_one(router: APIRouter, studio: Studio) -> None:

@@ -87,6 +87,7 @@ def routes(studio: Studio) -> APIRouter:
     @router.post("/estimate", **tells(answers.Estimate))
     def estimate(wanted: Wanted) -> dict[str, Any]:
         """Reckon what `start` would take, at once and without trying anything; a pre-flight measures it."""
+        studio.drafts.get(wanted.draft)  # it goes by the settings alone, and refuses what `start` would
         asked = {k: v for k, v in wanted.options().items() if k not in ("name", "no_face")}
         return studio.estimate(**asked).as_dict()
 

@@ -22,13 +22,13 @@ MAX_FILE = 200 << 20
 FORM = MAX_FILE + MOST
 """Bytes of a request that brings one file, with what stands around it."""
 _STALE = 86400  # seconds
-_AT_ONCE = threading.BoundedSemaphore(2)  # hundreds of MB each while decoded: many pictures take turns
+AT_ONCE = threading.BoundedSemaphore(2)  # hundreds of MB each while decoded: many pictures take turns
 T = TypeVar("T")
 
 
 def received(home: Home, file: UploadFile, name: str, use: Callable[[Path], T]) -> T:
     """Call `use` with the uploaded file on disk, two at a time. Raises StudioError as `on_disk`."""
-    with on_disk(home, file, name) as path, _AT_ONCE:
+    with on_disk(home, file, name) as path, AT_ONCE:
         return use(path)
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from adapters.errors import StudioError
 from adapters.files import write_text
+from app.faults import LOGGED, SMALLER_BATCH, print_traceback, sentence_of
 from app.home import Home
 from app.jobs.allowed import allowed
 from app.jobs.device import the_device
@@ -123,13 +124,9 @@ def main() -> int:
         outcome = {"state": "finished" if _in_turn(folder, kind, log) else "stopped", "message": ""}
     except StudioError as error:
         outcome = {"state": "failed", "message": str(error)}
-    except RuntimeError as error:  # what torch raises, out of memory among it
-        first = str(error).strip().splitlines()[0][:160] if str(error).strip() else "no reason given"
-        outcome = {"state": "failed", "message": f"It failed ({first}); if memory ran out, choose a smaller batch, "
-                                                 "then resume."}
-    except MemoryError:
-        outcome = {"state": "failed", "message": "The memory was not enough; choose a smaller batch "
-                                                 "and resume."}
+    except Exception as error:  # noqa: BLE001 - the job's last word: a process that ends without one is called killed
+        print_traceback()
+        outcome = {"state": "failed", "message": sentence_of(error, "The job", SMALLER_BATCH, LOGGED)}
     with contextlib.suppress(StudioError):  # a full disk takes no events; the exit code still tells
         log({"type": "outcome", **outcome})
     try:

@@ -82,7 +82,9 @@ def read(picture: Path) -> dict[str, Any] | None:
             state = reader.get_validation_state()
     except c2pa.C2paError:
         return None  # no manifest, or none that can be read
-    active = told["manifests"][told["active_manifest"]]
+    active = told.get("manifests", {}).get(told.get("active_manifest"))
+    if active is None:
+        return None
     made = next((a["data"] for a in active.get("assertions", ()) if a.get("label") == MADE), None)
     return {"valid": state in ("Valid", "Trusted"), "made": made,
             "signer": str(active.get("signature_info", {}).get("common_name", ""))[:100]}

@@ -70,6 +70,8 @@ class Exports:
             raise StudioError(why_it_ended("The export", done.returncode, "close other programs and try again")
                               ) from error
         if "error" in answer:
+            if "Traceback" in done.stderr:  # a fault, and its sentence says that the studio printed it
+                print(done.stderr, file=sys.stderr, flush=True)
             raise StudioError(answer["error"])
         return answer
 

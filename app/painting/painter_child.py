@@ -14,12 +14,15 @@ from pydantic import ValidationError
 from adapters.errors import StudioError
 from adapters.files import write_atomic
 from app.child import telling_a_full_disk
+from app.faults import print_traceback, sentence_of
 from app.painting.painter import Cancelled, Watch
 from pipelines.methods.common import settings_error
 from pipelines.request import Request
 
 if TYPE_CHECKING:
     from pipelines.painter import Painter
+
+ADVICE = "try a smaller size or fewer pictures"
 
 
 def main() -> None:
@@ -43,9 +46,9 @@ def main() -> None:
             answer({"error": str(error)})
         except ValidationError as error:
             answer({"error": str(settings_error(error))})
-        except (MemoryError, RuntimeError) as error:
-            answer({"error": f"Painting failed ({str(error)[:150]}); try a smaller size or fewer "
-                             "pictures."})
+        except Exception as error:  # noqa: BLE001 - what fails for one job must not end the process for the next
+            print_traceback()
+            answer({"error": sentence_of(error, "The painting", ADVICE)})
 
 
 def _paint(painter: Painter, job: dict[str, Any], answer: Callable[[dict[str, Any]], None]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any
 from httpx import HTTPError
 
 from adapters.errors import StudioError
+from app.faults import print_traceback, sentence_of
 from pipelines.base_models.families import find_family
 from pipelines.base_models.hub import PATTERNS, counting, download
 from pipelines.base_models.locate import locate
@@ -41,6 +42,9 @@ def main() -> None:
     except OSError as error:
         answer({"error": f"The download was refused by the system ({error.strerror or error}); free some space and try "
                          "again, what is here already is kept."})
+    except Exception as error:  # noqa: BLE001 - the process's last word, which the list of downloads shows
+        print_traceback()
+        answer({"error": sentence_of(error, "The download", "close other programs and try again")})
 
 
 if __name__ == "__main__":

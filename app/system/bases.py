@@ -35,7 +35,7 @@ class Base(BaseModel):
     form: Literal["starter", "folder", "file", "hub"]
     family: Family
     licence: str = ""
-    """As the hub's model card names it, else the family's."""
+    """Its own, as the hub's model card names it; '' where nothing says it."""
     added: str = ""
     """Date and time, ISO 8601."""
     own: bool = False
@@ -89,7 +89,7 @@ class Bases:
             return STARTER
         absolute = str(location.path.resolve()) if location.path else location.name
         base = Base(spec=absolute, name=location.name, form=location.form, family=family, own=own,
-                    licence=licence or FAMILIES[family].licence, added=time.strftime("%Y-%m-%dT%H:%M:%S"))
+                    licence=licence, added=time.strftime("%Y-%m-%dT%H:%M:%S"))
         with self._lock:
             known = self._read()
             if found := next((b for b in known if b.spec == absolute), None):
@@ -134,8 +134,10 @@ def told(base: Base) -> dict[str, Any]:
         size = _bytes(locate(base.spec, any_place=True))
     except (StudioError, OSError) as error:
         problem = str(error)
-    return {"id": base.id, **base.model_dump(), "family_title": FAMILY_TITLES[base.family], "bytes": size,
-            "problem": problem}
+    # Of a folder or a file older lists kept the family's licence as its own.
+    licence = base.licence if base.form in ("starter", "hub") else ""
+    return {"id": base.id, **base.model_dump(), "licence": licence, "family_licence": FAMILIES[base.family].licence,
+            "family_title": FAMILY_TITLES[base.family], "bytes": size, "problem": problem}
 
 
 def _bytes(location: BaseLocation) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from app.faults import SMALLER_BATCH, sentence_of
 from app.jobs.allowed import allowed
 from app.jobs.job import State
 from app.jobs.runs import EventLog
@@ -29,7 +30,7 @@ def as_job(studio: Studio, folder: Path, say: Callable[[str], None]) -> Iterator
         _end(studio, folder, log, "stopped", "")
         raise
     except BaseException as error:
-        _end(studio, folder, log, "failed", str(error))
+        _end(studio, folder, log, "failed", sentence_of(error, "The job", SMALLER_BATCH))
         raise
     _end(studio, folder, log, "finished", "")
 

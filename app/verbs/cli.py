@@ -13,6 +13,7 @@ from typing import Any
 
 from adapters.errors import StudioError
 from adapters.formats import DEFAULT_RANK, FORMATS
+from app.faults import print_traceback, sentence_of
 from app.home import Home
 from app.studio import Studio
 from app.verbs import (
@@ -87,10 +88,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     except (OSError, sqlite3.Error) as error:
         return _fail(options, f"The system refused something ({error}); check disk, rights and paths.")
-    except (MemoryError, RuntimeError) as error:
-        first = str(error).strip().splitlines()[0][:200] if str(error).strip() else "no reason given"
-        return _fail(options, f"'{options.verb}' failed ({first}); if memory ran out, choose less of it: a "
-                              "smaller batch, size or base.")
+    except Exception as error:  # noqa: BLE001 - the program's edge: with --json too a fault is told as one
+        print_traceback()
+        return _fail(options, sentence_of(error, f"'{options.verb}'", "choose a smaller batch, size or base"))
     if getattr(options, "json", False):
         print(json.dumps(answer), flush=True)
     return 0

@@ -13,6 +13,7 @@ from typing import Any
 
 from adapters.errors import StudioError
 from app.arguments import parse_settings
+from app.faults import SMALLER_BATCH, sentence_of
 from app.jobs.allowed import allowed, consent_of
 from app.jobs.device import the_device
 from app.jobs.runs import EventLog, StopFile, WishFiles
@@ -156,7 +157,8 @@ def _train_here(studio: Studio, folder: Path, report: Any) -> dict[str, Any]:
                               f"'{folder / 'checkpoints'}', --resume goes on from there.")
         name = studio.supervisor.publish(job)
     except BaseException as error:
-        studio.store.end(job.id, "failed", str(error))
+        message = sentence_of(error, "The job", SMALLER_BATCH) if isinstance(error, Exception) else ""
+        studio.store.end(job.id, "failed", message)
         raise
     studio.store.end(job.id, "finished")
     entry = studio.library.get(name)

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import copy
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +11,7 @@ from PIL import Image
 from adapters.errors import StudioError
 from adapters.host import Host
 from adapters.record import AdapterRecord, Concept
+from pipelines.denoising import NotFinite
 from pipelines.generator import Chosen, Generator, Request
 from tests.adapters.lora.tools import QUERY, filled, output
 
@@ -111,3 +115,30 @@ def test_an_adapter_that_shows_a_person_is_refused_with_a_prompt_that_the_filter
     with generator.using([Chosen(filled(host), record)]):
         assert generator.paint(asked).images  # no person
     assert generator.paint(asked).images
+
+
+def test_a_denoiser_that_breaks_down_gives_a_sentence_and_no_black_picture(host: Host) -> None:
+    host.unet.conv_out.bias.data.fill_(float("nan"))
+    with pytest.raises(NotFinite, match="would be black; lower the strength of its adapters"):
+        paint(host)
+
+
+def test_an_autoencoder_that_makes_no_numbers_gives_a_sentence(host: Host) -> None:
+    host.vae = copy.deepcopy(host.vae)
+    host.vae.decoder.conv_out.bias.data.fill_(float("inf"))
+    with pytest.raises(NotFinite, match="autoencoder made values that are not finite"):
+        paint(host)
+
+
+def test_an_autoencoder_that_overflows_in_half_precision_decodes_in_full(host: Host) -> None:
+    wanted = paint(host)[0]
+    host.vae = copy.deepcopy(host.vae).to(torch.bfloat16)
+    decode = host.vae.decode
+
+    def overflowing(latents: torch.Tensor, **options: Any) -> Any:
+        found = decode(latents, **options)
+        return found if latents.dtype == torch.float32 else tuple(f * float("inf") for f in found)
+
+    host.vae.decode = overflowing
+    off = np.abs(np.array(paint(host)[0]).astype(int) - np.array(wanted))
+    assert host.vae.dtype == torch.float32 and off.max() <= 4  # its weights went through half precision

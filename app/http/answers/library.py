@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from app.http.answers.common import Answer, Deleted
 
@@ -121,3 +121,20 @@ class Export(Answer):
     """What is to be known when it is used."""
     approximation: dict[str, float]
     """How far it is off, where it only comes near."""
+
+
+class Verified(Answer):
+    """Whether a file is as the studio wrote it. An adapter's answer has what its header tells beside these fields."""
+
+    file: str
+    """Its name."""
+    kind: Literal["adapter", "picture"]
+    """What it is."""
+    intact: bool | None
+    """Whether tensors or pixels are those that were written; null: it does not say."""
+    says: str
+    """The same in a sentence."""
+    made: dict[str, Any] | None = None
+    """How a picture was made, where it says so."""
+    credentials: dict[str, Any] | None = None
+    """A picture's signed manifest (`valid`, `signer`, `made`), where it has one that can be read here."""

@@ -80,7 +80,9 @@ class BaseTold(Answer):
     family: str
     """Whose networks it has."""
     licence: str
-    """As the hub's model card names it, else the family's."""
+    """Its own, as the hub's model card names it; '' where nothing says it, as of a folder or a file."""
+    family_licence: str
+    """Of the weights that its family began with, which may not be its own."""
     added: str
     """When it was added, ISO 8601."""
     own: bool

@@ -45,9 +45,10 @@ export class Bases {
 
   row(base) {
     const forms = { starter: () => t("bases.starter"), folder: () => t("bases.folder"), file: () => t("bases.file"), hub: () => t("bases.hub") };
+    const licence = base.licence ? t("bases.licence", { licence: base.licence }) : t("bases.family_licence", { licence: base.family_licence });
     return make("div", { class: "s-line", "data-base": base.name },
       make("div", { class: "s-base" }, make("b", {}, base.name),
-        make("small", {}, [said(base.family_title), forms[base.form](), bytes(base.bytes), t("bases.licence", { licence: base.licence })].join(" · ")),
+        make("small", {}, [said(base.family_title), forms[base.form](), bytes(base.bytes), licence].join(" · ")),
         base.form === "folder" || base.form === "file" ? make("small", { class: "s-path" }, base.spec) : null,
         base.problem ? make("div", { class: "s-note bad" }, said(base.problem)) : null),
       base.form === "starter" ? null : button(t("bases.remove"), () => this.remove(base), { "data-act": "remove-base" }));

@@ -12,11 +12,13 @@ import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
+from adapters.record import AdapterRecord
 from app.http.server import create_app
 from app.jobs.lab_jobs import CompareTask, load_task
 from app.studio import Studio
 from pipelines.run_config import RunConfig
 from pipelines.shipped import SAMPLES
+from tests.app.http.test_library_routes import word_file
 from tests.app.listening import listening
 from tests.app.tools import FakePainter
 
@@ -40,7 +42,9 @@ def test_the_client_sees_what_can_be_asked(gradio: Client) -> None:
     told = gradio.view_api(return_format="dict")
     assert {"/train", "/run", "/stop", "/resume", "/generate", "/settings", "/list", "/export", "/import", "/evaluate",
             "/recommend", "/result", "/compare", "/clone", "/delete_run", "/restore_run", "/queue", "/pause", "/go_on",
-            "/move", "/later", "/consent", "/consents", "/revoke"} <= set(told["named_endpoints"])
+            "/move", "/later", "/consent", "/consents", "/revoke", "/rename", "/tag", "/delete", "/trash", "/restore",
+            "/erase", "/verify", "/preflight", "/estimate", "/estimate_of", "/keep", "/save_now",
+            "/sample_now"} <= set(told["named_endpoints"])
     names = [p["parameter_name"] for p in told["named_endpoints"]["/train"]["parameters"]]
     assert names[:3] == ["name", "noun", "pictures"]
     assert not told["unnamed_endpoints"]
@@ -78,6 +82,59 @@ def test_the_queue_is_ordered_paused_and_cleared(gradio: Client) -> None:
     assert ask("delete_run", second) == {"deleted": second}
     assert [job["id"] for job in ask("queue")["deleted"]] == [second]
     assert ask("restore_run", second)["state"] == "stopped"
+
+
+def test_a_training_is_reckoned_tried_and_asked_for_what_it_has(gradio: Client, studio: Studio, record: AdapterRecord
+                                                                ) -> None:
+    guess = gradio.predict(settings={"steps": 7}, api_name="/estimate")
+    assert guess["says"].startswith("Estimated: ") and studio.drafts.all() == []
+    with pytest.raises(AppError, match="no setting 'steeps'"):
+        gradio.predict(settings={"steeps": 7}, api_name="/estimate")
+    assert studio.drafts.all() == []
+    picture = [handle_file(SAMPLES / "koala" / "0.png")]
+    tried = gradio.predict("mykoala", "bear", picture, settings={"steps": 7}, api_name="/preflight")
+    assert (tried["kind"], tried["state"]) == ("preflight", "queued")
+    gradio.predict(tried["id"], api_name="/stop")
+    run = gradio.predict("mykoala", "bear", picture, settings={"steps": 7}, api_name="/train")["id"]
+    assert gradio.predict(run, api_name="/estimate_of") == guess
+    with pytest.raises(AppError, match="is queued; only a training that runs"):
+        gradio.predict(run, api_name="/save_now")
+    studio.store.claim()
+    for verb in ("save_now", "sample_now"):
+        assert gradio.predict(run, api_name=f"/{verb}")["id"] == run
+    folder = studio.home.runs / run
+    assert sorted(p.name for p in folder.glob("*-now")) == ["sample-now", "save-now"]
+    with pytest.raises(AppError, match="has no checkpoint yet"):
+        gradio.predict(run, api_name="/keep")
+    (folder / "checkpoints").mkdir()
+    for step in (3, 5):
+        word_file(folder / "checkpoints" / f"mykoala-step{step:08d}.safetensors", record, float(step))
+    kept = gradio.predict(run, 3, api_name="/keep")["adapter"]
+    assert [e.name for e in studio.library.entries()] == [kept] == ["mykoala"]
+
+
+def test_an_adapter_is_renamed_tagged_put_away_brought_back_and_erased(gradio: Client, studio: Studio, tmp_path: Path,
+                                                                       record: AdapterRecord) -> None:
+    for name in ("mycat", "mydog"):
+        studio.library.add(word_file(tmp_path / f"{name}.safetensors", record.model_copy(update={"name": name})), name)
+    with pytest.raises(AppError, match="There is an adapter 'mydog' already"):
+        gradio.predict("mycat", "mydog", api_name="/rename")
+    assert gradio.predict("mycat", "tom", api_name="/rename")["name"] == "tom"
+    assert gradio.predict("tom", ["pets", "grey"], api_name="/tag")["tags"] == ["pets", "grey"]
+    gone = gradio.predict("tom", api_name="/delete")
+    assert [a["id"] for a in gradio.predict(api_name="/trash")] == [gone["id"]]
+    assert gradio.predict(gone["id"], api_name="/restore")["tags"] == ["pets", "grey"]
+    assert gradio.predict("tom", [], api_name="/tag")["tags"] == []
+    assert [a["name"] for a in gradio.predict("tom", api_name="/list")] == ["tom"]
+    assert gradio.predict("tom", api_name="/erase")["removed"]
+    assert [e.name for e in studio.library.entries()] == ["mydog"]
+
+
+def test_a_file_is_verified_and_no_copy_of_it_stays(gradio: Client, tmp_path: Path, record: AdapterRecord) -> None:
+    word = word_file(tmp_path / "word.safetensors", record)
+    told = gradio.predict(handle_file(word), api_name="/verify")
+    assert (told["kind"], told["intact"]) == ("adapter", True)
+    assert not list((tmp_path / "uploads").rglob("*.safetensors"))
 
 
 def test_methods_are_compared_on_the_same_files(gradio: Client, studio: Studio) -> None:

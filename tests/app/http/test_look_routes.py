@@ -131,6 +131,10 @@ def test_the_real_process_finds_a_boxed_thing_and_outlives_a_wrong_question(tmp_
     try:
         with pytest.raises(StudioError, match="point again"):
             looker.ask("mask", pointed={}, **told)
+        child = looker._child.pid
+        with pytest.raises(StudioError, match=r"look at the picture failed by a fault .* \(KeyError: 'guess'\)"):
+            looker.ask("guess")
+        assert looker._child.pid == child
         assert looker.ask("mask", pointed={"box": [0, 0.2, 0.5, 0.95]}, **told) == {"found_by": "GrabCut"}
         assert Image.open(out).getextrema()[1] == 255
     finally:

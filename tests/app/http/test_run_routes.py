@@ -55,6 +55,8 @@ def test_an_estimate_is_there_at_once_and_goes_by_what_was_trained_here(client: 
     assert other["like"] == ""
     assert "no setting 'stepz'" in client.post("/studio/runs/estimate", json=wanted | {
         "settings": {"stepz": 3}}).json()["error"]
+    unknown = client.post("/studio/runs/estimate", json=wanted | {"draft": "0" * 12})
+    assert unknown.status_code == 400 and "draft is not here" in unknown.json()["error"]
 
 
 def _events(text: str) -> list[tuple[int | None, str, dict[str, Any]]]:

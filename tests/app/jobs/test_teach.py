@@ -65,6 +65,39 @@ def test_several_things_are_learned_apart_and_the_run_has_all_their_names(studio
         assert kept.tobytes() == given.tobytes()
 
 
+def test_a_queued_run_stays_as_it_was_whatever_becomes_of_its_draft(studio: Studio) -> None:
+    draft = studio.drafts.new()
+    scene = SAMPLES / "scenes" / "koala-firetruck"
+    shot = studio.drafts.add(draft.id, "img.png", scene / "img.png").id
+    draft = studio.drafts.update(draft.id, things=[{"name": "koala", "noun": "bear"}])
+    thing = draft.things[0]
+    studio.drafts.set_mask(draft.id, shot, thing.id, scene / "mask0.png")
+    studio.drafts.change(draft.id, shot, caption="[trigger] on grass")
+    settings = {"steps": 7}
+    folder, config = started(studio, draft, **settings)
+    frozen = {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    assert {Path("config.json"), Path("references/00.png"), Path("references/00.txt"), Path("masks/00-0.png")
+            } <= set(frozen)
+
+    def unchanged() -> bool:
+        return frozen == {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+    settings["steps"] = 9
+    studio.set_offline(True)
+    studio.drafts.change(draft.id, shot, caption="another one", crop=(0.1, 0.1, 0.9, 0.9), flipped=True)
+    studio.drafts.set_mask(draft.id, shot, thing.id, scene / "mask1.png")
+    studio.drafts.update(draft.id, prefix="a drawing of", things=[{"id": thing.id, "name": "other", "noun": "dog"}])
+    assert unchanged()
+    other, changed = started(studio, studio.drafts.get(draft.id), **settings)
+    assert (changed.name, changed.training.steps, changed.offline) == ("other", 9, True)
+    for name in ("config.json", "references/00.png", "references/00.txt", "masks/00-0.png"):
+        assert (other / name).read_bytes() != frozen[Path(name)], f"{name}: nothing would have been noticed"
+    studio.drafts.set_mask(draft.id, shot, thing.id, None)
+    studio.drafts.remove(draft.id, shot)
+    studio.drafts.delete(draft.id)
+    assert unchanged() and RunConfig.load(folder) == config
+
+
 def test_a_method_of_one_thing_refuses_several(studio: Studio) -> None:
     draft = koala(studio, things=[{"name": "a", "noun": "bear"}, {"name": "b", "noun": "cat"}])
     with pytest.raises(StudioError, match="one concept at a time"):

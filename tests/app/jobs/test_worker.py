@@ -7,11 +7,12 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from adapters.errors import StudioError
 from app.home import Home
 from app.jobs import worker
-from app.jobs.runs import DISK_FULL, read_events
+from app.jobs.runs import DISK_FULL, how_it_ended, read_events
 from app.studio import Studio
 from pipelines import preflight
 from pipelines.shipped import REPOSITORY
@@ -77,6 +78,39 @@ def test_what_was_painted_is_signed_at_the_end_and_the_work_counts_without(tmp_p
     events = read_events(folder)
     assert events[-1]["state"] == "finished"
     assert [e["text"] for e in events if e["type"] == "warning"] == (["No key."] if fails else [])
+
+
+@pytest.mark.parametrize("error", [ValueError("Cannot read a.png.\nmore"), KeyError("unet"), TypeError("no"),
+                                   RuntimeError("size mismatch"), OSError(13, "Permission denied", "/secret/place")])
+def test_a_fault_is_told_by_its_own_words_and_its_traceback_is_kept(
+        tmp_path: Path, error: Exception, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    state, message = _failing(tmp_path, error, monkeypatch)
+    said = "Permission denied" if isinstance(error, OSError) else str(error).splitlines()[0]
+    assert state == "failed" and f"by a fault of the studio or of a library ({type(error).__name__}: {said})" in message
+    assert "memory" not in message and "secret" not in message and "worker.log" in message
+    assert "Traceback" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("error", [
+    MemoryError(), torch.OutOfMemoryError("CUDA out of memory."), RuntimeError("[enforce fail] can't allocate memory")])
+def test_too_little_memory_is_told_as_that(tmp_path: Path, error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _failing(tmp_path, error, monkeypatch) == (
+        "failed", "The memory was not enough; choose a smaller batch and resume.")
+
+
+def _failing(home: Path, error: Exception, monkeypatch: pytest.MonkeyPatch) -> tuple[str, str]:
+    """How a job is listed whose work raised `error`."""
+    folder = home / "runs" / "a-1"
+    folder.mkdir(parents=True)
+
+    def work(*_: object) -> bool:
+        raise error
+
+    monkeypatch.setattr(worker, "step_back", lambda: None)
+    monkeypatch.setitem(worker._WORK, "train", work)
+    monkeypatch.setattr(sys, "argv", ["worker", str(folder)])
+    assert worker.main() == 2
+    return how_it_ended(folder)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +39,39 @@ def test_cancel_ends_within_a_step_and_the_next_picture_is_painted(tmp_path: Pat
         assert painter._child.pid == child and np.array(Image.open(tmp_path / "b.png")).std() > 0
     finally:
         painter.close()
+
+
+def test_a_fault_is_told_and_the_same_process_paints_the_next_picture(tmp_path: Path) -> None:
+    painter = PainterProcess()
+    try:
+        painter.warm_up()
+        child = painter._child.pid
+        painter._child.tell(nothing="of a job")
+        said = painter._child.read()["error"]
+        assert "The painting failed by a fault" in said and "(KeyError: 'cancel')" in said and "memory" not in said
+        painter.paint("starter", [], {"prompt": "a cat", "steps": 2}, [tmp_path / "a.png"], offline=True)
+        assert painter._child.pid == child and (tmp_path / "a.png").is_file()
+    finally:
+        painter.close()
+
+
+@pytest.mark.parametrize(("error", "said"), [
+    (ValueError("Unknown scheduler.\nmore"), "(ValueError: Unknown scheduler.)"),
+    (RuntimeError("shapes differ"), "(RuntimeError: shapes differ)"),
+    (RuntimeError("CUDA out of memory."), "The memory was not enough; try a smaller size or fewer pictures.")])
+def test_what_a_library_raises_is_answered(error: Exception, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails_once(_: object, job: dict[str, Any], __: object) -> dict[str, Any]:
+        if job["number"] == 1:
+            raise error
+        return {"steps": 1}
+
+    out = io.StringIO()
+    monkeypatch.setattr(painter_child, "_paint", fails_once)
+    monkeypatch.setattr(sys, "stdout", out)
+    monkeypatch.setattr(sys, "stdin", io.StringIO('{"number": 1}\n{"number": 2}\n'))
+    painter_child.main()
+    ready, first, second = map(json.loads, out.getvalue().splitlines())
+    assert ready == {"ready": True} and said in first["error"] and second == {"settings": {"steps": 1}}
 
 
 class Checked:

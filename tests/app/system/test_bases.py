@@ -56,8 +56,19 @@ def test_a_folder_and_a_file_are_listed_with_family_size_and_licence(client: Tes
     starter, first, second = client.get("/studio/bases").json()
     assert starter["spec"] == "starter" and starter["bytes"] > 10_000_000 and not starter["problem"]
     assert (first["name"], first["form"], first["family"], first["spec"]) == ("tiny", "folder", "sd1", str(folder))
-    assert first["licence"] == "creativeml-openrail-m" and first["bytes"] > 200_000
+    assert first["bytes"] > 200_000
+    for base in (first, second):  # neither says what its own is
+        assert (base["licence"], base["family_licence"]) == ("", "creativeml-openrail-m")
+    assert starter["licence"] == starter["family_licence"] == "apache-2.0"
     assert (second["name"], second["form"], second["problem"]) == ("model", "file", "")
+
+
+def test_an_older_list_does_not_give_a_folder_its_familys_licence(client: TestClient, studio: Studio, folder: Path
+                                                                  ) -> None:
+    studio.home.base_list.write_text(json.dumps([{
+        "spec": str(folder), "name": "tiny", "form": "folder", "family": "sd1", "licence": "creativeml-openrail-m"}]))
+    told = client.get("/studio/bases").json()[1]
+    assert (told["licence"], told["family_licence"]) == ("", "creativeml-openrail-m")
 
 
 def test_a_base_that_went_away_says_so_and_is_kept_in_the_list(client: TestClient, folder: Path) -> None:

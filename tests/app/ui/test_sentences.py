@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import errno
 import itertools
 import json
 import re
@@ -17,10 +18,13 @@ from adapters.errors import StudioError
 from adapters.formats import _REASONS
 from adapters.lora.lycoris import OTHERS as OTHER_KINDS
 from app.child import why_it_ended
+from app.concepts import looker_child
 from app.concepts.looker import LookerProcess
+from app.faults import LOGGED, PRINTED, SMALLER_BATCH, sentence_of
 from app.http.method_routes import _PRESETS, describe
 from app.jobs.queue import DOING
 from app.jobs.runs import DISK_FULL
+from app.painting import painter_child
 from app.painting.grid import _SETS, FIELDS
 from app.painting.painter import PainterProcess
 from app.ui import page
@@ -169,6 +173,17 @@ def test_how_a_process_ended_is_known(language: str) -> None:
 
 
 @pytest.mark.parametrize("language", OTHERS)
+@pytest.mark.parametrize("error", [ValueError("odd"), MemoryError(), OSError(errno.ENOSPC, "full")], ids=repr)
+@pytest.mark.parametrize(("what", "advice", "where"), [
+    ("The job", SMALLER_BATCH, LOGGED), ("The painting", painter_child.ADVICE, PRINTED),
+    ("The look at the picture", looker_child.ADVICE, PRINTED),
+    ("The download", "close other programs and try again", PRINTED),
+    ("'export'", "choose a smaller batch, size or base", PRINTED)])
+def test_why_work_failed_is_known(language: str, error: Exception, what: str, advice: str, where: str) -> None:
+    assert known_whole(sentence_of(error, what, advice, where), answers(language))
+
+
+@pytest.mark.parametrize("language", OTHERS)
 @pytest.mark.parametrize("like", ["", "mycat"])
 def test_what_is_reckoned_and_what_a_helper_is_for_is_known(language: str, like: str) -> None:
     there = answers(language)
@@ -224,7 +239,8 @@ def _named(scope: ast.AST, names: Names) -> Names:
 
 
 def _is_refusal(name: str) -> bool:
-    found = getattr(app.errors, name, None) or (name in {"Cancelled", "TooMany", "not_whole"} and StudioError)
+    others = {"Cancelled", "NotFinite", "TooMany", "not_whole"}
+    found = getattr(app.errors, name, None) or (name in others and StudioError)
     return isinstance(found, type) and issubclass(found, StudioError)
 
 

@@ -68,12 +68,13 @@ export const drafts = {
   change: (id, shot, fields) => ask(pictureAt(id, shot), json("PATCH", fields)),
   take: (id, shot) => ask(pictureAt(id, shot), { method: "DELETE" }),
   takeBack: (id, shot) => ask(at(id, `/pictures/${shot}/restore`), { method: "POST" }),
-  find: async (id, shot, pointed) => {
-    const [blob, by] = await picture(at(id, `/pictures/${shot}/find`), "X-Found-By", json("POST", { pointed }));
+  find: async (id, shot, pointed, base) => {
+    const [blob, by] = await picture(at(id, `/pictures/${shot}/find`), "X-Found-By", json("POST", { pointed, base }));
     return { blob, by };
   },
-  seen: async (id, shot, method, base) => {
-    const [blob, said] = await picture(at(id, `/pictures/${shot}/seen?${new URLSearchParams({ method, base })}`), "X-Seen");
+  findThing: (id, shot, thing, base) => ask(`${maskAt(id, shot, thing)}/find`, json("POST", { base })),
+  seen: async (id, shot, chosen) => {
+    const [blob, said] = await picture(at(id, `/pictures/${shot}/seen`), "X-Seen", json("POST", chosen));
     return { blob, said };
   },
   captioners: () => ask("/studio/captioners"),

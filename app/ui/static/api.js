@@ -32,6 +32,19 @@ async function picture(path, header, options = {}) {
   return [await answer.blob(), answer.headers.get(header)];
 }
 
+// A file as a request's body. Not by fetch, which does not say how much of it has been sent: `progress(done)` is told.
+export function send(path, file, progress) {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.open("POST", path);
+    request.responseType = "text";
+    request.upload.onprogress = (event) => progress(event.loaded);
+    request.onerror = () => reject(new Error(t("fault.silent")));
+    request.onload = () => resolve(read(new Response(request.response, { status: request.status })));
+    request.send(file);
+  });
+}
+
 // While the page goes away a browser drops what is under way, unless it was asked to keep it; it keeps 64 kB in all.
 const KEPT = 20_000; // characters
 let leaving = false;

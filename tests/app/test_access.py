@@ -115,11 +115,17 @@ def further(page: Page, server: Server) -> Iterator[str]:
     page.unroute_all(behavior="ignoreErrors")
 
 
+DEAD = """() => [...document.querySelectorAll("button:disabled")].filter((b) => b.checkVisibility()
+  && !b.title && !document.getElementById(b.getAttribute("aria-describedby"))?.textContent.trim())
+  .map((b) => b.id || b.textContent || b.className)"""
+
+
 def faults_of(page: Page, state: str) -> list[str]:
-    """What is wrong with what is shown now."""
+    """What is wrong with what is shown now; a button that cannot be pressed says why."""
     wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth") > 1
     found = Axe().run(page, options=RULES).response["violations"]
     return [*([f"{state} is too wide"] if wide else []),
+            *(f"{state}: '{button}' is dead without a reason" for button in page.evaluate(DEAD)),
             *(f"{state}: {v['id']} at {[n['target'] for n in v['nodes']][:4]}" for v in found
               if v["impact"] in ("serious", "critical"))]
 

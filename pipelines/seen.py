@@ -10,24 +10,28 @@ import torch
 from PIL import Image
 
 from adapters.host import Host
+from adapters.naming import check_noun
+from adapters.record import Concept
+from pipelines.auto_masks import fill_in
 from pipelines.dataset import Buckets, build_dataset
-from pipelines.lesson import Picture
-from pipelines.methods.common import resolve
+from pipelines.lesson import Lesson, Picture
+from pipelines.methods.common import TrainingConfig
 
 _DIM = 0.25  # of the brightness is left where the loss does not look
 
 
 @torch.no_grad()
-def seen(host: Host, picture: Image.Image, masks: Sequence[Image.Image],
-         method: str) -> tuple[Image.Image, dict[str, Any]]:
-    """The first view of an RGB picture in a training of `method`, grey and dim where the loss has no weight.
+def seen(host: Host, picture: Image.Image, masks: Sequence[Image.Image], config: TrainingConfig,
+         nouns: Sequence[str]) -> tuple[Image.Image, dict[str, Any]]:
+    """The first view of an RGB picture in a training of these settings, grey and dim where the loss has no weight.
 
-    `masks` are 8-bit and of the picture's size, one a concept or none. Also its `width` and `height`, the `grid`
-    (columns, rows) on which masks count, the `share` of it that has weight, and whether they count `soft`ly.
+    `masks` are 8-bit and of the picture's size, one a concept or none; where the settings want them found, the concepts
+    are looked for by their `nouns`. Also its `width` and `height`, the `grid` (columns, rows) on which masks count, the
+    `share` of it that has weight, and whether they count `soft`ly. Raises StudioError as `fill_in` does.
     """
-    config = resolve(method, host.identity.family, views=1, flip=False)
-    used = () if config.masks == "none" else tuple(masks)
-    found = build_dataset(host, [Picture(picture.convert("RGB"), used)], ["a photo"], config, live=True)
+    config = config.model_copy(update={"views": 1, "flip": False})
+    lesson = _lesson(host, Picture(picture.convert("RGB"), tuple(masks)), config, nouns)
+    found = build_dataset(host, lesson.pictures, ["a photo"], config, live=True)
     data = found.parts[0] if isinstance(found, Buckets) else found
     pixels = ((host.decode(data.latents[:1])[0].float().clamp(-1, 1) + 1) / 2).permute(1, 2, 0).cpu().numpy()
     grid = data.latents.shape[-2:]
@@ -37,3 +41,13 @@ def seen(host: Host, picture: Image.Image, masks: Sequence[Image.Image],
     shown = Image.fromarray(((large * pixels + (1 - large) * grey) * 255).round().astype(np.uint8))
     return shown, {"width": shown.width, "height": shown.height, "grid": [grid[1], grid[0]],
                    "share": round(float(weight.mean()), 4), "soft": config.soft_masks, "masked": data.masks is not None}
+
+
+def _lesson(host: Host, picture: Picture, config: TrainingConfig, nouns: Sequence[str]) -> Lesson:
+    """The picture with the masks that its loss looks through."""
+    found = config.masks == "auto" and not picture.masks
+    concepts = tuple(Concept(name=n, noun=check_noun(n) if found else n, trigger=n) for n in nouns)
+    # Break-A-Scene's loss can look beside the masks, or learn what lies there as one more concept.
+    everywhere = not getattr(config, "masked_loss", True) or getattr(config, "background", False)
+    return fill_in(host, Lesson((picture,), concepts), "none" if everywhere else config.masks, config.mask_source,
+                   config.mask_model)

@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
-from PIL import Image, ImageOps
+from PIL import Image, ImageChops, ImageOps
 
 from adapters.errors import StudioError
 from adapters.files import move, write_atomic, write_text
@@ -184,6 +184,25 @@ class Drafts:
                     write_atomic(self.mask(id, shot, thing), lambda p: mask.save(p, "PNG"))
                     kept.add(thing)
             return self._put(draft, owner.model_copy(update={"masks": tuple(sorted(kept))}))
+
+    def suggest_mask(self, id: str, shot: str, thing: str, found: Image.Image) -> bool:
+        """Keep a found mask, unless the thing has one by now or is gone, or its picture is; whether it was done.
+
+        What other things have of the picture stays theirs. Raises StudioError where that is all that was found.
+        """
+        with self._lock:
+            draft = self.get(id)
+            owner = next((s for s in draft.shots if s.id == shot and thing not in s.masks), None)
+            if owner is None or thing not in (t.id for t in draft.things):
+                return False
+            mask = found.convert("L")
+            for other in (t.id for t in draft.things if t.id in owner.masks):
+                mask = ImageChops.subtract(mask, open_image(self.mask(id, shot, other)).convert("L"))
+            if max(mask.tobytes()) < 128:
+                raise StudioError("Only what belongs to another thing was found; paint this one by hand.")
+            write_atomic(self.mask(id, shot, thing), lambda p: mask.save(p, "PNG"))
+            self._put(draft, owner.model_copy(update={"masks": tuple(sorted({*owner.masks, thing}))}))
+        return True
 
     @contextlib.contextmanager
     def dataset(self, id: str) -> Iterator[Dataset]:

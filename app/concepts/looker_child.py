@@ -45,16 +45,18 @@ class Looker:
         captioner = self._captioners[model]
         return {"captions": captioner.captions([open_image(Path(p)) for p in pictures]), "written_by": captioner.name}
 
-    def seen(self, *, picture: str, masks: list[str], method: str, base: str, offline: bool,
-             out: str) -> dict[str, Any]:
-        """Write what the loss of a method sees of a picture to `out`; say in numbers what that is."""
+    def seen(self, *, picture: str, masks: list[str], nouns: list[str], method: str, preset: str, memory: str,
+             settings: dict[str, Any], base: str, offline: bool, out: str) -> dict[str, Any]:
+        """Write what the loss of a training sees of a picture to `out`; say in numbers what that is."""
         from PIL import Image
 
+        from pipelines.methods.common import resolve
         from pipelines.references import open_image
         from pipelines.seen import seen
 
-        opened = [Image.open(p).convert("L") for p in masks]
-        shown, told = seen(self._host(base, offline), open_image(Path(picture)), opened, method)
+        host, opened = self._host(base, offline), [Image.open(p).convert("L") for p in masks]
+        config = resolve(method, host.identity.family, preset, memory or None, **settings)
+        shown, told = seen(host, open_image(Path(picture)), opened, config, nouns)
         write_atomic(Path(out), lambda p: shown.save(p, "PNG"))
         return told
 

@@ -35,15 +35,11 @@ def told(studio: Studio, job: Job) -> dict[str, Any]:
             "loss": seen.losses[-1][1] if seen.losses else None, "seconds_left": round(seen.seconds_left, 1)}
 
 
-class Wanted(BaseModel):
-    """A training that is asked for."""
+class Chosen(BaseModel):
+    """How a draft is to be learned."""
 
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
-    draft: str
-    """The id of a draft: pictures, name, what it is."""
-    name: str = Field("", examples=["mycat"])
-    """Another name than the draft's; empty takes that."""
     method: str = Field("lora", examples=["lora"])
     """How it is learned, as /studio/methods lists it."""
     preset: str = Field("balanced", examples=["fast"])
@@ -52,10 +48,19 @@ class Wanted(BaseModel):
     """The base: `spec` of one in /studio/bases."""
     memory: str = Field("", examples=["12"])
     """The graphics card's in GB, or empty."""
-    no_face: bool = False
-    """Somebody has looked: what is called no person shows none."""
     settings: dict[str, Any] = Field(default_factory=dict, examples=[{"steps": 300, "rank": 16}])
     """The method's, by name, laid over the preset's."""
+
+
+class Wanted(Chosen):
+    """A training that is asked for."""
+
+    draft: str
+    """The id of a draft: pictures, name, what it is."""
+    name: str = Field("", examples=["mycat"])
+    """Another name than the draft's; empty takes that."""
+    no_face: bool = False
+    """Somebody has looked: what is called no person shows none."""
 
     def options(self) -> dict[str, Any]:
         """For `Studio.teach`. Raises StudioError for a method or a setting that there is not."""

@@ -115,11 +115,17 @@ def further(page: Page, server: Server) -> Iterator[str]:
     page.unroute_all(behavior="ignoreErrors")
 
 
+DEAD = """() => [...document.querySelectorAll("button:disabled")].filter((b) => b.checkVisibility()
+  && !b.title && !document.getElementById(b.getAttribute("aria-describedby"))?.textContent.trim())
+  .map((b) => b.id || b.textContent || b.className)"""
+
+
 def faults_of(page: Page, state: str) -> list[str]:
-    """What is wrong with what is shown now."""
+    """What is wrong with what is shown now; a button that cannot be pressed says why."""
     wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth") > 1
     found = Axe().run(page, options=RULES).response["violations"]
     return [*([f"{state} is too wide"] if wide else []),
+            *(f"{state}: '{button}' is dead without a reason" for button in page.evaluate(DEAD)),
             *(f"{state}: {v['id']} at {[n['target'] for n in v['nodes']][:4]}" for v in found
               if v["impact"] in ("serious", "critical"))]
 
@@ -247,3 +253,22 @@ def test_a_change_of_language_reaches_rooms_that_stand_already_and_keeps_what_wa
         open_room(page, "train")
         expect(page.locator("input[name=method][value=perfusion]")).to_be_checked(timeout=LONG)
         expect(page.locator("#field-steps input")).to_have_value("77")
+
+        asked: list[Any] = []
+
+        def refuse(route: Route) -> None:
+            asked.append(route.request.post_data_json)
+            route.fulfill(status=400, json={"error": "Not now."})
+
+        page.route("**/seen", refuse)
+        open_room(page, "concepts")
+        page.locator("[data-act=mask]").first.click()
+        page.locator("#seen").click()  # what the loss sees is asked for as it was chosen, and with another method
+        expect(page.locator("#seen-method")).to_have_value("perfusion")
+        expect(page.locator(".s-seen [role=status]")).to_have_text("Not now.")
+        page.locator("#seen-method").select_option("lora")
+        expect(page.locator(".s-seen [role=status]")).to_have_text("Not now.")
+        page.unroute_all(behavior="ignoreErrors")
+        chosen = {"base": "starter", "preset": "balanced", "memory": ""}
+        assert asked == [{**chosen, "method": "perfusion", "settings": {"steps": 77}},
+                         {**chosen, "method": "lora", "settings": {}}]

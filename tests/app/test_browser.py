@@ -7,11 +7,12 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageStat
 from playwright.sync_api import Locator, Page, expect
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
@@ -179,6 +180,52 @@ def _draft(server: Server) -> dict[str, Any]:
     return found
 
 
+def _share(server: Server) -> float:
+    """How much of the picture the second thing's mask on the server has; 0 before there is one."""
+    draft = _draft(server)
+    mask = server.home / "drafts" / draft["id"] / "masks" / f"{draft['shots'][0]['id']}-{draft['things'][1]['id']}.png"
+    if not mask.exists():
+        return 0
+    with Image.open(mask) as painted:
+        return float(ImageStat.Stat(painted.convert("L")).mean[0] / 255)
+
+
+def _until(page: Page, true: Callable[[], bool]) -> None:
+    for _ in range(200):
+        if true():
+            return
+        page.wait_for_timeout(100)  # the page goes on meanwhile
+    raise AssertionError("it did not become true within 20 seconds")
+
+
+def _tools(server: Server, page: Page) -> None:
+    """Opacity is of what is seen alone; erase and fill change the mask that is saved, and undo brings it back."""
+    def shown() -> list[int]:
+        found: list[int] = page.evaluate("""() => { const c = document.querySelector(".s-canvas");
+          return [...c.getContext("2d").getImageData(0.75 * c.width, 0.6 * c.height, 1, 1).data]; }""")
+        return found
+
+    _until(page, lambda: _share(server) > 0)
+    painted, tinted = _share(server), shown()
+    page.locator("#mask-opacity").fill("0")
+    bare = shown()
+    assert bare != tinted
+    page.locator("#mask-opacity").fill("1")
+    assert bare != shown() != tinted
+    assert _share(server) == painted
+    page.locator("[data-tool=erase]").click()
+    _stroke(page, (0.65, 0.5), (0.75, 0.6))
+    _until(page, lambda: _share(server) < 0.8 * painted)
+    page.locator("#undo").click()
+    _until(page, lambda: _share(server) == painted)
+    page.locator("[data-tool=fill]").click()
+    _stroke(page, (0.95, 0.05))  # of the sky, which is one colour
+    _until(page, lambda: _share(server) > 1.2 * painted)
+    page.locator("#undo").click()
+    _until(page, lambda: _share(server) == painted)
+    page.locator("#mask-opacity").fill("0.55")
+
+
 def test_two_painted_masks_become_two_concepts(server: Server, page: Page) -> None:
     """Two things in one picture, each painted, and a setting of the method's own form."""
     _fill(page, [SAMPLES / "scenes" / "koala-firetruck" / "img.png"], "koala", "bear")
@@ -193,6 +240,7 @@ def test_two_painted_masks_become_two_concepts(server: Server, page: Page) -> No
     page.locator("[data-thing='1']").click()
     _stroke(page, (0.65, 0.5), (0.85, 0.7))
     shot(page, "masks")
+    _tools(server, page)
     page.locator("#editor-done").click()
     expect(page.locator(".s-shot[data-masks='2']")).to_be_visible(timeout=20_000)
     expect(page.locator("#findings")).not_to_contain_text("is few", timeout=20_000)

@@ -66,7 +66,8 @@ def _ask(server: Server, path: str) -> Any:
         return json.load(answer)
 
 
-def test_adapters_are_found_named_tagged_exported_and_brought_back(page: Page, server: Server) -> None:
+def test_adapters_are_found_named_tagged_exported_brought_back_and_taken_in(page: Page, server: Server,
+                                                                           tmp_path: Path) -> None:
     _room(page, "Library", "library")
     cards = page.locator("#cards .s-card")
     expect(cards).to_have_count(3)
@@ -103,6 +104,16 @@ def test_adapters_are_found_named_tagged_exported_and_brought_back(page: Page, s
     page.locator(".s-toast").get_by_role("button", name="Undo").click()
     expect(page.locator("[data-name=lion]")).to_be_visible()
     assert _ask(server, "library/lion")["tags"] == ["pets", "soft fur"]
+
+    held: list[Route] = []
+    page.route("**/studio/library?file=*", lambda route: held.append(route))
+    (tmp_path / "none.safetensors").write_bytes(b"\xff" * 3_000_000)
+    page.locator("#import input").set_input_files(tmp_path / "none.safetensors")
+    expect(page.locator("#importing progress")).to_be_visible()
+    expect(page.locator("#importing")).to_contain_text("none.safetensors")
+    held[0].continue_()
+    expect(page.locator(".s-toast")).to_contain_text("'none.safetensors' is not a whole", timeout=20_000)
+    expect(page.locator("#importing progress")).to_have_count(0)
 
 
 def test_a_strangers_card_and_notes_stay_text(page: Page) -> None:

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Locator, Page, Route, expect
 
 from pipelines.shipped import SAMPLES
-from tests.app.browser import MARKS, Server, open_room, open_studio
+from tests.app.browser import MARKS, Server, open_room, open_studio, shot
 
 pytestmark = MARKS
 KOALAS = sorted((SAMPLES / "koala").glob("*.png"))
@@ -65,8 +66,8 @@ def test_what_cannot_be_saved_is_said_and_tried_again_until_it_is(server: Server
     until_kept(server, page, "a zok bear", "")
 
 
-def test_a_caption_is_not_lost_by_a_flip_nor_by_leaving_right_after_it(server: Server, page: Page,
-                                                                      captions: Locator) -> None:
+def test_a_caption_is_not_lost_by_a_flip_nor_by_leaving_and_is_there_on_another_device(server: Server, page: Page,
+                                                                                      captions: Locator) -> None:
     captions.first.fill("typed")
     page.locator("[data-act=flip]").first.click()
     expect(page.locator(".s-frame").first).to_have_css("transform", "matrix(-1, 0, 0, 1, 0, 0)", timeout=SOON)
@@ -74,6 +75,12 @@ def test_a_caption_is_not_lost_by_a_flip_nor_by_leaving_right_after_it(server: S
     captions.nth(1).fill("typed last")
     open_studio(page, server)
     until_kept(server, page, "typed", "typed last")
+    assert page.context.browser
+    with page.context.browser.new_context() as elsewhere:  # a phone, say: it has looked at nothing yet
+        other = elsewhere.new_page()
+        open_studio(other, server)
+        expect(other.locator(".s-shot textarea").first).to_have_value("typed")
+        expect(other.locator(".s-shot textarea").nth(1)).to_have_value("typed last")
 
 
 def test_a_finished_upload_leaves_the_field_that_is_typed_in(page: Page, captions: Locator) -> None:
@@ -87,7 +94,8 @@ def test_a_finished_upload_leaves_the_field_that_is_typed_in(page: Page, caption
     expect(captions.first).to_have_value("a zok bear here")
 
 
-def test_captions_come_one_by_one_and_leave_what_is_typed(server: Server, page: Page, captions: Locator) -> None:
+def test_captions_and_masks_come_one_by_one_and_leave_what_is_typed(server: Server, page: Page,
+                                                                   captions: Locator) -> None:
     """The studio's part is tested without a browser; here a caption comes when the test lets it."""
     asked: list[Route] = []
 
@@ -116,6 +124,28 @@ def test_captions_come_one_by_one_and_leave_what_is_typed(server: Server, page: 
     expect(page.locator("#write-captions")).to_be_enabled(timeout=SOON)
     expect(page.locator(".s-toast")).to_contain_text("One caption is written by BLIP")
     until_kept(server, page, "a bear", "mine")
+
+    page.route("**/masks/*/find", lambda route: asked.append(route))
+    page.locator("#find-all").click()
+    expect(page.locator(".s-toast")).to_contain_text("Say first what the thing is")
+    page.locator("#noun-0").fill("bear")
+    page.locator("#find-all").click()
+    expect(page.locator("#finding-all")).to_have_text("Looking: 1 of 2…", timeout=SOON)
+    expect(page.locator("#find-all")).to_be_disabled()
+    assert asked[0].request.post_data_json == {"base": "starter"}
+    asked.pop().fulfill(status=400, json={"error": "GrabCut found nothing there; point at another place, or paint it "
+                                                   "by hand."})
+    expect(page.locator("#not-found")).to_have_text("The bear in '0.png': GrabCut found nothing there; point at "
+                                                    "another place, or paint it by hand.")
+    expect(page.locator("#finding-all")).to_have_text("Looking: 2 of 2…")
+    shot(page, "finding-all")
+    page.locator("#stop-finding").click()
+    found = kept(server)
+    found["shots"][1]["masks"] = [found["things"][0]["id"]]
+    asked.pop().fulfill(json={"found_by": "GrabCut, begun where the base looks,", "draft": found})
+    expect(page.locator(".s-shot[data-masks='1']")).to_have_count(1, timeout=SOON)
+    expect(page.locator(".s-toast")).to_contain_text("One mask is found by GrabCut; look it over")
+    expect(page.locator("#find-all")).to_be_enabled()
     page.unroute_all(behavior="ignoreErrors")
 
 
@@ -155,7 +185,31 @@ def reach(page: Page, selector: str) -> Locator:
     raise AssertionError(f"{selector} is not reached")
 
 
-def test_who_works_by_keys_stays_where_they_pressed(page: Page, captions: Locator) -> None:
+def _paint_and_crop(page: Page) -> None:
+    """A dab of the brush left of the middle, and a crop, by keys alone; the pictures are square."""
+    def go(**steps: int) -> None:
+        for arrow, count in steps.items():
+            for _ in range(count):
+                page.keyboard.press(f"Shift+Arrow{arrow}")
+
+    expect(page.locator("#editor-hint")).to_contain_text("Space or Enter presses there")
+    reach(page, ".s-canvas")
+    go(Left=2)
+    page.keyboard.press("Space")
+    expect(page.locator(".s-canvas[data-saved=true]")).to_be_focused(timeout=SOON)
+    shot(page, "keys-brush")
+    reach(page, "[data-tool=crop]")
+    page.keyboard.press("Enter")
+    expect(page.locator("#editor-hint")).to_contain_text("sets one corner, then the other")
+    reach(page, ".s-canvas")
+    go(Up=2)
+    page.keyboard.press("Enter")
+    go(Right=5, Down=5)
+    shot(page, "keys-crop")
+    page.keyboard.press("Enter")
+
+
+def test_who_works_by_keys_stays_where_they_pressed_and_paints(server: Server, page: Page, captions: Locator) -> None:
     expect(reach(page, "[data-act=flip]")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.locator(".s-frame").first).to_have_css("transform", "matrix(-1, 0, 0, 1, 0, 0)", timeout=SOON)
@@ -167,9 +221,21 @@ def test_who_works_by_keys_stays_where_they_pressed(page: Page, captions: Locato
         reach(page, f"[data-tool={tool}]")
         page.keyboard.press("Enter")
         expect(page.locator(f"[data-tool={tool}][aria-pressed=true]")).to_be_focused()
+    _paint_and_crop(page)
     page.keyboard.press("Escape")
     expect(page.locator("#editor")).to_have_count(0, timeout=SOON)
     expect(page.locator("[data-act=mask]").first).to_be_focused()
+    picture, *_ = kept(server)["shots"]
+    assert picture["crop"] == pytest.approx([0.3, 0.3, 0.8, 0.8], abs=0.01)
+    mask = server.home / "drafts" / kept(server)["id"] / "masks" / f"{picture['id']}-{picture['masks'][0]}.png"
+    with Image.open(mask) as painted:
+        grey, (width, height) = painted.convert("L"), painted.size
+    assert [grey.getpixel((int(x * width), height // 2)) for x in (0.1, 0.3, 0.5)] == [0, 255, 0]
+    reach(page, "#teach-this")
+    page.keyboard.press("Enter")
+    expect(page.locator("#about-draft img").first).to_be_visible(timeout=SOON)
+    expect(reach(page, "#start")).to_be_focused()
+    open_room(page, "concepts")
     reach(page, "#add-thing")
     page.keyboard.press("Enter")
     expect(page.locator("#name-1")).to_be_visible(timeout=SOON)

@@ -161,6 +161,7 @@ def bodies(hers: Hers) -> dict[tuple[str, str], dict[str, Any]]:
         ("PUT", mask): {"files": {"file": picture}},
         ("POST", f"{shot}/caption"): {"json": {"model": ""}},
         ("POST", f"{shot}/find"): {"json": {"pointed": {"word": "bear"}}},
+        ("POST", f"{shot}/seen"): {"json": {}}, ("POST", f"{mask}/find"): {"json": {}},
         ("POST", "/studio/consents"): {"json": {"draft": v["draft"], "who": "a", "scope": "b", "by": "c",
                                                 "date": "2026-01-01"}},
         ("POST", "/studio/runs"): {"json": {"draft": v["draft"]}},

@@ -92,6 +92,15 @@ class CaptionWritten(Answer):
     """As it is now."""
 
 
+class MaskFound(Answer):
+    """What was found of a thing in one picture."""
+
+    found_by: str
+    """What found it; empty where the thing has a mask there by now, or one of both is gone."""
+    draft: DraftTold
+    """As it is now."""
+
+
 class Checked(Answer):
     """Something that is likely to spoil a training."""
 

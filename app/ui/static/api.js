@@ -32,6 +32,19 @@ async function picture(path, header, options = {}) {
   return [await answer.blob(), answer.headers.get(header)];
 }
 
+// A file as a request's body. Not by fetch, which does not say how much of it has been sent: `progress(done)` is told.
+export function send(path, file, progress) {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.open("POST", path);
+    request.responseType = "text";
+    request.upload.onprogress = (event) => progress(event.loaded);
+    request.onerror = () => reject(new Error(t("fault.silent")));
+    request.onload = () => resolve(read(new Response(request.response, { status: request.status })));
+    request.send(file);
+  });
+}
+
 // While the page goes away a browser drops what is under way, unless it was asked to keep it; it keeps 64 kB in all.
 const KEPT = 20_000; // characters
 let leaving = false;
@@ -68,12 +81,13 @@ export const drafts = {
   change: (id, shot, fields) => ask(pictureAt(id, shot), json("PATCH", fields)),
   take: (id, shot) => ask(pictureAt(id, shot), { method: "DELETE" }),
   takeBack: (id, shot) => ask(at(id, `/pictures/${shot}/restore`), { method: "POST" }),
-  find: async (id, shot, pointed) => {
-    const [blob, by] = await picture(at(id, `/pictures/${shot}/find`), "X-Found-By", json("POST", { pointed }));
+  find: async (id, shot, pointed, base) => {
+    const [blob, by] = await picture(at(id, `/pictures/${shot}/find`), "X-Found-By", json("POST", { pointed, base }));
     return { blob, by };
   },
-  seen: async (id, shot, method, base) => {
-    const [blob, said] = await picture(at(id, `/pictures/${shot}/seen?${new URLSearchParams({ method, base })}`), "X-Seen");
+  findThing: (id, shot, thing, base) => ask(`${maskAt(id, shot, thing)}/find`, json("POST", { base })),
+  seen: async (id, shot, chosen) => {
+    const [blob, said] = await picture(at(id, `/pictures/${shot}/seen`), "X-Seen", json("POST", chosen));
     return { blob, said };
   },
   captioners: () => ask("/studio/captioners"),

@@ -2,12 +2,14 @@
 import { drafts } from "./api.js";
 import { button, complain, holdFocus, make, toast } from "./dom.js";
 import { t } from "./i18n.js";
+import { OneByOne } from "./one_by_one.js";
 import { later } from "./saving.js";
 
 export class Captions {
   // `room` has the draft, takes what the studio answers, and flushes what was typed.
   constructor(room) {
-    Object.assign(this, { room, here: [], writer: "", at: null, stopped: false });
+    Object.assign(this, { room, here: [], writer: "" });
+    this.turns = new OneByOne(room, () => this.draw());
     const { id } = room.draft;
     this.save = later(async (fields) => room.take(await drafts.update(id, fields)));
     const [prefix, suffix] = ["prefix", "suffix"].map((key) => make("input", { type: "text", id: key, value: room.draft[key],
@@ -42,15 +44,16 @@ export class Captions {
   draw() {
     const back = holdFocus(this.writing);
     const none = !this.here.length;
+    const { at } = this.turns;
     const select = make("select", { id: "captioner", "data-key": "captioner", onchange: (e) => { this.writer = e.target.value; } },
       make("option", { value: "" }, t("create.automatic")),
       ...this.here.map((place) => make("option", { value: place, selected: place === this.writer }, place)));
-    const write = { id: "write-captions", disabled: none || Boolean(this.at), "data-key": "write" };
+    const write = { id: "write-captions", disabled: none || Boolean(at), title: at ? t("concepts.writing_hint") : null, "data-key": "write" };
     this.writing.replaceChildren(
       none ? make("p", { class: "s-hint", id: "no-captioner" }, t("concepts.no_captioner")) : make("label", {}, t("concepts.captioner"), select),
-      button(this.at ? t("concepts.writing", this.at) : t("concepts.write"), () => this.write().catch(complain),
+      button(at ? t("concepts.writing", at) : t("concepts.write"), () => this.write().catch(complain),
         none ? { ...write, "aria-describedby": "no-captioner" } : write),
-      this.at ? button(t("queue.cancel"), () => { this.stopped = true; }, { id: "stop-writing", "data-key": "write" }) : "");
+      at ? button(t("queue.cancel"), () => this.turns.stop(), { id: "stop-writing", "data-key": "write" }) : "");
     back();
   }
 
@@ -64,21 +67,12 @@ export class Captions {
       toast(t("concepts.all_written"));
       return;
     }
-    this.stopped = false;
     const writers = [];
-    try {
-      for (const [n, shot] of bare.entries()) {
-        if (this.stopped || room.draft.id !== id) break;
-        this.at = { n: n + 1, total: bare.length };
-        this.draw();
-        const told = await drafts.write(id, shot.id, this.writer);
-        room.take(told);
-        if (told.written_by) writers.push(told.written_by);
-      }
-    } finally {
-      this.at = null;
-      this.draw();
-    }
+    await this.turns.each(bare, async (shot) => {
+      const told = await drafts.write(id, shot.id, this.writer);
+      room.take(told);
+      if (told.written_by) writers.push(told.written_by);
+    });
     if (writers.length) toast(t("concepts.written", { n: writers.length, by: writers.at(-1) }));
   }
 }

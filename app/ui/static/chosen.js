@@ -34,6 +34,15 @@ export const chosenFor = (draft) => all()[draft];
 // The base that a draft is going to be taught to, as far as one was chosen.
 export const baseFor = (draft) => chosenFor(draft)?.chosen?.base || "starter";
 
+// How a draft is going to be learned, as far as it was chosen; `method` is another than that, which has no settings yet.
+export function learnedBy({ id, things }, method = "") {
+  const found = chosenFor(id);
+  const kept = found?.things === things.length ? found : {};
+  const settings = !method || method === kept.method ? kept.settings : {};
+  return { base: baseFor(id), preset: kept.chosen?.preset || "balanced", memory: kept.chosen?.memory || "",
+           method: method || kept.method || "", settings: settings || {} };
+}
+
 export function keepChosen(draft, chosen) {
   const others = Object.entries(all()).filter(([id]) => id !== draft).slice(1 - MOST);
   localStorage.setItem(CHOSEN, JSON.stringify(Object.fromEntries([...others, [draft, chosen]])));

@@ -4,6 +4,7 @@ import { Captions } from "./captions.js";
 import { Cards } from "./cards.js";
 import { baseFor, teach } from "./chosen.js";
 import { button, complain, holdFocus, make, toast, whenThere } from "./dom.js";
+import { FindAll } from "./find_all.js";
 import { onNewLanguage, said, t } from "./i18n.js";
 import { consentPanel, kindSelect } from "./people.js";
 import { openRoom } from "./rooms.js";
@@ -33,13 +34,14 @@ class Room {
     this.saveThings = later(async (things) => this.take(await drafts.update(draft.id, { things })));
     this.captions = new Captions(this);
     this.cards = new Cards(this);
+    this.findAll = new FindAll(this);
     this.head = make("div", { class: "s-drafts" });
     this.things = make("div", { class: "s-things" });
     this.coming = make("p", { class: "s-hint", role: "status", id: "coming" });
     this.findings = make("div", { class: "s-findings", id: "findings" });
     this.consent = make("div", {});
     this.root.replaceChildren(this.head, make("div", { class: "s-concepts" },
-      make("div", { class: "s-side" }, this.things, this.consent, this.captions.element, this.foot()),
+      make("div", { class: "s-side" }, this.things, this.findAll.element, this.consent, this.captions.element, this.foot()),
       make("div", { class: "s-main" }, this.drop(), this.coming, this.findings, this.cards.element)));
     await this.list();
     this.drawThings();

@@ -4,9 +4,10 @@ import { said, t } from "./i18n.js";
 export function make(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
   for (const [key, value] of Object.entries(attributes)) {
+    if (value === null || value === undefined) continue; // a property would take the word "null"
     if (key.startsWith("on")) element.addEventListener(key.slice(2), value);
     else if (key in element && typeof value !== "string") element[key] = value;
-    else if (value !== null && value !== undefined && value !== false) element.setAttribute(key, value);
+    else if (value !== false) element.setAttribute(key, value);
   }
   element.append(...children.filter((c) => c !== null && c !== undefined && c !== false));
   return element;

@@ -1,5 +1,6 @@
 // One picture, large: crop it, and paint one mask for each thing. Every stroke is saved soon after it ends.
 import { drafts, maskAt, pictureAt } from "./api.js";
+import { Cursor } from "./cursor.js";
 import { button, holdFocus, loadImage, make, toolRow } from "./dom.js";
 import { Finding, seenView } from "./finding.js";
 import { t } from "./i18n.js";
@@ -38,12 +39,15 @@ class Editor {
       this.layers[n].add(await loadImage(`${maskAt(this.draft.id, this.shot.id, thing.id)}?${Date.now()}`));
       this.layers[n].dirty = false;
     }));
-    this.canvas = make("canvas", { class: "s-canvas", "aria-label": t("editor.canvas"), tabindex: 0 });
+    this.canvas = make("canvas", { class: "s-canvas", role: "application", "aria-label": t("editor.canvas"),
+      "aria-describedby": "editor-hint", tabindex: 0 });
     this.canvas.width = this.picture.width;
     this.canvas.height = this.picture.height;
+    this.cursor = new Cursor(this.canvas, this);
     this.bar = make("div", { class: "s-tools" });
+    this.hint = make("p", { class: "s-hint", id: "editor-hint", "aria-live": "polite" });
     this.dialog = make("dialog", { class: "s-editor", id: "editor", "aria-label": t("editor.edit", { name: this.shot.name }) },
-      this.bar, make("div", { class: "s-stage" }, this.canvas));
+      this.bar, this.hint, make("div", { class: "s-stage" }, this.canvas));
     this.listen();
     this.tools();
     document.body.append(this.dialog);
@@ -53,9 +57,6 @@ class Editor {
   }
 
   listen() {
-    this.canvas.addEventListener("pointerdown", (event) => this.begin(event));
-    this.canvas.addEventListener("pointermove", (event) => this.move(event));
-    for (const end of ["pointerup", "pointercancel"]) this.canvas.addEventListener(end, () => this.end());
     this.dialog.addEventListener("close", () => this.close());
     this.dialog.addEventListener("keydown", (event) => {
       if ((event.ctrlKey || event.metaKey) && event.key === "z") { event.preventDefault(); this.back(); }
@@ -67,6 +68,7 @@ class Editor {
   tools() {
     const pick = (tool) => {
       if (!["point", "beside"].includes(tool)) this.finding.forget();
+      this.drop();
       this.tool = tool;
       this.tools();
       this.draw();
@@ -85,7 +87,7 @@ class Editor {
       slider(t("editor.size"), this.size / whole, (v) => this.resize(v * whole), "brush-size"),
       slider(t("editor.soft"), this.soft, (v) => { this.soft = v; }, "brush-soft"),
       slider(t("editor.opacity"), this.opacity, (v) => { this.opacity = v; }, "mask-opacity"),
-      button(t("undo"), () => this.back(), key("undo", { disabled: !this.undo.length, id: "undo" })),
+      button(t("undo"), () => this.back(), key("undo", { disabled: !this.undo.length, title: this.undo.length ? null : t("editor.no_undo"), id: "undo" })),
       button(t("editor.clear"), () => this.clear(), key("clear"))];
     const crop = this.tool === "crop";
     const back = holdFocus(this.bar, this.canvas);
@@ -97,9 +99,22 @@ class Editor {
       toolRow(t("editor.tools"), ...TOOLS().map(([name, label]) => tool(name, label)), !crop && this.finder(),
         crop && button(t("editor.whole"), () => { this.crop = [0, 0, 1, 1]; this.cropping(this.crop); this.draw(); }, key("whole"))),
       !crop && toolRow(t("editor.strokes"), ...strokes()),
-      make("p", { class: "s-hint" }, this.finding.hint(this.tool)),
     ].filter(Boolean));
     back();
+    this.tell();
+  }
+
+  // What the tool is for and how it is used by keys; while a mask is looked for, that.
+  tell() {
+    const own = this.looking ? t("finding.looking") : this.finding.hint(this.tool);
+    const keys = this.looking ? "" : this.byCorners ? t("editor.keys_corners") : t("editor.keys");
+    if (own + keys === this.told) return; // said anew it would be read out anew
+    this.told = own + keys;
+    this.hint.replaceChildren(own, " ", make("span", { class: "s-keys-hint" }, keys));
+  }
+
+  get byCorners() {
+    return this.tool === "crop" || this.tool === "box";
   }
 
   // By its noun, where it has one.
@@ -124,38 +139,33 @@ class Editor {
     this.dialog.classList.toggle("s-waiting", on);
     this.canvas.dataset.finding = String(on);
     this.dialog.setAttribute("aria-busy", String(on));
+    this.looking = on;
+    this.tell();
   }
 
   resize(size) {
     this.size = Math.max(2, Math.min(size, Math.min(this.picture.width, this.picture.height) / 2));
   }
 
-  point(event) {
-    const box = this.canvas.getBoundingClientRect();
-    return [(event.clientX - box.left) * this.canvas.width / box.width,
-            (event.clientY - box.top) * this.canvas.height / box.height];
-  }
-
-  begin(event) {
-    this.canvas.setPointerCapture(event.pointerId);
-    this.last = this.start = this.point(event);
+  begin(here) {
+    if (this.looking) return;
+    this.last = this.start = here;
     if (["point", "beside"].includes(this.tool)) {
       this.finding.click(this.start, this.tool === "point");
       return;
     }
     this.down = true;
-    if (this.tool === "crop" || this.tool === "box") return;
+    if (this.byCorners) return;
     this.remember();
     if (this.tool === "fill") {
       floodFill(this.picture, this.layers[this.thing], this.start);
       this.yield();
       this.end();
-    } else this.move(event);
+    } else this.move(here);
   }
 
-  move(event) {
+  move(here) {
     if (!this.down) return;
-    const here = this.point(event);
     if (this.tool === "crop") {
       const [w, h] = [this.canvas.width, this.canvas.height];
       const clip = (v) => Math.max(0, Math.min(1, v));
@@ -185,6 +195,14 @@ class Editor {
     } else this.keep();
     this.tools();
     this.draw();
+  }
+
+  // A crop or box of which only one corner is set is let go.
+  drop() {
+    this.cursor.drop();
+    if (!this.down) return;
+    this.down = false;
+    this.crop = this.shot.crop || [0, 0, 1, 1];
   }
 
   // Soon on the server: every layer that has changed.
@@ -244,6 +262,7 @@ class Editor {
       pen.lineWidth = Math.max(2, w / 200);
       pen.strokeRect(this.start[0], this.start[1], this.last[0] - this.start[0], this.last[1] - this.start[1]);
     }
+    this.cursor.paint(["brush", "erase"].includes(this.tool) ? this.size : 0);
   }
 
   async save(n) {

@@ -1,6 +1,6 @@
 // Asks the studio for the mask of what a person points at: clicks on it and beside it, a box, or a word.
 import { drafts } from "./api.js";
-import { baseFor } from "./chosen.js";
+import { baseFor, learnedBy } from "./chosen.js";
 import { complain, loadImage, make, toast } from "./dom.js";
 import { said, t } from "./i18n.js";
 
@@ -54,7 +54,7 @@ export class Finding {
     const { before } = this;
     editor.busy(true);
     try {
-      const { blob, by } = await drafts.find(editor.draft.id, editor.shot.id, pointed);
+      const { blob, by } = await drafts.find(editor.draft.id, editor.shot.id, pointed, baseFor(editor.draft.id));
       const url = URL.createObjectURL(blob);
       layer.restore(before.copy);
       layer.add(await loadImage(url));
@@ -70,7 +70,7 @@ export class Finding {
   }
 }
 
-// What the loss of a method sees of this picture, beside the picture.
+// What the loss sees of this picture, beside the picture: as it was chosen under Train, or with another method.
 export function seenView(draft, shot, methods, before) {
   const picture = make("img", { alt: t("finding.seen"), id: "seen-picture" });
   const words = make("p", { class: "s-hint", role: "status" }, t("finding.looking"));
@@ -78,18 +78,20 @@ export function seenView(draft, shot, methods, before) {
     words.textContent = t("finding.looking");
     try {
       await before();
-      const base = baseFor(draft.id);
-      const seen = await drafts.seen(draft.id, shot.id, method, base);
+      const chosen = learnedBy(draft, method);
+      const seen = await drafts.seen(draft.id, shot.id, chosen);
       picture.src = URL.createObjectURL(seen.blob);
       await picture.decode();
       picture.scrollIntoView({ behavior: "smooth", block: "nearest" });
-      words.textContent = t("finding.on", { base: base.split(/[\\/]/).pop(), seen: said(seen.said) });
+      words.textContent = t("finding.on", { base: chosen.base.split(/[\\/]/).pop(), seen: said(seen.said) });
     } catch (error) {
       words.textContent = said(error.message);
     }
   };
   const choose = make("select", { "aria-label": t("finding.method"), id: "seen-method", onchange: (e) => show(e.target.value) },
     ...methods.map((m) => make("option", { value: m }, m)));
-  show(methods[0]);
+  choose.value = learnedBy(draft).method;
+  if (!choose.value) choose.value = methods[0];
+  show(choose.value);
   return make("div", { class: "s-seen" }, make("label", {}, make("span", {}, t("finding.by")), choose), picture, words);
 }

@@ -1,4 +1,5 @@
 // The Library room: adapters as cards, found by words and tags; import by drop. The server's files are the truth.
+import { progress } from "./bases.js";
 import { button, complain, holdFocus, make, toast, whenThere } from "./dom.js";
 import { onLanguage, said, t } from "./i18n.js";
 import { library } from "./library_api.js";
@@ -27,9 +28,10 @@ class Room {
     this.tags = make("div", { class: "s-chips", id: "tags" });
     this.grid = make("div", { class: "s-cards", id: "cards" });
     this.rest = make("div", { class: "s-more-row" });
+    this.coming ||= make("div", { class: "s-list", id: "importing" });
     this.trash = make("div", { class: "s-trash" });
     this.root.replaceChildren(
-      make("div", { class: "s-bar-row" }, field, order, this.count), this.tags, this.importer(), this.grid, this.rest,
+      make("div", { class: "s-bar-row" }, field, order, this.count), this.tags, this.importer(), this.coming, this.grid, this.rest,
       make("details", { class: "s-fold", id: "trash", ontoggle: (e) => e.target.open && this.showTrash() },
         make("summary", {}, t("library.trash")), this.trash));
   }
@@ -53,14 +55,18 @@ class Room {
   async bring(files) {
     this.root.dataset.busy = "true";
     for (const file of files) {
+      // Once all of it is sent, the studio reads it.
+      const say = (done) => this.coming.replaceChildren(make("div", { class: "s-line" }, done < file.size
+        ? make("b", {}, file.name) : t("library.reading", { file: file.name }), progress(done, file.size)));
       try {
-        toast(t("library.reading", { file: file.name }));
-        const entry = await library.bring(file);
+        say(0);
+        const entry = await library.bring(file, say);
         toast(t("library.brought", { name: entry.name, method: entry.kind, family: said(entry.family_title) }));
       } catch (error) {
         complain(error);
       }
     }
+    this.coming.replaceChildren();
     delete this.root.dataset.busy;
     await this.refresh();
   }

@@ -1,5 +1,5 @@
 // The library's addresses.
-import { ask, json, reach } from "./api.js";
+import { ask, json, reach, send } from "./api.js";
 
 const ROOT = "/studio/library";
 const at = (name, rest = "") => `${ROOT}/${encodeURIComponent(name)}${rest}`;
@@ -19,6 +19,6 @@ export const library = {
   remove: (name) => ask(at(name), { method: "DELETE" }),
   trash: () => ask("/studio/trash"),
   restore: (id) => ask(at(id, "/restore"), { method: "POST" }),
-  bring: (file) => ask(`${ROOT}?${new URLSearchParams({ file: file.name })}`, { method: "POST", body: file }),
+  bring: (file, progress) => send(`${ROOT}?${new URLSearchParams({ file: file.name })}`, file, progress),
   check: (name, way) => ask(at(name, `/export/${way.format}`), json("POST", { approximate: way.approximate })),
 };

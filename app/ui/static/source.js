@@ -1,5 +1,6 @@
 // A picture to paint on, whole or inside a painted mask.
 import { imageAt, images, reach, sourceAt } from "./api.js";
+import { Cursor } from "./cursor.js";
 import { button, complain, dropZone, field, holdFocus, loadImage, make, toolRow } from "./dom.js";
 import { decimal, t } from "./i18n.js";
 import { Layer } from "./layers.js";
@@ -126,17 +127,17 @@ export class MaskDialog {
 
   open() {
     const { width, height } = this.layer.canvas;
-    this.canvas = make("canvas", { class: "s-canvas", width, height, tabindex: 0, "aria-label": this.hint });
+    this.canvas = make("canvas", { class: "s-canvas", width, height, tabindex: 0, role: "application", "aria-label": this.hint,
+      "aria-describedby": "mask-keys" });
+    this.cursor = new Cursor(this.canvas, this);
     this.bar = make("div", { class: "s-tools" });
     this.dialog = make("dialog", { class: "s-editor", id: "mask-dialog", "aria-labelledby": "mask-title" },
       make("div", { class: "s-tool-head" }, make("h3", { id: "mask-title" }, this.title),
         button(t("editor.done"), () => this.dialog.close(), { class: "s-button s-primary", id: "mask-done" })),
-      make("p", { class: "s-hint" }, this.hint), this.bar, make("div", { class: "s-stage" }, this.canvas));
+      make("p", { class: "s-hint" }, this.hint), this.bar, make("p", { class: "s-hint s-keys-hint", id: "mask-keys" }, t("editor.keys")),
+      make("div", { class: "s-stage" }, this.canvas));
     this.dialog.addEventListener("close", () => { this.done(); this.dialog.remove(); });
     this.dialog.addEventListener("keydown", (e) => { if ((e.ctrlKey || e.metaKey) && e.key === "z") { e.preventDefault(); this.back(); } });
-    this.canvas.addEventListener("pointerdown", (e) => this.begin(e));
-    this.canvas.addEventListener("pointermove", (e) => this.last && this.stroke(this.point(e)));
-    for (const end of ["pointerup", "pointercancel"]) this.canvas.addEventListener(end, () => { this.last = null; });
     document.body.append(this.dialog);
     this.dialog.showModal();
     this.tools();
@@ -156,28 +157,27 @@ export class MaskDialog {
         button(t("editor.erase"), () => pick(true), { "aria-pressed": String(this.erase), "data-key": "erase" })),
       toolRow(t("editor.strokes"),
         slider(t("editor.size"), this.size / most, (v) => { this.size = Math.max(2, v * most); }), slider(t("editor.soft"), this.soft, (v) => { this.soft = v; }),
-        button(t("undo"), () => this.back(), { disabled: !this.undo.length, "data-key": "undo" }),
+        button(t("undo"), () => this.back(), { disabled: !this.undo.length, title: this.undo.length ? null : t("editor.no_undo"), "data-key": "undo" }),
         button(t("editor.clear"), () => { this.remember(); this.layer.clear(); this.tools(); this.draw(); }, { "data-key": "clear" })));
     back();
   }
 
-  point(event) {
-    const box = this.canvas.getBoundingClientRect();
-    return [(event.clientX - box.left) * this.canvas.width / box.width, (event.clientY - box.top) * this.canvas.height / box.height];
-  }
-
-  begin(event) {
-    this.canvas.setPointerCapture(event.pointerId);
+  begin(here) {
     this.remember();
     this.tools();
-    this.last = this.point(event);
-    this.stroke(this.last);
+    this.last = here;
+    this.move(here);
   }
 
-  stroke(here) {
+  move(here) {
+    if (!this.last) return;
     this.layer.stroke(this.last, here, this.size, this.soft, this.erase);
     this.last = here;
     this.draw();
+  }
+
+  end() {
+    this.last = null;
   }
 
   remember() {
@@ -198,5 +198,7 @@ export class MaskDialog {
     pen.drawImage(this.picture, 0, 0, this.canvas.width, this.canvas.height);
     pen.globalAlpha = 0.55;
     pen.drawImage(this.layer.tinted(TINT), 0, 0);
+    pen.globalAlpha = 1;
+    this.cursor.paint(this.size);
   }
 }

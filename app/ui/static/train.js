@@ -74,7 +74,7 @@ class Room {
 
   keep() {
     if (!this.draft || this.draft.id !== this.wanted) return;
-    keepChosen(this.draft.id, { things: this.draft.things.length, ...this.all() });
+    keepChosen(this.draft.id, { things: this.draft.things.length, ...this.all(), settings: this.settings.values() });
   }
 
   // What was chosen for a draft before, where it is still possible.

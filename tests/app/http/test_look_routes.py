@@ -112,15 +112,61 @@ def test_the_loss_sees_a_picture_as_cropped_with_its_masks_when_all_things_have_
     at, (shot,) = draft(client, "red")
     client.patch(at, json={"things": [{"name": "a", "noun": "cat"}, {"name": "b", "noun": "dog"}]})
     client.patch(f"{at}/pictures/{shot}", json={"crop": [0, 0, 0.5, 1]})
+    seen = f"{at}/pictures/{shot}/seen"
     things = [t["id"] for t in client.get(at).json()["things"]]
     for n, thing in enumerate(things):
-        answer = client.get(f"{at}/pictures/{shot}/seen?method=break-a-scene")
+        answer = client.post(seen, json={"method": "break-a-scene"})
         assert not fake.asked[-1][1]["masks"] and answer.headers["x-seen"] == "64 x 48 pixels, all of it"
         client.put(f"{at}/pictures/{shot}/masks/{thing}", files={"file": (f"{n}.png", png("white", mode="L"))})
-    answer = client.get(f"{at}/pictures/{shot}/seen?method=break-a-scene")
+    answer = client.post(seen, json={"method": "break-a-scene"})
     assert answer.headers["x-seen"].endswith("masks on a grid of 8 x 6, soft edges kept, 50% has weight")
     assert fake.asked[-1][1]["sizes"] == [(32, 48)] * 3
-    assert client.get(f"{at}/pictures/{shot}/seen?method=none").status_code == 400
+    assert client.post(seen, json={"method": "none"}).status_code == 400
+
+
+def test_the_loss_is_asked_with_all_that_was_chosen(client: TestClient, fake: Fake) -> None:
+    at, (shot,) = draft(client, "red")
+    client.patch(at, json={"things": [{"name": "a", "noun": "cat"}, {"name": "b", "noun": "dog"}]})
+    chosen = {"method": "lora", "base": "mine", "preset": "fast", "memory": "12",
+              "settings": {"buckets": False, "masks": "none"}}
+    client.post(f"{at}/pictures/{shot}/seen", json=chosen)
+    asked = fake.asked[-1][1]
+    assert {k: asked[k] for k in chosen} == chosen and asked["nouns"] == ["cat", "dog"]
+    refused = client.post(f"{at}/pictures/{shot}/seen", json={"settings": {"hue": 1}})
+    assert refused.status_code == 400 and "has no setting 'hue'" in refused.json()["error"]
+
+
+def test_a_thing_is_found_by_its_noun_and_its_mask_kept_where_there_is_none(client: TestClient, fake: Fake) -> None:
+    at, (red, green) = draft(client, "red", "green")
+    client.patch(at, json={"things": [{"name": "a", "noun": "cat"}, {"name": "b", "noun": "dog"}]})
+    cat, dog = [t["id"] for t in client.get(at).json()["things"]]
+    half = Image.new("L", (64, 48))
+    half.paste(255, (0, 0, 32, 48))
+    half.save(painted := io.BytesIO(), "PNG")
+    client.put(f"{at}/pictures/{green}/masks/{dog}", files={"file": ("0.png", painted.getvalue())})
+    for shot in (red, green):
+        told = client.post(f"{at}/pictures/{shot}/masks/{cat}/find", json={"base": "mine"}).json()
+        assert told["found_by"] == "GrabCut"
+        assert (fake.asked[-1][1]["pointed"], fake.asked[-1][1]["base"]) == ({"word": "cat"}, "mine")
+    assert [set(s["masks"]) for s in told["draft"]["shots"]] == [{cat}, {cat, dog}]
+    kept = Image.open(io.BytesIO(client.get(f"{at}/pictures/{green}/masks/{cat}").content))
+    assert (kept.getpixel((16, 24)), kept.getpixel((48, 24))) == (0, 255)  # what the dog has stays the dog's
+    again = client.post(f"{at}/pictures/{red}/masks/{cat}/find", json={}).json()
+    assert again["found_by"] == "" and len(fake.asked) == 2
+
+
+def test_a_mask_that_is_painted_while_it_is_looked_for_stays(client: TestClient, fake: Fake) -> None:
+    at, (shot,) = draft(client, "red")
+    client.patch(at, json={"things": [{"name": "a", "noun": "cat"}, {"name": "b", "noun": "dog"}]})
+    cat, dog = [t["id"] for t in client.get(at).json()["things"]]
+    grey = png("#909090", mode="L")
+    fake.meanwhile = lambda: client.put(f"{at}/pictures/{shot}/masks/{cat}", files={"file": ("0.png", grey)})
+    assert client.post(f"{at}/pictures/{shot}/masks/{cat}/find", json={}).json()["found_by"] == ""
+    assert Image.open(io.BytesIO(client.get(f"{at}/pictures/{shot}/masks/{cat}").content)).getextrema() == (144, 144)
+    fake.meanwhile = lambda: client.put(f"{at}/pictures/{shot}/masks/{cat}",
+                                        files={"file": ("0.png", png("white", mode="L"))})
+    refused = client.post(f"{at}/pictures/{shot}/masks/{dog}/find", json={})
+    assert refused.status_code == 400 and "belongs to another thing" in refused.json()["error"]
 
 
 def test_the_real_process_finds_a_boxed_thing_and_outlives_a_wrong_question(tmp_path: Path) -> None:

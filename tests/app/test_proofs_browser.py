@@ -17,20 +17,12 @@ from safetensors.torch import save_file
 
 from pipelines.base_models.skeleton import skeleton
 from pipelines.shipped import REPOSITORY, SAMPLES
-from tests.app.browser import MARKS, Server, open_room, shot
+from tests.app.browser import DROP, MARKS, Server, open_room, shot
 from tests.app.test_create_browser import ask
 
 pytestmark = MARKS
 LONG = 900_000  # milliseconds: two trainings and their pictures, on a machine that may have other work
 ATTENTION = "mid_block.attentions.0.transformer_blocks.0.attn1.to_q"
-
-DROP = """([selector, name, data]) => {
-  const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0)), held = new DataTransfer();
-  held.items.add(new File([bytes], name));
-  const told = {dataTransfer: held, bubbles: true, cancelable: true};
-  for (const type of ["dragenter", "dragover", "drop"])
-    document.querySelector(selector).dispatchEvent(new DragEvent(type, told));
-}"""
 
 
 def teach(page: Page, name: str, pictures: int = 2) -> None:

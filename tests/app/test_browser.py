@@ -16,9 +16,32 @@ from playwright.sync_api import Locator, Page, expect
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from pipelines.shipped import REPOSITORY, SAMPLES
-from tests.app.browser import MARKS, Server, open_studio, shot
+from tests.app.browser import MARKS, Server, open_room, open_studio, shot
+from tests.app.test_access import faults_of
 
 pytestmark = MARKS
+
+
+NOTHING_YET = {"train": "No pictures yet. Put some together under Concepts.", "create": "Your pictures appear here.",
+               "library": "Nothing here yet. Teach a concept under Concepts", "system": "the starter"}
+
+
+def test_an_empty_studio_says_in_each_room_what_comes_first(page: Page) -> None:
+    """It stands first in this file, while the data folder is empty."""
+    faults = []
+    expect(page.locator("#concepts-room")).to_contain_text("No pictures yet. Four to six of one thing")
+    for room, says in NOTHING_YET.items():
+        open_room(page, room)
+        expect(page.locator(f"#{room}-room")).to_contain_text(says, timeout=20_000)
+        faults += faults_of(page, f"{room}, empty")
+    open_room(page, "train")
+    expect(page.locator("#run-panel")).to_contain_text("No training yet")
+    expect(page.locator("#queue")).to_contain_text("Nothing runs and nothing waits")
+    expect(page.locator("#start")).to_be_disabled()
+    page.locator("#to-concepts").click()
+    expect(page.locator("#drop")).to_be_visible()
+    expect(page.locator("#train-room")).to_be_hidden()
+    assert not faults, "\n".join(faults)
 
 
 def _fill(page: Page, pictures: list[Path], name: str, noun: str) -> None:

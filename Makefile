@@ -5,7 +5,7 @@ TORCH_INDEX ?=
 
 SHELL := /bin/bash
 
-.PHONY: run setup test test-faults lint check methods ablations bench peers starter-report report starter clean
+.PHONY: run setup test test-faults lint check methods ablations bench peers starter-report report starter screens clean
 
 run: setup
 	$(BIN)/python -m app serve
@@ -72,6 +72,10 @@ report: methods ablations
 
 starter: .venv/installed
 	$(BIN)/python -m pipelines.starter.train
+
+# The README's pictures, from what the browser tests left in test-artifacts.
+screens: .venv/installed-dev
+	$(BIN)/python -m tests.app.screens
 
 clean:
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache

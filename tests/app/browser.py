@@ -25,6 +25,15 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
          "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 
+DROP = """([selector, name, data]) => {
+  const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0)), held = new DataTransfer();
+  held.items.add(new File([bytes], name));
+  const told = {dataTransfer: held, bubbles: true, cancelable: true};
+  for (const type of ["dragenter", "dragover", "drop"])
+    document.querySelector(selector).dispatchEvent(new DragEvent(type, told));
+}"""
+"""Drops a file on what a selector names: [selector, its name, its bytes in base64]."""
+
 MARKS = [
     pytest.mark.slow,
     pytest.mark.skipif(CHROMIUM is None, reason="chromium is not here: apt-get install chromium"),
@@ -32,13 +41,17 @@ MARKS = [
 
 
 class Server:
-    """`python -m app serve` on a free port."""
+    """`python -m app serve` on a free port.
 
-    def __init__(self, home: Path) -> None:
+    With `outside` the model hub is not forbidden, and what the server would ask of it or of any other machine is asked
+    at that address.
+    """
+
+    def __init__(self, home: Path, outside: str = "") -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
-        self.home = home
+        self.home, self.outside = home, outside
         self.url = f"http://127.0.0.1:{self.port}"
         self.process: subprocess.Popen[bytes]
         self.start()
@@ -46,7 +59,7 @@ class Server:
     def start(self) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "app", "serve", "--port", str(self.port), "--home", str(self.home)],
-            cwd=REPOSITORY, env={**os.environ, "HF_HUB_OFFLINE": "1"})
+            cwd=REPOSITORY, env=self._environment())
         for _ in range(1200):
             try:
                 urllib.request.urlopen(self.url, timeout=5).close()
@@ -58,15 +71,23 @@ class Server:
                 time.sleep(0.2)
         raise AssertionError("the server did not answer within minutes")
 
+    def _environment(self) -> dict[str, str]:
+        if not self.outside:
+            return {**os.environ, "HF_HUB_OFFLINE": "1"}
+        own = {k: v for k, v in os.environ.items() if not k.endswith("_OFFLINE") and not k.lower().endswith("_proxy")}
+        return {**own, "HF_ENDPOINT": self.outside, "HF_HUB_CACHE": str(self.home / "no-hub"),
+                "NO_PROXY": "127.0.0.1,localhost",
+                **dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), self.outside)}
+
     def stop(self) -> None:
         self.process.terminate()
         self.process.wait(90)
 
 
 @contextmanager
-def serving(home: Path) -> Iterator[Server]:
+def serving(home: Path, outside: str = "") -> Iterator[Server]:
     """A studio on a data folder, ended with the block."""
-    server = Server(home)
+    server = Server(home, outside)
     try:
         yield server
     finally:

@@ -6,6 +6,8 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -36,11 +38,41 @@ SAID = """() => [...document.querySelectorAll("body *")].filter((e) => e.checkVi
     ...[...e.childNodes].filter((n) => n.nodeType === 3).map((n) => n.nodeValue)]).filter((s) => s && s.trim())"""
 
 
+class Outside(ThreadingHTTPServer):
+    """Stands for the model hub and for every other machine: what is asked of them is kept, and refused."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Refuses)
+        self.asked: list[str] = []
+        self.url = f"http://127.0.0.1:{self.server_port}"
+
+
+class _Refuses(BaseHTTPRequestHandler):
+    server: Outside
+
+    def log_message(self, *_: object) -> None:
+        """Quiet."""
+
+    def do_GET(self) -> None:
+        self.server.asked.append(f"{self.command} {self.path}")
+        self.send_error(503)
+
+    do_HEAD = do_POST = do_CONNECT = do_GET
+
+
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def outside() -> Iterator[Outside]:
+    machine = Outside()
+    Thread(target=machine.serve_forever, daemon=True).start()
+    yield machine
+    machine.shutdown()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, outside: Outside) -> Iterator[Server]:
     home = tmp_path_factory.mktemp("filled")
     fill(home)
-    with serving(home) as running:
+    with serving(home, outside.url) as running:
         yield running
 
 
@@ -162,6 +194,19 @@ def test_a_phone_reaches_every_room_and_no_id_stands_twice_in_all_of_them(server
             assert tab.evaluate("t => t.scrollWidth <= t.clientWidth + 1"), tab.inner_text()
         ids = page.evaluate("[...document.querySelectorAll('[id]')].map((e) => e.id).filter(Boolean)")
     assert len(ids) > 100 and len(ids) == len(set(ids)), sorted({i for i in ids if ids.count(i) > 1})
+
+
+def test_the_server_asks_no_other_machine_for_any_room(server: Server, outside: Outside) -> None:
+    """From its start on, with the hub allowed; one that is asked for by its id is what shows that it would be seen."""
+    with browsing(server) as page:
+        for room in ROOMS:
+            for _ in states(page, room):
+                pass
+        page.wait_for_timeout(500)  # for what is asked of the server late
+        assert outside.asked == []
+        page.request.post(f"{server.url}/studio/hub", data={"id": "someone/else"})
+        assert any("someone/else" in asked for asked in outside.asked)
+    outside.asked.clear()
 
 
 def marked(words: dict[str, str]) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import subprocess
 import sys
 import urllib.request
@@ -17,20 +18,12 @@ from safetensors.torch import save_file
 
 from pipelines.base_models.skeleton import skeleton
 from pipelines.shipped import REPOSITORY, SAMPLES
-from tests.app.browser import MARKS, Server, open_room, shot
+from tests.app.browser import DROP, MARKS, Server, open_room, shot
 from tests.app.test_create_browser import ask
 
 pytestmark = MARKS
 LONG = 900_000  # milliseconds: two trainings and their pictures, on a machine that may have other work
 ATTENTION = "mid_block.attentions.0.transformer_blocks.0.attn1.to_q"
-
-DROP = """([selector, name, data]) => {
-  const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0)), held = new DataTransfer();
-  held.items.add(new File([bytes], name));
-  const told = {dataTransfer: held, bubbles: true, cancelable: true};
-  for (const type of ["dragenter", "dragover", "drop"])
-    document.querySelector(selector).dispatchEvent(new DragEvent(type, told));
-}"""
 
 
 def teach(page: Page, name: str, pictures: int = 2) -> None:
@@ -94,6 +87,35 @@ def test_a_comparison_of_the_command_line_is_shown_in_the_page(server: Server, p
     shows_comparison(page, 2)
 
 
+def run_script(script: str) -> str:
+    """What it prints."""
+    done = subprocess.run([sys.executable, "-c", script], cwd=REPOSITORY, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
+
+
+def test_the_readmes_scripts_teach_and_paint(server: Server, tmp_path: Path) -> None:
+    """The README's examples, as they stand there, against this server; the second paints with what the first taught."""
+    readme = (REPOSITORY / "README.md").read_text("utf-8").partition("## From a script")[2].partition("\n## ")[0]
+    readme = readme.replace("http://127.0.0.1:7860", server.url)
+    script, client = (part.partition("```")[0] for part in readme.split("```python\n")[1:])
+    script = script.replace('"mykoala"', '"scripted"')
+    script = script.replace('"koala.png"', repr(str(tmp_path / "koala.png"))).replace(
+        '"preset": "fast"', '"preset": "fast", "settings": {"steps": 6, "preview_every": 0}')
+    assert len(run_script(script).splitlines()) == 6
+    with Image.open(tmp_path / "koala.png") as picture:
+        assert picture.size == (256, 256)
+    before = len(told(server, "images")["images"])
+    printed = run_script(client.replace("mykoala:0.8", "scripted:0.8"))
+    assert all(f"'{key}': " in printed for key in ("state", "step", "loss", "trigger"))
+    made = told(server, "images")["images"]
+    assert len(made) == before + 1 and made[0]["made"]["request"]["prompt"] == "a koala"
+    assert made[0]["made"]["adapters"][0][:2] == ["scripted", 0.8]
+    (run,) = [r for r in told(server, "runs") if r["name"] == "mykoala"]
+    if run["state"] in ("queued", "running"):  # what it would reach is not asked here
+        urllib.request.urlopen(f"{server.url}/studio/runs/{run['id']}/stop", b"{}").close()
+
+
 def kohya_file(path: Path) -> Path:
     """A LoRA for the starter as kohya's scripts write it."""
     layer = skeleton("starter").layers()[f"unet.{ATTENTION}"]
@@ -147,9 +169,23 @@ def test_painted_pictures_are_entries_of_the_one_queue(server: Server, page: Pag
     assert {p["state"] for p in told(server, "images/paintings")[-3:]} == {"cancelled"}
 
 
+def paints_beside_a_training(server: Server, page: Page, run: str) -> None:
+    """Nothing is greyed out: a picture is done while the training goes on."""
+    open_room(page, "create")
+    ask(page, "a photo of a cat", images=1, steps=2)
+    before = told(server, f"runs/{run}")["step"]
+    page.locator("#paint").click()
+    expect(page.locator("#output[data-state=done] #pictures[data-count='1']")).to_be_visible(timeout=LONG)
+    now = told(server, f"runs/{run}")
+    assert now["state"] == "running" and now["step"] >= before
+    open_room(page, "train")
+
+
 def test_a_second_browser_follows_the_same_run_and_the_first_sees_what_it_does(server: Server, page: Page) -> None:
+    """The run is long, and neither a preview nor a checkpoint is due before its end."""
     teach(page, "shared")
-    page.locator("#field-steps input").fill("2000")
+    for name, value in (("steps", 4000), ("preview_every", 4000), ("checkpoint_every", 4000)):
+        page.locator(f"#field-{name} input").fill(str(value))
     page.locator("#start").click()
     expect(page.locator("#run-panel[data-state=running]")).to_be_visible(timeout=60_000)
     run = next(r["id"] for r in told(server, "runs") if r["name"] == "shared")
@@ -162,10 +198,28 @@ def test_a_second_browser_follows_the_same_run_and_the_first_sees_what_it_does(s
         open_room(other, "train")
         expect(other.locator("#run-panel[data-state=running]")).to_contain_text("shared", timeout=60_000)
         expect(other.locator("#run-panel .s-run-loss svg")).to_be_visible(timeout=LONG)
+        raw, smooth = other.locator("#run-panel .s-run-loss polyline").all()
+        assert raw.get_attribute("stroke-opacity") and float(smooth.get_attribute("stroke-width") or 0) > 1
+        expect(other.locator("#run-panel .s-facts div", has_text="time left")).to_have_text(
+            re.compile(r"time left(\d+ h )?(\d+ min )?\d+ (s|min)$"))
         step = "Number(document.querySelector('#run-panel').dataset.step) > {}"
         before = int(other.locator("#run-panel").get_attribute("data-step") or 0)
         other.wait_for_function(step.format(before), timeout=LONG)
         page.wait_for_function(step.format(before), timeout=LONG)
+
+        folder, heads = server.home / "runs" / run, page.locator("#previews thead th")
+        expect(heads).to_have_text(["no adapter"])
+        other.locator("#save-now").click()
+        expect(page.locator("#keep")).to_be_visible(timeout=LONG)  # there is a checkpoint to keep
+        assert len(list((folder / "checkpoints").glob("*.safetensors"))) == 1
+        expect(heads).to_have_count(1)  # and no preview with it
+        other.locator("#sample-now").click()
+        expect(heads).to_have_text(["no adapter", re.compile(r"step \d+")], timeout=LONG)
+        assert heads.nth(0).get_attribute("class") == "base"
+        expect(page.locator("#previews tbody tr").first.locator("td").nth(1).locator("img")).to_be_attached()
+        assert len(list((folder / "checkpoints").glob("*.safetensors"))) == 1
+        paints_beside_a_training(server, page, run)
+
         other.locator("button#stop").click()
         expect(page.locator("#run-panel[data-state=stopped]")).to_be_visible(timeout=LONG)
         expect(other.locator("#run-panel[data-state=stopped]")).to_be_visible(timeout=60_000)

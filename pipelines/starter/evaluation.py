@@ -15,19 +15,19 @@ from PIL import Image
 
 from pipelines.shipped import STARTER
 from pipelines.starter.drawing import Order, scenes
-from pipelines.starter.glyphs import Catalogue, Individual
+from pipelines.starter.glyphs import Catalogue
 from pipelines.starter.reading import Wanted
 from pipelines.starter.world import Spec, World
 
 EVALUATION = STARTER / "evaluation"
 PACKED, ACROSS = 100, 10
 PROMPT_SEED, _SCENE_SEED = 1, 50_000
-SINGLES, SIDES, STACKS, UNSEEN, WEAK = 300, 130, 70, 60, 40
+SINGLES, SIDES, STACKS, UNSEEN = 300, 130, 70, 60
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """`group` is "seen" for the 500 prompts that the figures are taken on, else what is held out of it, or "weak"."""
+    """`group` is "seen" for the 500 prompts that the figures are taken on, else what is held out of it."""
 
     text: str
     wanted: Wanted
@@ -35,16 +35,9 @@ class Prompt:
 
 
 def prompts() -> list[Prompt]:
-    """All prompts: those of the promised classes, then 40 single objects of the weak classes in turn."""
-    catalogue, rng = Catalogue(), np.random.default_rng(PROMPT_SEED)
-    weak = World(catalogue.weak(), coloured=0.4, styled=0.45, sized=0.15)
-    specs = (weak.spec(rng, vary=False, noun=weak.nouns[n % len(weak.nouns)]) for n in range(WEAK if weak.nouns else 0))
-    return [*prompts_over(catalogue.promised()), *(Prompt(s.caption, Wanted.of(s), "weak") for s in specs)]
-
-
-def prompts_over(known: list[Individual]) -> list[Prompt]:
-    """300 single objects with every class of `known` in turn, 200 pairs, then 60 each with a held-out colour and with
-    a held-out pair of objects."""
+    """All prompts: 300 single objects with every class in turn, 200 pairs, then 60 each with a held-out
+    colour and with a held-out pair of objects."""
+    known = Catalogue().trainable()
     rng = np.random.default_rng(PROMPT_SEED)
     single = World(known, coloured=0.4, styled=0.45, sized=0.15)
     pairs = World(known, coloured=0.2, styled=0.25)

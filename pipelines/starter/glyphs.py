@@ -50,19 +50,10 @@ class Catalogue:
                 self.individuals.append(Individual(glyph, noun, "thing", True, entry["teacher"]))
         self.nouns: list[str] = list(raw["classes"])
         self.held_out_nouns: list[str] = list(raw["held_out_classes"])
-        self.weak_nouns: list[str] = list(raw["weak"]["nouns"])
 
     def trainable(self) -> list[Individual]:
         """The individuals that the base is trained on."""
         return [i for i in self.individuals if not i.held_out]
-
-    def promised(self) -> list[Individual]:
-        """Those of the classes that the shipped base paints well enough to be asked for."""
-        return [i for i in self.trainable() if i.noun not in self.weak_nouns]
-
-    def weak(self) -> list[Individual]:
-        """Those of the classes that it was trained on and paints too seldom right."""
-        return [i for i in self.trainable() if i.noun in self.weak_nouns]
 
     def held_out(self) -> list[Individual]:
         """The individuals that the base never sees."""

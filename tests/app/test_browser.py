@@ -93,7 +93,7 @@ def test_pictures_become_a_concept_that_paints_and_leaves(server: Server, page: 
     files = []
     page.locator("[data-name=mykoala] [data-act=export]").click()
     for kind in ("diffusers", "kohya"):
-        page.locator(f"[data-format={kind}]").click()
+        page.locator(f"[data-name=mykoala] [data-format={kind}]").click()
         expect(page.locator("#check.good")).to_contain_text("keys read back", timeout=120_000)
         with page.expect_download(timeout=120_000) as download:
             page.locator(".s-download").click()

@@ -47,7 +47,13 @@ class Room {
     if (last) this.stage.follow(last);
   }
 
-  async paint(body, live) {
+  // One after the other: a painting can be cancelled once it was answered what it is called.
+  paint(body, live) {
+    this.asked = (this.asked || Promise.resolve()).then(() => this.ask(body, live));
+    return this.asked;
+  }
+
+  async ask(body, live) {
     try {
       if (live) await this.stage.cancel();
       this.stage.follow(await images.paint({ ...body, ...await this.form.sent() }));

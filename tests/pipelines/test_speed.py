@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from adapters.errors import StudioError
-from pipelines.speed import measure
+from pipelines.speed import SPEED_PARTS, measure
 from pipelines.speed.alone import peak_bytes
-from pipelines.speed.measure import PARTS, together
+from pipelines.speed.measure import together
 
 KEPT = {"machine": "m", "base": "b", "versions": {"torch": "1"}, "image_seconds": 2.0,
         "switching": {"milliseconds": 9.0}}
@@ -29,8 +29,8 @@ def test_figures_of_another_machine_or_version_do_not_stand_together(change: dic
 
 def test_only_the_parts_that_are_asked_for_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     ran = list[tuple[str, bool]]()
-    for name in PARTS:
-        monkeypatch.setitem(PARTS, name, lambda found, quick, say, name=name: ran.append((name, quick)))
+    for name in SPEED_PARTS:
+        monkeypatch.setitem(measure._PARTS, name, lambda found, quick, say, name=name: ran.append((name, quick)))
     found = measure.measure(True, lambda text: None, ["switching"])
     assert ran == [("switching", True)] and set(found) == {"machine", "base", "versions"}
     measure.measure(False, lambda text: None)

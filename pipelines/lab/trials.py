@@ -219,13 +219,15 @@ class Lab:
         if whole and self.timed:
             write_text(folder / _SECONDS, f"{time.monotonic() - started:.1f}")
 
+    def asks(self, trial: Trial, adapters: Sequence[Path]) -> list[Ask]:
+        """What the pictures of a trial are to show, in the words of its adapters."""
+        nouns = [n for s in trial.samples for n in Sample(s).nouns]
+        phrases = [c.phrase for a in adapters for c in read_record(a).concepts] or nouns
+        return asked.several(phrases, _learned_in(trial)) if trial.of_several else asked.single(phrases[0], nouns[0])
+
     def paint(self, trial: Trial, adapters: Sequence[Path]) -> tuple[list[Image.Image], list[Ask]]:
         """All pictures of a trial and what each was asked to show."""
-        nouns = [n for s in trial.samples for n in Sample(s).nouns]
-        concepts: list[Concept] = [c for a in adapters for c in read_record(a).concepts]
-        phrases = [c.phrase for c in concepts] or nouns
-        asks = asked.several(phrases, _learned_in(trial)) if trial.of_several else asked.single(phrases[0], nouns[0])
-        use = [(a, 1.0, dict(trial.dials)) for a in adapters]
+        asks, use = self.asks(trial, adapters), [(a, 1.0, dict(trial.dials)) for a in adapters]
         with self._as_ablated(trial):
             return [self.painter.paint("starter", use, Request(prompt=a.text, seed=a.seed)).images[0]
                     for a in asks], asks

@@ -71,6 +71,7 @@ def test_pictures_become_a_concept_that_paints_and_leaves(server: Server, page: 
     page.locator("button#resume").click()
     _state(page, "finished", 240)
     assert int(page.locator("#run-panel").get_attribute("data-step") or 0) == 120
+    expect(page.locator("#estimate")).not_to_contain_text("rough guess", timeout=20_000)  # it has just been measured
     shot(page, "trained")
     kept = _recommended(page)
 

@@ -73,20 +73,6 @@ def test_methods_are_compared_from_the_page_and_shown_there(server: Server, page
     shot(page, "comparison")
 
 
-def test_a_comparison_of_the_command_line_is_shown_in_the_page(server: Server, page: Page, tmp_path: Path) -> None:
-    (tmp_path / "prompts.txt").write_text("a photo of {}\n")
-    done = subprocess.run([sys.executable, "-m", "app", "compare", "--references", str(SAMPLES / "koala"), "--methods",
-                           "lora", "--class-noun", "bear", "--preset", "fast", "--steps", "2", "--seeds", "1",
-                           "--prompts", str(tmp_path / "prompts.txt"), "--json", "--home", str(server.home)],
-                          cwd=REPOSITORY, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-2000:]
-    folder = Path(json.loads(done.stdout.splitlines()[-1])["folder"])
-    assert (folder / "pareto.png").is_file() or (folder / "grid.png").is_file()
-    open_room(page, "train")
-    page.locator("#run").select_option(folder.name)
-    shows_comparison(page, 2)
-
-
 def run_script(script: str) -> str:
     """What it prints."""
     done = subprocess.run([sys.executable, "-c", script], cwd=REPOSITORY, capture_output=True, text=True, timeout=300)

@@ -15,9 +15,9 @@ from adapters.studio_file import load
 from pipelines.base_models.load import load_base
 from pipelines.base_models.locate import STARTER_PATH
 from pipelines.generator import Chosen, Generator
-from pipelines.lab.trials import Lab, Trial
+from pipelines.lab.trials import Trial
 from pipelines.shipped import SAMPLES
-from tests.learning.tools import ARTIFACTS, app, assert_nearer, base_alone, recall, scene_kept
+from tests.learning.tools import ARTIFACTS, AloneLab, app, assert_nearer, base_alone, recall, scene_kept
 
 PROMPT, SEED = "a photo of a {} on the beach", 11
 
@@ -37,7 +37,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_held_out_individual_is_learned_and_the_scene_kept(home: Path) -> None:
     sheet = ARTIFACTS / "koala.png"
-    lab = Lab()
+    lab = AloneLab()
     learned = lab.measure(Trial(("koala",), "lora"), [home / "adapters" / "koala.safetensors"], sheet)
     base = base_alone("koala")
     assert len(lab.gallery) >= 50

@@ -7,10 +7,12 @@ import os
 import statistics
 import subprocess
 import sys
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from pipelines.lab.asked import Ask
 from pipelines.lab.trials import BASELINE, Lab, Trial
 from pipelines.shipped import REPOSITORY
 
@@ -27,9 +29,21 @@ def app(*arguments: str, home: Path) -> dict[str, object]:
     return answer
 
 
+def _alone(shows: Sequence[int], group: str) -> bool:
+    return len(shows) == 1 and group in ("plain", "styled")
+
+
 def alone(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The pictures that should show one learned thing and nothing else."""
-    return [r for r in rows if len(r["shows"]) == 1 and r["group"] in ("plain", "styled")]
+    return [r for r in rows if _alone(r["shows"], r["group"])]
+
+
+class AloneLab(Lab):
+    """A lab that paints of a trial what `alone` takes, and no more: the rest is for the report."""
+
+    def asks(self, trial: Trial, adapters: Sequence[Path]) -> list[Ask]:
+        """The same, in the same order and with the same seeds."""
+        return [a for a in super().asks(trial, adapters) if _alone(a.shows, a.group)]
 
 
 def recall(rows: list[dict[str, Any]]) -> float:
@@ -61,6 +75,6 @@ def base_alone(sample: str) -> list[dict[str, Any]]:
 
 def taught(sample: str, method: str, folder: Path) -> list[dict[str, Any]]:
     """What the judges say of a method taught one sample."""
-    lab = Lab(folder / "trials.jsonl", folder / "work")
+    lab = AloneLab(folder / "trials.jsonl", folder / "work")
     images: list[dict[str, Any]] = lab.run(Trial((sample,), method), ARTIFACTS / f"{method}.png")["images"]
     return images

@@ -285,6 +285,7 @@ class Room {
     if (told !== this.told) {
       this.shown.replaceChildren(...jobs.map((j) => make("option", { value: j.id }, `${j.name}, ${doing(j.kind)}, ${date(j)}`)));
       if (job) this.shown.value = job.id;
+      this.reckon(); // what has ended says how fast this machine is
     }
     this.told = told;
     this.shown.parentElement.hidden = !jobs.length;

@@ -47,7 +47,5 @@ def _lesson(host: Host, picture: Picture, config: TrainingConfig, nouns: Sequenc
     """The picture with the masks that its loss looks through."""
     found = config.masks == "auto" and not picture.masks
     concepts = tuple(Concept(name=n, noun=check_noun(n) if found else n, trigger=n) for n in nouns)
-    # Break-A-Scene's loss can look beside the masks, or learn what lies there as one more concept.
-    everywhere = not getattr(config, "masked_loss", True) or getattr(config, "background", False)
-    return fill_in(host, Lesson((picture,), concepts), "none" if everywhere else config.masks, config.mask_source,
-                   config.mask_model)
+    return fill_in(host, Lesson((picture,), concepts), "none" if config.looks_everywhere else config.masks,
+                   config.mask_source, config.mask_model)

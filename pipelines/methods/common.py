@@ -104,6 +104,11 @@ class TrainingConfig(BaseModel):
     """Steps between checkpoints; at most so many are lost in a crash."""
 
     @property
+    def looks_everywhere(self) -> bool:
+        """Whether the loss looks beside the masks too, where there are some."""
+        return False
+
+    @property
     def learns_words(self) -> bool:
         """Whether triggers are learned words ('<mycat>') and not rare words of the base."""
         return False

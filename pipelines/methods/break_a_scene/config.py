@@ -56,6 +56,11 @@ class Config(TrainingConfig):
         return value
 
     @property
+    def looks_everywhere(self) -> bool:
+        """Without the masked loss, or where what no mask covers is a concept of its own."""
+        return self.background or not self.masked_loss
+
+    @property
     def learns_words(self) -> bool:
         """Always."""
         return True
